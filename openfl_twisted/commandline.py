@@ -64,7 +64,7 @@ class Option(NamedTuple):
     @ivar meaning: the description, as one sentence.
     @ivar default: the default value, already parsed.
     @ivar parse: parses the value; raises C{ValueError} if it is invalid.
-    @ivar shown: the default in words, if C{default} does not tell it.
+    @ivar shown: the default in words, if C{default} does not show it.
     """
 
     group: Group
@@ -114,8 +114,8 @@ class Option(NamedTuple):
 
 class GroupedOptions(usage.Options):
     """
-    Options whose help is in groups. Under C{twistd} and C{twist}, a usage error is one
-    line, and exits.
+    Options whose help is in groups. Under C{twistd} and C{twist}, a usage error prints
+    one line and ends the process.
 
     @cvar options: the options that a class adds to those of its base classes. An option
         with a method C{opt_...} is for the help only, as with C{usage.Options}.

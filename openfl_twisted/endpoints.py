@@ -142,7 +142,8 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     wrapper, _, wrapped = description.partition(":")
     if description.startswith("haproxy:openfl:"):
         raise ValueError(
-            "haproxy: must follow openfl: (the header is received first): write openfl:haproxy:..."
+            "haproxy: must follow openfl:, because the PROXY header precedes all other data: "
+            "write openfl:haproxy:..."
         )
     if wrapper == "haproxy":
         return ProxyProtocolEndpoint(serverEndpoint(reactor, wrapped), reactor)
@@ -182,7 +183,7 @@ def seconds(text: str) -> float:
     """
     # float() also accepts inf and nan.
     if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text):
-        raise ValueError(f"{text!r} is not a number of seconds")
+        raise ValueError(f"{text!r} must be a number of seconds")
     return float(text)
 
 

@@ -221,7 +221,8 @@ class Event:
         """
         Call the listeners, then report their exceptions.
 
-        @param registrations: in the order of the calls; must not be changed meanwhile.
+        @param registrations: in the order of the calls; must not be changed while the
+            listeners are called.
         """
         self._target = target
         hasListener = False
@@ -540,8 +541,8 @@ class EventDispatcher:
     """
     Dispatches events to listeners.
 
-    Without listeners, a dispatcher takes no memory beyond an empty object. This also
-    holds if C{__init__} is never called.
+    Without listeners, a dispatcher uses no more memory than an empty object. A subclass
+    need not call C{__init__}.
     """
 
     _eventTarget: IEventDispatcher | None = None
@@ -575,8 +576,8 @@ class EventDispatcher:
         it first. A listener added by another listener of the same type is not called
         for the current event.
 
-        @param listener: called with the event. Listeners are compared with C{==}, so
-            all accesses to a bound method are the same listener.
+        @param listener: called with the event. Listeners are compared with C{==}, so a
+            bound method is the same listener each time it is accessed.
         @param useCapture: for the capture phase. Such a listener is registered
             separately, and never called: there is no display list.
         @param priority: listeners are called from the highest priority to the lowest,

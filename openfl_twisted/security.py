@@ -193,7 +193,7 @@ class X509Certificate:
     @property
     def validNotBefore(self) -> datetime:
         """
-        The begin of the validity period (UTC).
+        The beginning of the validity period (UTC).
         """
         return self._certificate.not_valid_before_utc
 

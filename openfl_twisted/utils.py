@@ -251,7 +251,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     @cvar defaultObjectEncoding: the AMF version of new arrays.
     @cvar defaultEndian: the byte order of new arrays (default: big-endian, as in
-        Flash). OpenFL has this attribute too, but another default.
+        Flash). OpenFL has this attribute too, but with another default.
     @cvar maxUncompressed: maximum size of the result of C{uncompress} (bytes).
     """
 

@@ -142,8 +142,8 @@ class DescriptionTests(EndpointTestCase):
                 "passThrough=ftp: 'ftp' is not a protocol: must be one of none, http, proxy, tls",
             ),
             ("greetingDelay=soon", "soon"),
-            ("greetingDelay=nan", "'nan' is not a number of seconds"),
-            ("greetingDelay=-1", "'-1' is not a number of seconds"),
+            ("greetingDelay=nan", "'nan' must be a number of seconds"),
+            ("greetingDelay=-1", "'-1' must be a number of seconds"),
             ("tlsKey=a", "requires tlsCertificate"),
             ("tlsCertificate=/missing", "/missing: No such file"),
         ):

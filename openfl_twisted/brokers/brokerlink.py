@@ -1,6 +1,6 @@
 """
-The connection to a broker: it is opened again whenever it is lost, and closed
-when the broker is silent.
+The connection to a broker. It is reopened when it is lost, and aborted when the broker
+does not answer a ping.
 """
 
 from collections.abc import Callable, Iterable
@@ -257,8 +257,8 @@ class BrokerLink:
         """
         Connect, and stay connected.
 
-        @return: fires when the first attempt has ended, with whether the broker
-            is reached.
+        @return: fires when the first attempt has ended: with C{True} if the broker is
+            reached, otherwise with C{False}.
         """
         self._running = True
         first = self._first = Deferred()
@@ -267,7 +267,7 @@ class BrokerLink:
 
     def stop(self) -> Deferred[None]:
         """
-        Close the connection, and open no other.
+        Close the connection, and do not reconnect.
 
         @return: fires when it is closed.
         """

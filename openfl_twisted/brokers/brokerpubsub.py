@@ -17,8 +17,8 @@ class PubSubConnection(BrokerConnection):
     """
     A connection that publishes and subscribes.
 
-    @ivar speaking: whether commands can be written: the login was sent, and the
-        subscriptions follow it.
+    @ivar speaking: whether commands can be written. It is set when the login is sent,
+        directly before the subscriptions.
     """
 
     speaking = False

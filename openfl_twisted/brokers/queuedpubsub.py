@@ -122,8 +122,8 @@ class QueuedPubSub(BasePubSub):
 
     def _mayBlock(self) -> bool:
         """
-        Check whether senders are held back: the broker is connected, and so will
-        read again.
+        Check whether senders must wait when the queue is full: the broker is connected,
+        so it will read again.
         """
         return self.state is PubSubState.UP and not self._gathering.waiting
 
@@ -183,8 +183,8 @@ class QueuedPubSub(BasePubSub):
         self._gathering.connected()
         if self._gathering.waiting and self._outbox:
             self.log.info(
-                "{count} messages wait in the queue for {broker} until {nodes} other nodes have"
-                " reconnected to it, for at most {seconds:g} s",
+                "{count} queued messages are held until {nodes} other nodes have reconnected to"
+                " the broker {broker} (at most {seconds:g} s)",
                 count=len(self._outbox),
                 broker=self.description,
                 nodes=len(self._gathering.expected),
@@ -245,8 +245,9 @@ class QueuedPubSub(BasePubSub):
 
     def _sendControl(self, topic: str, data: bytes) -> None:
         """
-        Send a message of the gathering, which is not counted. It is not queued while
-        the broker does not read: another node holds its messages until it arrives.
+        Send a message of the gathering. It has no sequence number, and is sent even
+        while the broker does not read: another node holds its messages until it
+        receives this one.
         """
         if self.state is PubSubState.UP:
             self.transmit(topic, data)
@@ -264,7 +265,7 @@ class QueuedPubSub(BasePubSub):
             return
         losses = self._losses.get(topic)
         if losses is None:
-            # It was under way while the topic was unsubscribed from.
+            # The message was in flight when the topic was unsubscribed from.
             return
         try:
             envelope = decode(data)

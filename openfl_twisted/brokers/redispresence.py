@@ -23,8 +23,8 @@ from openfl_twisted.rooms.presence import IPresence, Members, Present
 
 LIFETIME = 60
 """
-Default time after which the members of a silent node expire (seconds). A node
-writes its members three times in this time.
+Default time after which the members of a node that no longer writes expire (seconds). A
+node writes its members three times in this time.
 """
 
 MAX_NODES = 1000
@@ -63,7 +63,7 @@ class _RedisPresenceConnection(RedisConnection):
         Write a command.
 
         @param words: its name and arguments.
-        @return: fires with the reply; with a L{RedisProblem} without a connection.
+        @return: fires with the reply; with a L{RedisProblem} if there is no connection.
         """
         return self._write([words])
 
@@ -226,7 +226,7 @@ class RedisPresence(LinkUser):
 
     def _refresh(self) -> None:
         """
-        Write all members, and again after a third of the lifetime.
+        Write all members now, and after each third of the lifetime.
         """
         self._stopRefreshing()
         self._refreshing = self._clock.callLater(self._lifetime / 3, self._refresh)
@@ -269,8 +269,8 @@ class RedisPresence(LinkUser):
 
     def _listing(self, room: str) -> list[tuple[bytes, ...]]:
         """
-        Return the commands that list this node as one with members in a room, or
-        remove it from that list.
+        Return the commands that add this node to the nodes with members in a room, or
+        remove it from them.
         """
         here, where = self._here(room), self._where(room)
         if room not in self._members.rooms:

@@ -16,11 +16,11 @@ from txredisapi import BaseRedisProtocol, ResponseError
 from openfl_twisted.brokers.redisreplies import RedisProblem, Reply
 from openfl_twisted.wire.lineblocks import StreamError, numberIn
 
-# The size that an item of a list counts at least (bytes).
+# Minimum size that is counted for an item of a list (bytes).
 _ITEM = 16
 
-# How many items there are for each that is counted: sets, maps and messages, which RESP3 adds,
-# are read as lists.
+# The types that are read as lists: lists, and the sets, pushes and maps of RESP3. The number is the
+# number of items for each announced element: in a map, a key and a value.
 _LISTS = {"*": 1, "~": 1, ">": 1, "%": 2}
 
 # The library copies the unread bytes with each line that it reads. With chunks of this size the
@@ -52,8 +52,8 @@ class RedisReader(BaseRedisProtocol):
         Parse the next chunk of the stream.
 
         @return: the replies, to be consumed before the next chunk. Bulk strings are
-            bytes, simple strings are text, and a map is a list of keys and values
-            in turn.
+            bytes, simple strings are text, and a map is a list in which keys and values
+            alternate.
         @raise StreamError: if the bytes violate the protocol, or a reply is too
             large. The parser cannot be used after it.
         """

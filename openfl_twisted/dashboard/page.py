@@ -29,12 +29,12 @@ from openfl_twisted.wire.tokenbucket import TokenBucket
 
 MAX_GUESSES = 10
 """
-Maximum number of wrong tokens of one address in quick succession.
+Maximum number of wrong tokens from one address in quick succession.
 """
 
 GUESS_RATE = 1.0
 """
-Number of further wrong tokens of one address per second.
+Number of further wrong tokens from one address per second.
 """
 
 # Beyond this number, the address with the oldest attempt is forgotten.
@@ -101,7 +101,7 @@ class _TokenChecker:
 
     def _mayGuess(self, host: str | None) -> bool:
         """
-        Count an attempt of an address. A correct token resets the count.
+        Count an attempt from an address. A correct token resets the count.
         """
         now = self._clock.seconds()
         guesses = self._guesses.pop(host, None) or TokenBucket(GUESS_RATE, now, MAX_GUESSES)
@@ -202,9 +202,9 @@ class _CommandResource(_ProtectedResource):
         try:
             asked = json.load(cast("IO[bytes]", request.content))
         except (ValueError, RecursionError):
-            raise DashboardError(400, "the body must be JSON") from None
+            raise DashboardError(400, "the request body must be JSON") from None
         if not isinstance(asked, dict):
-            raise DashboardError(400, "the body must be a JSON object")
+            raise DashboardError(400, "the request body must be a JSON object")
         return _json(request, self._do(self.state, asked, describe(request.getClientAddress())))
 
 

@@ -243,7 +243,7 @@ class DashboardState:
             )
         if not taps and protocol.tap is not None:
             raise DashboardError(
-                409, "the program has set XMLSocketProtocol.tap for this client: set it to None"
+                409, "the application has already set XMLSocketProtocol.tap for this client"
             )
         stream = self._begin(request, partial(_MessageStream, request, self, connection))
         if taps:

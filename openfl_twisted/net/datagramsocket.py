@@ -41,8 +41,8 @@ class _Datagrams(DatagramProtocol):
 
 def _checkIPv4(address: str) -> ipaddress.IPv4Address:
     """
-    Check the local address of a network interface. Linux accepts the bytes of an
-    IPv6 address, and takes them for another IPv4 address.
+    Check the local address of a network interface. Linux accepts the bytes of an IPv6
+    address, and interprets them as an unrelated IPv4 address.
     """
     checked = ipaddress.ip_address(checkAddress(address))
     if isinstance(checked, ipaddress.IPv4Address):

@@ -373,7 +373,8 @@ class Link:
         """
         Reset the connection and the attempt.
 
-        @param error: why the attempt has failed; C{None} after a connection.
+        @param error: why the attempt has failed; C{None} if a connection was closed or
+            lost.
         """
         self._attempt = self.connection = None
         self._ended()

@@ -91,7 +91,7 @@ class SecureSocket(Socket):
             endpoint,
             host,
             self.trust,
-            # An upper bound: the attempt, which includes the name lookup, ends before.
+            # An upper bound: the attempt, which includes the name lookup, ends earlier.
             timeout=self.timeout / 1000,
             judged=self._verified,
             clock=self._link.reactor,

@@ -6,7 +6,7 @@ sends it back.
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 
-# Maximum number of messages, times receivers, sent before other clients are served.
+# Maximum number of messages, multiplied by receivers, sent before other clients are served.
 _MAX_WRITES = 65536
 _MIN_BATCH = 16
 

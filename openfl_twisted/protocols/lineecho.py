@@ -146,8 +146,9 @@ class LineEchoProtocol(StreamProtocol):
 
     def finalEnd(self, end: bytes) -> bytes:
         """
-        Complete the terminator of the last answer: the NUL byte that a client sends
-        after its newline will not be answered.
+        Complete the terminator of the last answer. A NUL byte that the client sends
+        after its newline is usually answered with a NUL byte, but this connection is
+        about to close.
 
         @return: C{end}. A NUL byte is appended if it is a newline, the client
             terminates texts with NUL bytes, and L{terminator} is C{None}.

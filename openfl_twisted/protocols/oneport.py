@@ -88,7 +88,7 @@ class _OnePortProtocol(DetectionProtocol):
 
     def __init__(self, factory: "OnePortFactory", *, inTLS: bool = False) -> None:
         """
-        @param factory: provides the settings, and counts.
+        @param factory: provides the settings and the counters.
         @param inTLS: whether the transport is TLS.
         """
         super().__init__(factory)

@@ -100,7 +100,7 @@ class _Retrieval:
 
     def wait(self) -> Deferred[_Answer]:
         """
-        Wait for the result. If all callers cancel, the fetching is cancelled.
+        Wait for the result. If all callers cancel, the request is cancelled.
         """
         if self.answer is not None:
             return succeed(self.answer)
@@ -133,8 +133,8 @@ class PolicyChecker:
         replace it in tests.
     @ivar masterTimeout: maximum time to fetch the master policy file (seconds).
     @ivar answerTimeout: maximum time to fetch the file of the port itself (seconds).
-    @ivar olderRules: whether to decide by the guide's older rules, without policy
-        files, see L{decideByOlderRules}.
+    @ivar olderRules: whether to apply the rules of Flash Player 6 to 8, which need no
+        policy files; see L{decideByOlderRules}.
     """
 
     def __init__(

@@ -106,7 +106,7 @@ def answerRequest(transport: ITransport, policy: PolicySource, log: Logger) -> b
     policyFile = policyFor(policy, transport.getHost())
     if policyFile is None:
         log.warn(
-            "{peer} requested the policy file, but {host} has none",
+            "{peer} requested the policy file, but none exists for {host}",
             peer=transport.getPeer(),
             host=transport.getHost(),
         )

@@ -72,8 +72,8 @@ class SecureSocketProtocol(BinarySocketProtocol):
 
 class SecureSocketFactory(BinarySocketFactory, ClientFactory):
     """
-    The factory of L{SecureSocketProtocol}, inside TLS: for C{connectTCP} and TCP
-    endpoints.
+    Factory that runs L{SecureSocketProtocol} over TLS. Pass it to C{connectTCP} or to a
+    TCP endpoint: it adds TLS itself.
     """
 
     def __init__(

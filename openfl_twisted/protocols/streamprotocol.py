@@ -80,8 +80,8 @@ class StreamProtocol(Protocol):
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
-        Set the attributes, instead of C{__init__}: subclasses do not call it, since
-        Twisted's C{Protocol} does not define it.
+        Set the attributes. This is not done in C{__init__}, because subclasses need not
+        call it: Twisted's C{Protocol} does not define it.
         """
         self = super().__new__(cls)
         # A subclass can have class attributes with these names.
@@ -122,7 +122,7 @@ class StreamProtocol(Protocol):
 
     def transportChanged(self, connection: Connection) -> None:
         """
-        Use another connection instead: TLS has started.
+        Called when TLS has started: use another connection as the transport.
         """
         self.transport = connection
 
@@ -171,7 +171,7 @@ class StreamProtocol(Protocol):
         """
         Call a method with each item received, until this side closes the connection or
         pauses. The remaining items are held until it resumes. After C{MAX_WORK} items,
-        the rest is held until other connections were served.
+        the rest is held until other connections have been served.
 
         @param receive: the method. An item that is a list counts as its length.
         """
@@ -202,7 +202,8 @@ class StreamProtocol(Protocol):
 
     def spend(self, work: int) -> None:
         """
-        Count further work for the message being handled, such as its receivers.
+        Count further work for the message being handled, such as sending it to many
+        recipients.
 
         @param work: the number of messages to count, see C{MAX_WORK}.
         """
@@ -251,9 +252,9 @@ class StreamProtocol(Protocol):
 
     def finishReading(self, reason: Failure) -> None:
         """
-        Called when the connection is lost: handle the messages that were held to serve
-        other connections first. After a reset, they are dropped. A bound transport has
-        done that before.
+        Called when the connection is lost: handle the messages that were held so that
+        other connections could be served first. After a reset, these messages are
+        dropped. A bound transport has already done this.
 
         @param reason: why the connection is lost.
         """
@@ -272,8 +273,9 @@ class StreamProtocol(Protocol):
     def inspect(self, data: bytes) -> bytes:
         """
         Check whether the connection begins with one of the C{refused} protocols. Such a
-        client is answered, and the connection is closed. Bytes that do not decide yet
-        are held for at most 10 seconds; L{heldBytes} returns them at EOF.
+        client is answered, and the connection is closed. While more bytes are needed to
+        decide, the received ones are held, for at most 10 seconds; L{heldBytes} returns
+        them at EOF.
 
         @param data: the received bytes, while C{refused} is not empty.
         @return: the bytes to process. C{refused} is empty then.
@@ -399,12 +401,13 @@ class StreamProtocol(Protocol):
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
         Called when the connection ends with data in the send queue. Data counts as sent
-        once the kernel has accepted it; over TLS and foreign transports, once the
-        transport has accepted it.
+        once the kernel has accepted it; over TLS, or over a transport of another
+        package, once that transport has accepted it.
 
         @param chunks: all unsent data, in order. The first chunk may be the rest of a
             write that was sent in part; small writes may have been joined. On a
-            WebSocket, the encoded payload of each message that was not sent completely.
+            WebSocket, each chunk is the encoded payload of a message that was not sent
+            completely.
         """
 
     @property

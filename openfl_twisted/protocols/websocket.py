@@ -236,8 +236,8 @@ class WebSocketFactory(WrapperFactory[Any]):
         """
         @param maxHead: maximum length of a request head (bytes).
         @param maxFrame: maximum length of a text frame, a fragment or a compressed
-            message, also after decompression (bytes). Other messages have no limit:
-            their payload is delivered as it is received.
+            message, both before and after decompression (bytes). Other messages have no
+            limit: their payload is delivered as it is received.
         @param openTimeout: maximum time until the request head is complete (seconds).
         @param closeTimeout: maximum time until the peer answers a Close, and until it
             closes the connection after its own Close (seconds).

@@ -4,7 +4,7 @@ byte.
 
 It corresponds to C{twisted.protocols.basic.LineReceiver} with the delimiter NUL, and
 also has C{lineReceived}, C{sendLine}, C{lineLengthExceeded} and C{MAX_LENGTH}. Unlike
-it, its work is linear in the received bytes.
+C{LineReceiver}, it needs time that is linear in the number of received bytes.
 """
 
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
@@ -410,7 +410,8 @@ class XMLSocketProtocol(StreamProtocol):
     def lineLengthExceeded(self, line: MessageTooLong) -> None:
         """
         Called when a message exceeds C{MAX_LENGTH}. The default closes the connection
-        with a reason. It is closed in any case afterwards.
+        with a reason. Afterwards, the connection is closed even if an override does not
+        do so.
 
         @param line: the error; the message was dropped.
         """

@@ -124,8 +124,8 @@ _OURS = _countOurs()
 
 class _Descriptors(dict[int, None]):
     """
-    A set of descriptors with the methods that Twisted uses. It uses up to a quarter of
-    the memory of a C{set}.
+    A set of descriptors with the methods that Twisted uses. It uses at most a quarter
+    of the memory of a C{set}.
     """
 
     def add(self, fd: int) -> None:

@@ -1,7 +1,7 @@
 """
 UDP ports that check each destination address once.
 
-Twisted's own ports check with every datagram that the address is an IP address of the
+Twisted's own ports check for every datagram that the address is an IP address of the
 right family, which is a third of the work for a short datagram.
 """
 

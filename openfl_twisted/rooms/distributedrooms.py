@@ -2,8 +2,8 @@
 Distributed rooms: messages sent to a room on one node are delivered to the room of
 the same name on every node.
 
-Delivery is at most once: messages for a node that cannot be reached are lost. While
-the broker is down, the rooms of every node continue to work for its own members.
+Delivery is at most once: messages for a node that cannot be reached are lost. While the
+broker is down, members on the same node still receive each other's messages.
 """
 
 from collections.abc import Callable
@@ -76,9 +76,9 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
 
     def others(self, room: Room) -> Deferred[list[str]]:
         """
-        Look up the members of a room on other nodes. A room is looked up once at a
-        time: requests during a lookup are answered by the next one, since the
-        current one may have missed a change.
+        Look up the members of a room on other nodes. Only one lookup per room runs at a
+        time. Requests made during it are answered by the next one, since the current
+        one may have missed a change.
         """
         if self._presence is None:
             return succeed([])

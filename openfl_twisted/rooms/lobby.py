@@ -59,7 +59,7 @@ class LobbyObserver:
 
     def roomClosed(self, room: Room) -> None:
         """
-        A room was closed since its last member has left.
+        A room was closed because its last member has left.
 
         @param room: the room; another one can be opened with its name.
         """
@@ -140,7 +140,7 @@ class Lobby:
         self._clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
         self._guests = 0
-        # The number of disconnected members, and whether the log has the limit already.
+        # The number of disconnected members, and whether reaching the limit was logged already.
         self._kept = 0
         self._full = False
         self.notKept = 0
@@ -231,8 +231,8 @@ class Lobby:
 
     def _mayKeep(self) -> bool:
         """
-        Check whether another membership can be kept; if not, count it, and log it
-        once until there is room again.
+        Check whether another membership can be kept. If not, it is counted; only the
+        first one is logged, until a membership can be kept again.
         """
         if not exceeds(self._kept + 1, self.limits.maxKept):
             self._full = False
@@ -256,8 +256,8 @@ class Lobby:
 
     def begin(self) -> None:
         """
-        Keep the memberships of disconnected members again: the server has been
-        started again after L{end}.
+        Called when the server is started again after L{end}: keep the memberships of
+        disconnected members again.
         """
         self._ending = False
 
@@ -300,7 +300,7 @@ class Lobby:
 
         @param member: a member that has resumed.
         @return: the messages with their terminators, in order. C{member.lost} is reset;
-            read it before.
+            read it first.
         """
         missed = list(member.missed)
         member.missed.clear()

@@ -35,7 +35,8 @@ class IPresence(Interface):
         """
         Connect. Failed attempts are repeated.
 
-        @return: fires when the first attempt has ended, with whether it has succeeded.
+        @return: fires when the first attempt has ended: with C{True} if it has
+            succeeded, otherwise with C{False}.
         """
 
     def stop() -> Deferred[None]:
@@ -73,8 +74,8 @@ class Members:
     The members of one node, by room.
 
     @ivar node: the name of the node.
-    @ivar rooms: the data of each member by the names of room and member. No room is
-        empty.
+    @ivar rooms: the data of each member, by the name of the room and the name of the
+        member. No room is empty.
     """
 
     def __init__(self, node: bytes) -> None:

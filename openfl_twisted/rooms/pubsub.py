@@ -54,11 +54,11 @@ class IPubSub(Interface):
     """
     Sends messages to the other nodes, by topic.
 
-    Delivery is B{at most once}: a lost message is not sent again. The receiver
-    counts lost messages, and notifies its listeners with the next message of the
-    same node on the same topic. The messages of one node on one topic are
-    delivered in order, and never to the node that published them. So the inside
-    of a node does not depend on the broker, and works without it.
+    Delivery is B{at most once}: a lost message is not sent again. The receiver counts
+    lost messages, and notifies its listeners with the next message of the same node on
+    the same topic. The messages of one node on one topic are delivered in order, and
+    never to the node that published them. So messages between members on the same node
+    do not depend on the broker.
     """
 
     node: bytes = Attribute("The name of this node: 16 random bytes.")
@@ -87,8 +87,8 @@ class IPubSub(Interface):
         """
         Connect, and stay connected.
 
-        @return: fires when the first attempt has ended, with whether the broker
-            is reached. If not, further attempts follow.
+        @return: fires when the first attempt has ended: with C{True} if the broker is
+            reached, otherwise with C{False}. Further attempts follow then.
         """
 
     def stop() -> Deferred[None]:

@@ -31,9 +31,9 @@ class Recipient(Protocol):
 @dataclass(frozen=True)
 class RoomLimits:
     """
-    Limits of rooms and members; 0 for no limit. A room can have its own limits,
-    except C{maxRooms}, C{maxKept}, and C{maxName} for names, which are those of
-    the lobby.
+    Limits of rooms and members; 0 for no limit. A room can have its own limits.
+    C{maxRooms}, C{maxKept}, and the maximum length of room and member names are always
+    those of the lobby.
 
     @ivar maxRooms: maximum number of rooms.
     @ivar maxMembers: maximum number of members of a room.
@@ -41,11 +41,11 @@ class RoomLimits:
     @ivar maxData: maximum number of attributes of a room or member; a key or
         value has at most C{maxName} characters.
     @ivar resume: time for which the membership of a disconnected member is kept
-        (seconds); 0 for not at all.
+        (seconds); 0 to keep none.
     @ivar maxKept: maximum number of memberships that are kept at the same time;
         a further disconnected member leaves immediately.
     @ivar maxMissed: maximum number of messages kept for a disconnected member.
-    @ivar maxMissedBytes: their maximum size (bytes).
+    @ivar maxMissedBytes: maximum total size of these messages (bytes).
     """
 
     maxRooms: int = 1000

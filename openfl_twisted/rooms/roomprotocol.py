@@ -59,7 +59,7 @@ class RoomProtocol(XMLSocketProtocol):
 
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
-        Count the messages in the send queue as lost, also if the client resumes.
+        Count the messages in the send queue as lost, even if the client resumes later.
         """
         if self.member is not None:
             # The messages of a WebSocket can be compressed: END cannot be counted in them.
@@ -229,7 +229,7 @@ class PathRoomProtocol(RoomProtocol):
 
     def refuse(self, code: str, text: str) -> None:
         """
-        Close the connection: these clients have no message for errors.
+        Close the connection: the protocol of these clients has no error message.
         """
         self.closeFor(text)
 

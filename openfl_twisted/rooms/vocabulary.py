@@ -90,10 +90,10 @@ def parseRequest(message: str) -> Request | None:
     A message is text without C{<}, or exactly one well-formed element, see
     L{readElement<openfl_twisted.wire.strictxml.readElement>}.
 
-    The forwarded text is the content of C{say}, or a whole message that is not
-    a request. It contains no tag whose name is one of L{SERVER_ELEMENTS}, with
-    any prefix and in any case. It contains no comment, and no C{<} within a
-    CDATA section.
+    The forwarded text is the content of C{say}, or a whole message that is not a
+    request. It contains no tag whose name is one of L{SERVER_ELEMENTS}, with any
+    prefix, in upper or lower case. It contains no comment, and no C{<} within a CDATA
+    section.
 
     @param message: the message without its terminator.
     @return: the request; C{None} for any other message, which is forwarded to
@@ -193,7 +193,7 @@ def who(room: Room, others: Iterable[str] = ()) -> bytes:
     """
     Encode C{<who room><member name connected><data key value/></member></who>}.
 
-    @param room: the room of this node. C{connected} is C{false} for a disconnected
+    @param room: the room on this node. C{connected} is C{false} for a disconnected
         member that can resume.
     @param others: the names of the members on other nodes; these have the attribute
         C{remote="true"}.
@@ -268,7 +268,7 @@ def _escaped(text: str) -> str:
 def _data(data: dict[str, str]) -> str:
     """
     Encode the attributes of a member or room. C{xml.etree} takes twice as long, and a
-    list can have thousands.
+    list of members can contain thousands of attributes.
     """
     return "".join(
         [f'<data key="{_escaped(key)}" value="{_escaped(value)}" />' for key, value in data.items()]

@@ -67,8 +67,8 @@ def _readTargets(path: str, framing: str) -> dict[str, Target]:
         texts = isinstance(entry, dict) and all(isinstance(each, str) for each in entry.values())
         if not texts or not {"name", "connect"} <= set(entry) <= _KEYS:
             raise usage.UsageError(
-                f"--config={path}: a target must have name, connect and optionally framing, as"
-                f" text: {entry!r}"
+                f"--config={path}: a target must have the strings name and connect, and may have"
+                f" framing: {entry!r}"
             )
         target = _makeTarget(entry["name"], entry["connect"], entry.get("framing", framing))
         if target.name in targets:
@@ -143,7 +143,7 @@ class Options(DataServerOptions):
             Group.LIMITS,
             "connect-timeout",
             "SECONDS",
-            "Time to connect to the server.",
+            "Maximum time to connect to the server.",
             CONNECT_TIMEOUT,
             seconds,
         ),
@@ -152,7 +152,7 @@ class Options(DataServerOptions):
             Group.LIMITS,
             "max-queue",
             "BYTES",
-            "Maximum send queue of a peer; beyond it, the peer is disconnected.",
+            "Maximum size of a peer's send queue; beyond it, the peer is disconnected.",
             MAX_QUEUE,
             size,
         ),

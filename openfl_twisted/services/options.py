@@ -82,7 +82,7 @@ def count(text: str) -> int:
     @raise ValueError: if the text is invalid.
     """
     if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"{text!r} is not a whole number, such as 0 or 100")
+        raise ValueError(f"{text!r} must be a whole number, such as 0 or 100")
     return int(text)
 
 
@@ -248,7 +248,7 @@ class ServerOptions(GroupedOptions):
             Group.SHUTDOWN,
             "shutdown-timeout",
             "SECONDS",
-            "Time to send buffered data and close all connections.",
+            "Maximum time to send buffered data and close all connections.",
             5.0,
             seconds,
         ),
@@ -359,8 +359,8 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             "greeting-delay",
             "SECONDS",
             (
-                "Time without data from a new client after which the application may send first; "
-                "0 for immediately."
+                "Time to wait for the first data of a new client before the application may send; "
+                "0 to send immediately."
             ),
             GREETING_DELAY,
             seconds,

@@ -75,7 +75,7 @@ class Options(ServerOptions):
             Group.ACCESS,
             "site-control",
             "POLICY",
-            f"With --allow: policy files that are valid on this host: {', '.join(SITE_CONTROLS)}.",
+            f"With --allow: which policy files on this host are valid: {', '.join(SITE_CONTROLS)}.",
         ),
         Option(
             Group.LIMITS, "max-message", "BYTES", "Maximum request size.", MAX_REQUEST_LENGTH, size
@@ -84,7 +84,7 @@ class Options(ServerOptions):
             Group.LIMITS,
             "idle-timeout",
             "SECONDS",
-            "Time in which a client must send its request.",
+            "Time within which a client must send its request.",
             REQUEST_TIMEOUT,
             seconds,
         ),
@@ -94,8 +94,8 @@ class Options(ServerOptions):
             "FILE",
             (
                 "Check a policy file, print the decision of each rule, and exit. The exit status "
-                "is 0 if the file permits the connection (without --for: any connection), "
-                "otherwise 1."
+                "is 0 if the file permits the connection of --for and --port, otherwise 1. "
+                "Without --for, it is 0 if the file permits any connection at all."
             ),
         ),
         Option(

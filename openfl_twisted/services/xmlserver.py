@@ -102,7 +102,7 @@ class Options(DataServerOptions):
             "MODE",
             (
                 "Room mode: none, path (the request path or the first message names the room) or "
-                "xml (XML messages)."
+                "xml (clients join rooms with XML messages)."
             ),
             "none",
         ),
@@ -111,7 +111,7 @@ class Options(DataServerOptions):
             Group.LIMITS,
             "max-queue",
             "BYTES",
-            "Maximum send queue of a client; beyond it, the client is disconnected.",
+            "Maximum size of a client's send queue; beyond it, the client is disconnected.",
             MAX_QUEUE,
             size,
         ),
@@ -166,7 +166,7 @@ class Options(DataServerOptions):
             "resume",
             "SECONDS",
             (
-                "Time in which a disconnected member can resume its membership; requires "
+                "Time within which a disconnected member can resume its membership; requires "
                 "--rooms=xml; 0 for off."
             ),
             RoomLimits.resume,

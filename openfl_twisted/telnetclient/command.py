@@ -57,7 +57,7 @@ def seconds(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number <= _LONGEST:
-        raise ValueError(f"{text!r} is not a number of seconds from 0 to {_LONGEST}")
+        raise ValueError(f"{text!r} must be a number of seconds from 0 to {_LONGEST}")
     return number
 
 
@@ -100,7 +100,10 @@ class Options(GroupedOptions):
             Group.ACCESS,
             "older-rules",
             "",
-            "With --as-flash: apply the rules of Flash Player 6 to 8, by host and port.",
+            (
+                "With --as-flash: apply the rules of Flash Player 6 to 8, which check only the "
+                "host and the port, and need no policy file."
+            ),
         ),
         Option(
             Group.ACCESS,
@@ -113,7 +116,7 @@ class Options(GroupedOptions):
             Group.TIMEOUTS,
             "timeout",
             "SECONDS",
-            "Time to connect, including the policy file and the TLS handshake.",
+            "Maximum time to connect, including the policy file and the TLS handshake.",
             20.0,
             seconds,
         ),
@@ -122,8 +125,8 @@ class Options(GroupedOptions):
             "wait",
             "SECONDS",
             (
-                "After the end of the input: time without data from the server after which the "
-                "program exits."
+                "Time to wait for more data from the server after the end of the input, before "
+                "the program exits."
             ),
             3.0,
             seconds,

@@ -33,7 +33,7 @@ class ClientProtocol(StreamProtocol):
     with the text that the server sends.
 
     @ivar show: called with text to display.
-    @ivar lost: fires when the connection is lost, with a line that says how.
+    @ivar lost: fires when the connection is lost, with a line that gives the reason.
     """
 
     def __init__(self, clock: Any, *, wait: float = 0.0) -> None:

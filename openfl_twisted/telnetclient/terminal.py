@@ -26,8 +26,8 @@ _visible |= {number: f"M-^{chr(number - 0x40)}" for number in range(0x80, 0xA0)}
 
 def visible(text: str) -> str:
     """
-    Make control characters visible and harmless: C{^[} for ESC, C{M-^[} for
-    CSI of C1. Tabs and newlines are kept.
+    Make control characters visible and harmless: C{^[} for ESC, C{M-^[} for the C1
+    control character CSI. Tabs and newlines are kept.
 
     @param text: the text to display.
     """

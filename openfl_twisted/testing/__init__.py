@@ -1,8 +1,8 @@
 """
 A network in memory, to test clients and servers without sockets.
 
-  - L{MemoryNetwork}: a network whose clock the test advances. Its C{reactor} is
-    for every parameter C{reactor} and C{clock} of this package and of Twisted.
+  - L{MemoryNetwork}: a network whose clock the test advances. Pass its C{reactor} to
+    every parameter C{reactor} or C{clock} of this package and of Twisted.
   - L{connectedPair}: connects two protocols.
   - L{Attempts}: connection attempts, which a test can answer itself.
   - L{Flow}: a direction of a connection: split, hold and drop its data, and stall

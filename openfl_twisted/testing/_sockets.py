@@ -47,8 +47,8 @@ class Kernel:
     The part of an operating system below its sockets: file descriptors, ports,
     connections, and the delivery of packets.
 
-    @ivar holding: whether connection attempts wait until C{attempted} is done
-        with them; they need no route then.
+    @ivar holding: whether connection attempts are held until C{attempted} continues or
+        answers them. Held attempts need no route.
     @ivar attempted: called with the client, the host and the port of each
         connection attempt. L{proceed} continues the attempt.
     """
@@ -68,8 +68,8 @@ class Kernel:
 
     def later(self, delay: float, call: Callable[[], object]) -> None:
         """
-        Call a function after a delay (seconds). It is not a call of the reactor:
-        its exceptions are raised in the test.
+        Call a function after a delay (seconds). Unlike those of a delayed call of the
+        reactor, its exceptions are raised in the test.
         """
         heapq.heappush(self._later, (self._seconds() + delay, next(self._numbers), call))
 

@@ -101,7 +101,7 @@ class CertificateMaker:
 
     def __init__(self, host: str = "localhost") -> None:
         self.host = host
-        # CAs need unique names: clients take two CAs of one name for the same.
+        # CAs need unique names: clients treat two CAs with one name as the same.
         self._root = self._issue(f"Test Root {secrets.token_hex(4)}", authority=True)
         self.trust = Trust(platform=False, anchors=(self._root.certificate,))
 

@@ -268,9 +268,9 @@ class MemoryConnection:
 
     def reset(self) -> None:
         """
-        Reset the connection on both sides, as a router does that has lost its
-        state. Data in flight is lost, and both sides fail with C{ConnectionLost}
-        in the next iteration of the reactor.
+        Reset the connection on both sides, like a router that has lost its state. Data
+        in flight is lost, and both sides fail with C{ConnectionLost} in the next
+        iteration of the reactor.
         """
         for flow in (self.toClient, self.toServer):
             flow.lose()

@@ -78,8 +78,8 @@ class BoundedConnection(SSL.Connection):
         """
         Receive data.
 
-        @raise SSL.Error: if the answers to TLS messages exceed L{MAX_ANSWERS}; and as
-            usual.
+        @raise SSL.Error: if the answers to TLS messages exceed L{MAX_ANSWERS}; also for
+            the reasons that pyOpenSSL documents.
         """
         if self._answered is not None and self._answered > MAX_ANSWERS:
             protocol = None if self._protocol is None else self._protocol()
@@ -99,8 +99,8 @@ class BoundedConnection(SSL.Connection):
 
     def _flushPending(self) -> None:
         """
-        Send the pending data. The peer has closed TLS, and Twisted closes it
-        immediately in answer: answers to data received in the same read would be lost.
+        Send the pending data. Called when the peer has closed TLS: Twisted then closes
+        TLS too, and would drop the answers to data received in the same read.
         """
         protocol = None if self._protocol is None else self._protocol()
         if protocol is None:

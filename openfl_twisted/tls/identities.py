@@ -92,7 +92,7 @@ class Identity:
 
     def problems(self, now: datetime) -> list[str]:
         """
-        Find the reasons for which clients refuse the certificate, or will soon.
+        Find the reasons why clients refuse the certificate, or will soon.
 
         @param now: the current time (UTC).
         @return: a clause for each reason, such as C{expired on ...}.

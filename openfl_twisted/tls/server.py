@@ -139,9 +139,9 @@ class ServerCertificates:
 
     def report(self) -> None:
         """
-        Log a warning for each reason for which clients refuse a certificate, or will
-        within L{EXPIRY_WARNING<openfl_twisted.tls.identities.EXPIRY_WARNING>}.
-        Afterwards this is repeated once a day, when a client connects.
+        Log a warning for each reason why clients refuse a certificate, or will within
+        L{EXPIRY_WARNING<openfl_twisted.tls.identities.EXPIRY_WARNING>}. Afterwards this
+        is repeated once a day, when a client connects.
         """
         self._reported = self._now()
         for identity in self._found.values():
@@ -149,7 +149,7 @@ class ServerCertificates:
 
     def problems(self) -> list[str]:
         """
-        Find the reasons for which clients refuse the certificates, or will soon.
+        Find the reasons why clients refuse the certificates, or will soon.
 
         @return: a sentence for each, which begins with the path of the file.
         """
@@ -163,8 +163,8 @@ class ServerCertificates:
     def checkRenewals(self) -> None:
         """
         Check that this process can reload the files: C{twistd --uid} reads them as
-        root, and then drops privileges. If not, a warning is logged now, and none when
-        they are renewed.
+        root, and then drops privileges. If not, a warning is logged now, instead of
+        when the files are renewed.
         """
         self._mayRead = True
         try:

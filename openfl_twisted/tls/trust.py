@@ -158,8 +158,8 @@ class Trust:
     @property
     def constraints(self) -> int:
         """
-        Maximum number of name constraints in the client's own certificates of one path.
-        A path ends at one root.
+        Maximum number of name constraints that one path can get from the trust anchors
+        and configured intermediates.
         """
         return _constraintsOf(self)
 
@@ -206,8 +206,8 @@ def isSelfIssued(certificate: x509.Certificate) -> bool:
 
 def _canonical(name: x509.Name) -> list[frozenset[tuple[x509.ObjectIdentifier, str | bytes]]]:
     """
-    Normalize a name for comparison, as OpenSSL does. The comparison of C{x509.Name}
-    is stricter: some certificates that OpenSSL considers roots would not be.
+    Normalize a name for comparison, as OpenSSL does. The comparison of C{x509.Name} is
+    stricter: it would not recognize some roots that OpenSSL recognizes.
     """
     return [
         frozenset(

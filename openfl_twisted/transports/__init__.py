@@ -28,10 +28,11 @@ The life of a connection on a TCP port with a guard:
 L{openfl_twisted.transports.states} defines the states. The invariants:
 
   - Data written during a B{write batch} is sent at its end, in one write for each
-    receiver. From 64 KiB on, it is sent earlier, to detect a peer that does not read.
+    receiver. More than 64 KiB is sent earlier, to detect a peer that does not read.
     Each read of the reactor is a batch.
-  - Data that the socket has not accepted stays in the B{send queue}. Its limit applies
-    to data written after that. Above the limit, the peer is disconnected.
+  - Data that the socket has not accepted stays in the B{send queue}. The limit of the
+    queue applies to data written after the socket stopped accepting data. Above the
+    limit, the peer is disconnected.
   - A protocol receives data only while the connection is B{reading}: it is neither
     paused nor closing, and its receive buffer is empty.
   - Other received data is held in the B{receive buffer}, followed by the EOF and the

@@ -87,7 +87,7 @@ class _Listener(socket.socket):
             except Exception:
                 self.log.failure("{host} closed: error in firstAnswer", host=address[0])
             connection.close()
-        raise BlockingIOError(EAGAIN, "other events are handled first")
+        raise BlockingIOError(EAGAIN, "enough connections were answered in this iteration")
 
     def _answered(self, connection: socket.socket, address: Any) -> bool:
         """

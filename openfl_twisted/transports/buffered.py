@@ -70,8 +70,8 @@ class BufferedTransport(Connection):
 
     The underlying transport calls C{connectionLost} of the owner directly. A paused
     owner therefore loses the data in the receive buffer, unlike with a
-    L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}. Data of
-    an owner that is not paused is delivered before, unless the connection was reset.
+    L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}. If the
+    owner is not paused, its data is delivered first, unless the connection was reset.
 
     @ivar queued: whether it is in the write batch.
     """
@@ -391,8 +391,8 @@ class BufferedTransport(Connection):
 
     def _finish(self) -> None:
         """
-        Let the transport close when it has received the whole queue: it stays open
-        while a producer is registered.
+        Unregister the adapter if the transport has received the whole queue. The
+        transport then closes; it stays open while a producer is registered.
         """
         if not (self._stage or self._full or self._pull):
             self._stage = _CLOSING

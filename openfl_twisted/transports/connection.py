@@ -60,8 +60,8 @@ class Owner(Protocol):
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
         Called when the connection ends with data in the send queue. Data counts as sent
-        once the kernel has accepted it; over TLS and foreign transports, once the
-        transport has accepted it.
+        once the kernel has accepted it; over TLS, or over a transport of another
+        package, once that transport has accepted it.
 
         @param chunks: all unsent data, in order. A chunk is one write, or several
             joined writes. The first chunk may have been sent in part.
@@ -88,7 +88,7 @@ class Owner(Protocol):
 
     def transportChanged(self, connection: "Connection") -> None:
         """
-        Use another connection instead: TLS has started.
+        Called when TLS has started: use another connection as the transport.
 
         @param connection: the connection inside TLS.
         """
@@ -189,7 +189,7 @@ class Connection:
     @ivar reading: whether received data is delivered to the protocol.
     @ivar receiveBuffer: the data that the protocol has not received; C{None} if it is
         empty.
-    @ivar work: number of messages handled in this turn, see
+    @ivar work: number of messages handled since other connections were last served, see
         L{MAX_WORK<openfl_twisted.transports.receivebuffer.MAX_WORK>}.
     @ivar hasReceived: whether the peer has sent data. TLS resets it when it starts.
     @ivar tap: called with each chunk that is written, unless it is C{None}.

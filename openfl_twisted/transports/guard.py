@@ -276,9 +276,9 @@ class GuardFactory(WrapperFactory[Any]):
         @param maxPerAddress: maximum number of connections per IPv4 address or IPv6 /64
             network (default 0, no limit). Behind a proxy, all connections have the
             address of the proxy.
-        @param idleTimeout: seconds without received data until a connection is closed,
-            up to a quarter longer (default 0, no limit). The kernel detects clients
-            that have vanished, see L{keepAlive}.
+        @param idleTimeout: time without received data until a connection is closed
+            (seconds; default 0, no limit). The actual time can be up to a quarter
+            longer. The kernel detects clients that have vanished, see L{keepAlive}.
         @param closeTimeout: maximum time to close a connection gracefully (seconds);
             then it is aborted.
         @param clock: the clock (default: the global reactor).
@@ -336,8 +336,8 @@ class GuardFactory(WrapperFactory[Any]):
     def acceptableProtocols(self) -> list[bytes]:
         """
         Return C{http/1.1}, unless the wrapped factory negotiates protocols itself.
-        Twisted refuses TLS clients that offer protocols (ALPN) if no protocol is
-        acceptable, and browsers do so for a WebSocket.
+        Browsers that open a WebSocket offer protocols (ALPN), and Twisted refuses a TLS
+        client if no offered protocol is acceptable.
         """
         wrapped = IProtocolNegotiationFactory(self.wrappedFactory, None)
         return [b"http/1.1"] if wrapped is None else wrapped.acceptableProtocols()

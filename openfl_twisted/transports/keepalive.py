@@ -1,5 +1,5 @@
 """
-Detection of vanished peers by the kernel.
+TCP keepalive, with which the kernel detects vanished peers.
 """
 
 import contextlib

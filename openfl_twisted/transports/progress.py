@@ -23,8 +23,8 @@ class ProgressTransport(BufferedTransport):
     """
     A connection that writes to the transport in portions of at most
     L{PORTION<openfl_twisted.transports.buffered.PORTION>} bytes. C{pending} is
-    therefore the data that the peer has not accepted. It is used for byte streams, not
-    for WebSockets.
+    therefore the data that the peer has not accepted. The class is used for byte
+    streams, not for WebSockets.
     """
 
     __slots__ = ()

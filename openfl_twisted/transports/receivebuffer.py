@@ -33,7 +33,7 @@ class Reader(Protocol):
     @ivar reading: whether received data is delivered to the protocol.
     @ivar disconnecting: whether this side has closed the connection.
     @ivar paused: whether the protocol has called C{pauseProducing}.
-    @ivar work: number of messages handled in this turn.
+    @ivar work: number of messages handled since other connections were last served.
     @ivar receiveBuffer: the buffer; C{None} if it is empty.
     """
 

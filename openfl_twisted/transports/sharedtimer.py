@@ -1,6 +1,6 @@
 """
-A timer shared by many waiting objects, which all wait for the same time. A timer for
-each idle connection would use more memory than the rest of it.
+A timer shared by many objects that wait for the same length of time. A separate timer
+for each idle connection would use more memory than the rest of the connection.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ class Group(Generic[T]):
 
     @ivar waiters: the waiting objects.
     @ivar began: when the first one began to wait.
-    @ivar due: when the last one has waited long enough.
+    @ivar due: when the time of the last one expires.
     """
 
     __slots__ = ("_timer", "began", "due", "waiters")

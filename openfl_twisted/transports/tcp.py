@@ -72,8 +72,8 @@ class CoalescingTransport(Connection, tcp.Connection):
     @ivar _open: whether writing needs no checks.
     @ivar _writing: whether the reactor waits for a writable socket.
     @ivar _dense: the number of joined chunks at the beginning of the queue.
-    @ivar _exempt: the value of C{bytesOut} when all data is sent that was written
-        before the reactor was asked to wait. This data does not count for the limit.
+    @ivar _exempt: the value that C{bytesOut} will have once all data written before the
+        reactor was asked to wait has been sent. This data does not count for the limit.
     @ivar _addresses: the addresses set by L{setAddresses}; C{None} without a proxy.
     """
 
@@ -148,8 +148,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def bind(self, owner: Owner) -> bool:
         """
-        Apply the limits of an owner. This is impossible in TLS, where Twisted's TLS has
-        the send queue.
+        Apply the limits of an owner. This is impossible for a TLS connection, whose
+        send queue is in Twisted's TLS protocol.
         """
         if self.TLS:
             return False
@@ -748,8 +748,9 @@ def _share(prefix: str, protocol: str, port: int) -> tuple[str, str, int]:
 
 class AcceptedTransport(CoalescingTransport, tcp.Server):
     """
-    A connection accepted from a client. It computes attributes on demand that Twisted
-    stores for each connection: the texts for the log and C{repr}, and two shortcuts.
+    A connection accepted from a client. It computes on demand some attributes that
+    Twisted stores for each connection: the texts for the log and C{repr}, and two
+    shortcuts.
     """
 
     __slots__ = ("_names", "client", "server", "sessionno")

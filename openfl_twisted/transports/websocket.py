@@ -197,7 +197,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def guard(self) -> Guard | None:
         """
-        The guard's record of the underlying connection, whose end it is notified of.
+        The guard's record of the underlying connection. The guard is notified when that
+        connection is lost.
         """
         return self.transport.guard
 
@@ -436,7 +437,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
     def _findClose(self, data: bytes) -> None:
         """
         Parse frames until the peer's Close, and drop messages. If there is too much
-        compressed data, the connection is closed without the peer's Close.
+        compressed data, the connection is closed without waiting for the peer's Close.
         """
         length = self._frames.maxChunk or len(data) or 1
         for at in range(0, len(data), length):
@@ -848,7 +849,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def startTimer(self, seconds: float, do: Callable[[], object]) -> None:
         """
-        Start the timer, instead of the one that runs.
+        Start a timer, which replaces the running one.
 
         @param seconds: the time.
         @param do: called when it expires.

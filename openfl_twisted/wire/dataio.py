@@ -155,7 +155,7 @@ class DataInput(_ByteOrder):
     The reading methods. A subclass implements C{_take} and C{bytesAvailable}.
 
     A read for which too few bytes are available raises C{EOFError}, and consumes
-    nothing. As in Flash, only C{readUTF} has consumed its length field then. The
+    nothing. Only C{readUTF} has then consumed its length field, as in Flash. The
     exceptions are those of L{Problems}, or of a subclass of it.
     """
 
@@ -242,7 +242,8 @@ class DataInput(_ByteOrder):
 
     def readFloat(self) -> float:
         """
-        Read a 32-bit IEEE 754 number. A written 76.65 is read as 76.6500015258789.
+        Read a 32-bit IEEE 754 number. After C{writeFloat(76.65)} it is
+        76.6500015258789.
         """
         value: float = self._unpack(self._numbers.float)
         return value
@@ -263,7 +264,8 @@ class DataInput(_ByteOrder):
         @param offset: position of the bytes in the array (default 0).
         @param length: number of bytes (default 0, all that are available).
         @raise EOFError: if fewer are available; the array is unchanged then.
-        @raise IndexError: if the position is not in an array, whose length has 32 bits.
+        @raise IndexError: if the position is negative, or the array would be longer
+            than 4294967295 bytes.
         @raise TypeError: if C{bytes} is C{None}.
         """
         self._begin()

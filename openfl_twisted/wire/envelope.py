@@ -50,8 +50,8 @@ class Envelope(NamedTuple):
     @ivar node: identifier of the node (16 bytes).
     @ivar sequence: the message's number on this topic (0 to 2^64 - 1).
     @ivar payload: the content.
-    @ivar first: whether the node does not remember an earlier message on this
-        topic, so that no message before it is missing.
+    @ivar first: whether the node has no record of an earlier message on this topic. No
+        message before it is then counted as missing.
     """
 
     node: bytes
@@ -95,9 +95,10 @@ class Sequencer:
     """
     Puts the messages of a node into envelopes.
 
-    Each topic has separate sequence numbers, since a receiver gets only the topics
-    that it has subscribed to. Beyond the maximum number of topics, the least recently
-    used one is forgotten. It begins again with a higher number.
+    Each topic has separate sequence numbers, since a receiver gets only the topics that
+    it has subscribed to. Beyond the maximum number of topics, the least recently used
+    one is forgotten. If a forgotten topic is used again, its numbers continue above all
+    earlier ones.
     """
 
     def __init__(self, node: bytes, maxTopics: int = MAX_TOPICS) -> None:

@@ -78,8 +78,8 @@ def recognize(data: bytes, among: Collection[Signature] = frozenset(Signature)) 
 
     @param data: all bytes received so far.
     @param among: the signatures to look for.
-    @return: the protocol; C{None} while further bytes can decide. Further bytes
-        never change the result.
+    @return: the protocol; C{None} while more bytes are needed. Further bytes never
+        change the result.
     """
     undecided = False
     for signature, find in _FIND.items():
@@ -106,7 +106,7 @@ def _isTLS(data: bytes) -> bool | None:
     """
     Check for a C{ClientHello}.
 
-    @return: whether it is one; C{None} while further bytes can decide.
+    @return: whether it is one; C{None} while more bytes are needed.
     """
     checks = (
         data[0:1] in (b"", bytes([_HANDSHAKE])),

@@ -75,13 +75,13 @@ The number of bytes after which L{startsRequest} has always decided.
 def startsRequest(data: bytes) -> bool | None:
     """
     Check whether a connection begins with an HTTP request: a request line with a
-    registered method in any case, a target, and the version, or a target longer
-    than L{MAX_TARGET}. HTTP/0.9 has no version; it counts only for C{GET} and a
+    registered method (upper or lower case), a target, and the version, or a target
+    longer than L{MAX_TARGET}. HTTP/0.9 has no version; it counts only for C{GET} and a
     path. The preface of HTTP/2 is such a line too.
 
     @param data: all bytes received so far.
-    @return: whether it does; C{None} while further bytes can decide. Further
-        bytes never change C{True} or C{False}.
+    @return: whether it does; C{None} while more bytes are needed. Further bytes never
+        change C{True} or C{False}.
     """
     method, space, rest = data[: _longestMethod + 1].partition(b" ")
     method = method.upper()
@@ -101,9 +101,9 @@ def startsRequest(data: bytes) -> bool | None:
 
 def hasRequestLine(data: bytes) -> bool:
     """
-    Check whether bytes begin with a complete request line of any method, also one
-    that is not registered. L{startsRequest} does not look for these: every word
-    can be the beginning of one.
+    Check whether bytes begin with a complete request line of any method, even one that
+    is not registered. L{startsRequest} does not look for these: every word can be the
+    beginning of one.
 
     @return: whether they do.
     """
@@ -213,7 +213,7 @@ class RequestHead(NamedTuple):
     The head of a request.
 
     @ivar method: the method, such as C{GET}.
-    @ivar path: the path with the query, also if the request contains a whole URL.
+    @ivar path: the path with the query, even if the request contains a whole URL.
     @ivar version: the digit after C{HTTP/1.}.
     @ivar headers: the header fields, by name in lower case. The values of repeated
         fields are joined with commas.
@@ -256,7 +256,7 @@ class RequestHead(NamedTuple):
 UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 """
 The header fields with which either side requests an upgrade to WebSocket. OpenFL's
-draft of a client compares their case too.
+draft WebSocket client also compares their upper and lower case.
 """
 
 _notInLine = re.compile(rb"[^ -~]")
@@ -265,7 +265,7 @@ _requestLine = re.compile(rf"({_WORD}) ([!-~]+) HTTP/1\.([01])")
 _field = re.compile(rf"({_WORD}):([\t -~\x80-\xff]*)")
 _absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
-# Two programs could use different ones of repeated fields.
+# If one of these is repeated, two programs could use different values.
 _once = frozenset(("host", "origin", "sec-websocket-key", "sec-websocket-version"))
 
 

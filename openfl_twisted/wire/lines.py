@@ -87,7 +87,7 @@ class LineSplitter:
     @property
     def pending(self) -> int:
         """
-        The number of bytes of the line whose end was not received.
+        The number of buffered bytes of an incomplete line.
         """
         return len(self._begun)
 

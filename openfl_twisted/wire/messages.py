@@ -25,7 +25,7 @@ Default maximum length of a message (bytes): 1 MiB. Flash itself has no limit.
 
 class MessageTooLong(Exception):
     """
-    A message exceeds the maximum length. Its terminator may not be received yet.
+    A message exceeds the maximum length. Its terminator may not have been received yet.
 
     @ivar before: the complete messages before it, in order.
     @ivar limit: the maximum length (bytes).

@@ -135,7 +135,7 @@ def _checkAmounts(data: bytes, limits: XMLLimits) -> None:
 
 class _Reader:
     """
-    One use of expat.
+    One run of expat.
 
     An exception in a handler does not stop expat before the end of the data, so
     everything that could make the rest expensive is refused earlier.
@@ -157,8 +157,9 @@ class _Reader:
 
     def feed(self, data: bytes | memoryview, *, final: bool) -> None:
         """
-        Parse the next bytes. expat parses an incomplete token again in each
-        call, so calls get large pieces, and a token that fills one is refused.
+        Parse the next bytes. expat parses an incomplete token again in each call, so
+        each call gets a large part of the document, and a token that fills a part is
+        refused.
 
         @raise NotWellFormed: if the data is not well-formed.
         @raise XMLError: if a token is too long.

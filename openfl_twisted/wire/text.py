@@ -27,9 +27,9 @@ _cutSequence = re.compile(
 
 MAX_BROKEN = 10_000
 """
-Maximum number of places in a text that are not valid UTF-8 and are read as Flash reads
-them. Each encoded surrogate is one. The bytes of further places become U+FFFD, which
-limits the time.
+Maximum number of invalid UTF-8 sequences in a text that are read as Flash reads them.
+Each encoded surrogate counts as one. Further sequences become U+FFFD, which limits the
+time.
 """
 
 MAX_SHOWN = 1000
@@ -68,15 +68,15 @@ def _readIrregular(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
     data, start = error.object, error.start
-    # The decoder uses one exception for all places of a text.
-    places = error.__dict__["places"] = error.__dict__.get("places", 0) + 1
-    if places > MAX_BROKEN:
+    # The decoder uses one exception for all invalid sequences of a text.
+    sequences = error.__dict__["sequences"] = error.__dict__.get("sequences", 0) + 1
+    if sequences > MAX_BROKEN:
         return data[start:].decode("utf-8", "replace"), len(data)
     found = _irregular.match(data, start)
     if found is not None and found[1]:
-        # Python decodes each surrogate as slowly as a separate place.
-        end = min(found.end(), start + 3 * (MAX_BROKEN - places + 1))
-        error.__dict__["places"] += (end - start) // 3 - 1
+        # Python decodes each surrogate as slowly as a separate sequence.
+        end = min(found.end(), start + 3 * (MAX_BROKEN - sequences + 1))
+        error.__dict__["sequences"] += (end - start) // 3 - 1
         return data[start:end].decode("utf-8", "surrogatepass"), end
     if found is None:
         return chr(data[start]), start + 1
@@ -95,13 +95,14 @@ def _decodeBroken(data: bytes) -> str:
 def decodeUTF8(data: bytes) -> str:
     """
     Decode UTF-8 as Flash does: a byte that does not begin a valid sequence becomes the
-    character with the byte's number, and decoding continues after it.
+    character whose code point is the value of the byte, and decoding continues after
+    it.
 
     Overlong forms are invalid. Encoded surrogates are decoded; a pair of them becomes
     one character. Valid UTF-8 is decoded as Python's strict decoder does.
 
     @param data: the bytes. A byte order mark is kept. After L{MAX_BROKEN} invalid
-        places, the bytes of further ones become U+FFFD.
+        sequences, further ones become U+FFFD.
     @return: the text; it can contain lone surrogates.
     @see: avmplus, C{UnicodeUtils::Utf8ToUtf16}, not strict.
     """
@@ -172,8 +173,8 @@ def decodeText(data: bytes, charSet: str) -> str:
     Decode bytes in a named character set.
 
     @param data: the bytes; NULs and byte order marks are decoded too.
-    @param charSet: a label of the WHATWG Encoding Standard in any case, or C{cn-gb}.
-        An unknown name means UTF-8.
+    @param charSet: a label of the WHATWG Encoding Standard, or C{cn-gb};
+        case-insensitive. An unknown name means UTF-8.
     @return: the text; invalid bytes become U+FFFD.
     """
     codec = _codecNamed(charSet)

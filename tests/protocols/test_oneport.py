@@ -177,7 +177,7 @@ class PolicyTests(OnePortTestCase):
         which a file could exist.
         """
         answered = f"{PEER} received the policy file"
-        unanswered = f"{PEER} requested the policy file, but unix:/a has none"
+        unanswered = f"{PEER} requested the policy file, but none exists for unix:/a"
         for address, line in [(None, answered), (UNIXAddress(b"/a"), unanswered)]:
             protocol, transport = self.connect()
             self.factory.policy = PolicyFile.forPort

@@ -178,4 +178,4 @@ class DashboardServiceTests(OptionsTestCase):
             service = self.service(xmlserver, f"--max-per-address={number}")
             self.assertEqual(service.factory.maxPerAddress, number)
         self.assertEqual(self.service(xmlserver).factory.maxPerAddress, 0)
-        self.assertUsage(xmlserver, ["--max-per-address=x"], "is not a")
+        self.assertUsage(xmlserver, ["--max-per-address=x"], "must be a whole number")

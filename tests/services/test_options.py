@@ -170,7 +170,7 @@ class SharedTests(OptionsTestCase):
             "--max-connections=x", "--shutdown-timeout=x", "--idle-timeout=-1",
             "--greeting-delay=inf",
         ]:  # fmt: skip
-            self.assertUsage(xmlserver, [argument], "is not a")
+            self.assertUsage(xmlserver, [argument], "must be a")
         for argument in ["--max-message=x", "--max-queue="]:
             self.assertUsage(xmlserver, [argument], "must be a size in bytes")
 

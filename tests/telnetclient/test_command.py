@@ -125,7 +125,7 @@ class OptionTests(SynchronousTestCase):
         self.assertEqual((options["timeout"], options["wait"]), (2.5, 0.0))
         for text in ("", "x", "-1", "inf", "nan", "86401"):
             self.assertRaises(ValueError, seconds, text)
-            self.assertUsage([f"--wait={text}", "h"], "is not a number of seconds")
+            self.assertUsage([f"--wait={text}", "h"], "must be a number of seconds")
 
     def test_authorities(self) -> None:
         """

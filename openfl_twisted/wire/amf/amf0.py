@@ -10,11 +10,11 @@ and XML, but Flash Player does, and its two virtual machines differ:
   - ActionScript 3 numbers dates. Flash Player writes an array that contains
     three arrays and then the same C{Date} twice with C{07 0004} for the second
     date (recorded in issue 72 of C{ruffle-rs/rust-flash-lso}).
-  - ActionScript 1 and 2 number XML, but not dates. In the argument list of a
-    remote call, the second use of an XML object of the first argument is
-    C{07 0002} (issue 124 there). In Ruffle's test C{avm1/amf0_serde_suite},
-    recorded with Flash Player, an object that follows one date, one XML and 14
-    other objects is number 15, so only one of the two was counted.
+  - ActionScript 1 and 2 number XML, but not dates. In the argument list of a remote
+    call, the second use of an XML object of the first argument is C{07 0002} (issue 124
+    of the same project). In Ruffle's test C{avm1/amf0_serde_suite}, recorded with Flash
+    Player, an object that follows one date, one XML and 14 other objects is number 15,
+    so only one of the two was counted.
 
 Only ActionScript 3 has C{ByteArray} and C{Socket}. So the writer numbers dates,
 and writes a repeated L{Date} as a reference, as Flash Player does. The reader
@@ -89,7 +89,8 @@ class AMF0Reader:
     """
     Reads one value.
 
-    @param amf3: the reader for AMF3 values, which also counts for the limits.
+    @param amf3: the reader for AMF3 values, whose counters also enforce the limits for
+        AMF0.
     """
 
     def __init__(self, amf3: AMF3Reader) -> None:
@@ -256,7 +257,8 @@ class AMF0Writer:
     """
     Writes one value.
 
-    @param amf3: the writer for AMF3 values, which also counts for the limits.
+    @param amf3: the writer for AMF3 values, whose counters also enforce the limits for
+        AMF0.
     """
 
     def __init__(self, amf3: AMF3Writer) -> None:
@@ -271,7 +273,7 @@ class AMF0Writer:
         Write a marker and its value.
 
         @param value: see the table in L{openfl_twisted.wire.amf.values}.
-        @raise AMFError: if the value has no form in AMF, or exceeds a limit.
+        @raise AMFError: if the value cannot be represented in AMF, or exceeds a limit.
         """
         self._amf3.take(1)
         kind = type(value)

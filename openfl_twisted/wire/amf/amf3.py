@@ -114,7 +114,8 @@ def readU29(data: bytes | bytearray | memoryview, position: int) -> tuple[int, i
     """
     Read an integer of 1 to 4 bytes: 7 bits each, and 8 bits in the fourth.
 
-    @param data: the bytes; an index after their end is an C{IndexError}.
+    @param data: the bytes. If they end before the integer does, an C{IndexError} is
+        raised.
     @return: the integer, 0 to 536870911, and the position after it.
     """
     first = data[position]
@@ -136,7 +137,8 @@ class AMF3Reader:
 
     @ivar data: the bytes.
     @ivar end: the number of bytes.
-    @ivar last: the last position at which the value may end, by the limit C{total}.
+    @ivar last: the last position at which the value may end, according to the limit
+        C{total}.
     @ivar registry: the classes that may be created.
     @ivar limits: the limits of the value.
     @ivar makeByteArray: creates a C{ByteArray} from its bytes.
@@ -144,8 +146,8 @@ class AMF3Reader:
     @ivar items: number of further values that are allowed.
     @ivar left: number of further objects that are allowed.
     @ivar text: number of further bytes of text that are allowed.
-    @ivar broken: number of further places that are not valid UTF-8 and are read as Flash
-        reads them.
+    @ivar broken: number of further invalid UTF-8 sequences that are read as Flash reads
+        them.
     @ivar strings: the texts that can be referred to, by number. The empty text has no
         number.
     @ivar objects: the objects that can be referred to, by number.
@@ -275,7 +277,7 @@ class AMF3Reader:
         if end > self.end:
             raise self.endError(end)
         try:
-            # After the limit of broken places no error is raised: that takes longest.
+            # Beyond the limit of invalid sequences, avoid the error: handling it takes longest.
             errors = "strict" if self.broken > 0 else "replace"
             return str(self.data[position:end], "utf-8", errors), end
         except UnicodeDecodeError:
@@ -283,9 +285,9 @@ class AMF3Reader:
 
     def _readBroken(self, data: bytes) -> str:
         """
-        Read text that is not valid UTF-8. All such texts of a value have a common limit.
+        Read text that is not valid UTF-8. All such texts of a value share one limit.
         """
-        # This counts at least as many places as decodeUTF8, in a small part of its time.
+        # This counts at least as many sequences as decodeUTF8, in a fraction of its time.
         self.broken -= data.decode("utf-8", "replace").count("\ufffd")
         return decodeUTF8(data)
 

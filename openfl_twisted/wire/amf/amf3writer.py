@@ -104,7 +104,9 @@ def packDouble(value: float) -> bytes:
     try:
         return _double.pack(value)
     except (OverflowError, struct.error):
-        raise AMFError(f"{type(value).__name__} is not a double, or too large for one") from None
+        raise AMFError(
+            f"{type(value).__name__} is not a number, or exceeds the range of a double"
+        ) from None
 
 
 def millisecondsOf(value: dt.datetime) -> float:
@@ -123,7 +125,7 @@ def millisecondsOf(value: dt.datetime) -> float:
 
 def notWritable(value: Any) -> AMFError:
     """
-    Return the error for a value without a form in AMF.
+    Return the error for a value that cannot be represented in AMF.
 
     @return: the error. For a C{date} it contains the alternative.
     """
@@ -222,7 +224,7 @@ class AMF3Writer:
         """
         Encode and count text.
 
-        @param value: any text, also with lone surrogates.
+        @param value: any text, even with lone surrogates.
         @raise AMFError: if the text exceeds the limit.
         """
         data = encodeUTF8(value)
@@ -274,7 +276,7 @@ class AMF3Writer:
         Write a marker and its value.
 
         @param value: see the table in L{openfl_twisted.wire.amf.values}.
-        @raise AMFError: if the value has no form in AMF, or exceeds a limit.
+        @raise AMFError: if the value cannot be represented in AMF, or exceeds a limit.
         """
         self.take(1)
         self.writeMany((value,))
@@ -283,7 +285,7 @@ class AMF3Writer:
         """
         Write consecutive values, which have been counted.
 
-        @raise AMFError: if a value has no form in AMF, or exceeds a limit.
+        @raise AMFError: if a value cannot be represented in AMF, or exceeds a limit.
         """
         out = self.out
         strings = self.strings
@@ -310,7 +312,7 @@ class AMF3Writer:
 
         @param value: an instance of a registered class or of a subclass of AMF's types, a
             C{Mapping}, or a callable.
-        @raise AMFError: if the value has no form in AMF.
+        @raise AMFError: if the value cannot be represented in AMF.
         """
         kind = type(value)
         found = self._found.get(kind)
@@ -614,7 +616,7 @@ class AMF3Writer:
             return
         names = tuple(value)
         if not value.alias or not all(isinstance(name, str) for name in names):
-            raise AMFError("a TypedObject must have an alias, and text as the names of its members")
+            raise AMFError("a TypedObject must have an alias, and its member names must be text")
         self.enter(value)
         header = len(names) << 4 | SEALED_TRAITS
         self._writeTraits((value.alias, names), header, value.alias, names)
@@ -698,6 +700,6 @@ class _ExternalOutput(DataOutput):
         Write a value. It shares the references of the enclosing value.
 
         @param value: see the table in L{openfl_twisted.wire.amf.values}.
-        @raise AMFError: if the value has no form in AMF.
+        @raise AMFError: if the value cannot be represented in AMF.
         """
         self._writer.write(value)

@@ -51,8 +51,8 @@ def decode(
     """
     Read one value.
 
-    The time is linear in the number of bytes. The memory is at most 160 bytes for each
-    of them on a 64-bit machine, besides that of the program's classes and of
+    The time is linear in the number of bytes. On a 64-bit machine, a value uses at most
+    160 bytes of memory per encoded byte, not counting the program's own classes and
     C{makeByteArray}. A value can contain an object many times, and even itself, so
     walking through it can take longer than reading it.
 
@@ -114,15 +114,15 @@ def encode(
         a reference. OpenFL 9.4 reads such references wrongly. With C{False}, each
         object is written whole, so an object that contains itself cannot be written.
         OpenFL reads references to strings, which are always written. After the first
-        XML no new strings are referred to, since OpenFL counts them differently.
-        OpenFL does not read L{XMLDocument}; in AMF0 it reads neither XML nor classes
-        nor AMF3 values.
+        XML value, no reference to a new string is written, since OpenFL numbers the
+        strings differently from then on. OpenFL does not read L{XMLDocument}; in AMF0
+        it reads neither XML nor classes nor AMF3 values.
     @param writeDynamicProperties: called with each C{Object} and a L{DynamicOutput},
-        whose C{writeDynamicProperty(name, value)} writes a member. Other members are not
-        written. The default writes all members except functions. It is not called for
-        arrays and for instances of classes.
-    @raise AMFError: if a part of the value has no form in AMF, exceeds a limit, or
-        fails to return its members; its exception is the cause.
+        whose C{writeDynamicProperty(name, value)} writes a member. Other members are
+        not written. The default writes all members except functions. It is not called
+        for arrays or instances of classes.
+    @raise AMFError: if a part of the value cannot be represented in AMF, exceeds a
+        limit, or fails to return its members; its exception is the cause.
     @raise ValueError: if C{objectEncoding} is unknown.
     """
     _checkEncoding(objectEncoding)

@@ -143,7 +143,7 @@ class ArrayCollection(ArrayList):
 @dataclasses.dataclass(slots=True)
 class ObjectProxy:
     """
-    C{mx.utils.ObjectProxy}: wraps an object, so that Flex can report changes of it.
+    C{mx.utils.ObjectProxy}: wraps an object, so that Flex can report changes to it.
 
     @ivar object: the wrapped object.
     """
@@ -206,7 +206,7 @@ class RemotingMessage(AbstractMessage):
 @dataclasses.dataclass(slots=True)
 class AsyncMessage(AbstractMessage):
     """
-    A message of publish/subscribe, and the base class of answers.
+    A publish/subscribe message, and the base class of answers.
 
     @ivar correlationId: identifier of the message that this one answers.
     """
@@ -306,7 +306,7 @@ _NUMBERS = {"timestamp", "timeToLive", "operation"}
 
 def _readFlags(input: Any) -> list[int]:
     """
-    Read flag bytes up to one without a successor.
+    Read flag bytes, up to the first one whose highest bit is not set.
     """
     flags = []
     while True:

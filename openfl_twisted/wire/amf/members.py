@@ -105,7 +105,7 @@ def normalArray(
 
     @param dense: the entries with the indices 0 and higher.
     @param named: the other entries, by name. Those whose names are the next indices are
-        moved; those whose names are indices of C{dense} are dropped.
+        moved to the list; those whose names are indices of C{dense} are dropped.
     @return: the entries with consecutive indices, and the others by name.
     @raise AMFError: if a name is neither an integer nor non-empty text.
     """

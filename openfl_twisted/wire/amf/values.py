@@ -6,10 +6,10 @@ Types:
   - C{undefined} is L{Undefined}, C{null} is C{None}.
   - C{Boolean} is C{bool}, C{String} is C{str}. Invalid UTF-8 and lone surrogates
     raise nothing, see L{openfl_twisted.wire.text.decodeUTF8}.
-  - C{int}, C{uint} and C{Number} are C{int} and C{float}. AMF0 numbers are always
-    read as C{float}. AMF3 has integers of 29 bits, as which an integral C{float} is
-    written too. Other numbers are doubles, which round integers of more than 53
-    bits.
+  - C{int}, C{uint} and C{Number} are C{int} and C{float}. AMF0 numbers are always read
+    as C{float}. AMF3 has integers of 29 bits; a C{float} with an integral value in this
+    range is also written as one. Other numbers are doubles, which round integers of
+    more than 53 bits.
   - C{Array} is C{list}; one with named entries or gaps is L{ECMAArray}. A C{tuple}
     is written as an array. An AMF0 array whose names are exactly 0 to n - 1 is a
     C{list} too, unless it contains itself: Flash Player writes such arrays to a
@@ -182,7 +182,7 @@ class ECMAArray(_Members):
 
     def gather(self) -> None:
         """
-        Move the named entries whose names are the next indices to the list.
+        Move a named entry to the list if its name is the next index, and repeat this.
         """
         while (index := str(len(self.dense))) in self:
             self.dense.append(self.pop(index))
@@ -539,7 +539,7 @@ class ClassRegistry:
 
     def forClass(self, cls: type[Any]) -> RegisteredClass | None:
         """
-        Return the registration of exactly a class, not of a base class.
+        Return the registration of exactly this class, not of a base class.
 
         @return: C{None} if it is not registered.
         """

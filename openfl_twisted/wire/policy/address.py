@@ -51,7 +51,7 @@ class Content:
         """
         parts = _split(url)
         if parts.scheme not in ("http", "https"):
-            raise ValueError(f"{shown(url)} is not a URL with http or https")
+            raise ValueError(f"{shown(url)} is not an http or https URL")
         host = parts.hostname or ""
         return cls(f"[{host}]" if ":" in host else host, parts.scheme == "https")
 

@@ -58,8 +58,8 @@ def decide(
 
 def decideByOlderRules(content: Content, host: str, port: int) -> Decision:
     """
-    Decide by the rules of Flash Player 6 to 8, which the guide's section on
-    C{XMLSocket} still describes. No policy file is requested. A program may connect
+    Decide by the rules of Flash Player 6 to 8, which the section on C{XMLSocket} in
+    OpenFL's guide still describes. No policy file is requested. A program may connect
     only to the host that it was loaded from, and only to ports 1024 and higher.
 
     @param host: the host that it connects to, IPv6 without brackets.

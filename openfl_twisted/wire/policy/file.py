@@ -132,7 +132,8 @@ class PolicyFile:
     """
     A socket policy file.
 
-    @ivar rules: the rules. One that grants is sufficient, in any order.
+    @ivar rules: the rules. One rule that permits the connection is sufficient; their
+        order has no effect.
     @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the file
         has none, which means C{all}. It counts only in the file that is served from
         port 843.
@@ -203,8 +204,8 @@ class PolicyFile:
         """
         Return the meta-policy that applies to the host of this file.
 
-        @param servedFrom: the port that served this file. The meta-policy of a file from
-            another port than 843 is ignored.
+        @param servedFrom: the port that served this file. The meta-policy of a file
+            from a port other than 843 is ignored.
         @return: one of L{SITE_CONTROLS}. An unknown value counts as C{none}.
         """
         if servedFrom != MASTER_PORT or self.siteControl is None:
@@ -218,8 +219,8 @@ class PolicyFile:
         Decide whether content may connect. For the reasons, see
         L{openfl_twisted.wire.policy.decision.decide}.
 
-        @param domain: the host that the content was loaded from: a name in any case, or
-            an IP address (IPv6 in brackets).
+        @param domain: the host that the content was loaded from: a name
+            (case-insensitive) or an IP address (IPv6 in brackets).
         @param secure: whether the content was loaded over https.
         @param servedFrom: the port that served this file. One below 1024 can grant any
             port; another can grant only ports 1024 and higher.
@@ -274,7 +275,7 @@ class PolicyFile:
                 f"has secure={shown(rule.unknownSecure)}, which is treated as false: "
                 "write true or false"
             )
-        # Ports below 1024 are hardly meant by a rule for all ports.
+        # A rule for all ports is rarely meant for the ports below 1024.
         if servedFrom is not None and servedFrom >= FIRST_UNPRIVILEGED_PORT and rule.ports != "*":
             low = [each for each, _ in parsePorts(rule.ports) if each < FIRST_UNPRIVILEGED_PORT]
             if low:

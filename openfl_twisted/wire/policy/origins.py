@@ -20,7 +20,7 @@ _NOWHERE = ""
 
 def originsOf(policyFile: PolicyFile, port: int | None) -> Callable[[str | None], bool]:
     """
-    Create the check of C{Origin} from a policy file.
+    Create a check of the C{Origin} header field from a policy file.
 
     @param port: the port that pages connect to; C{None} for a UNIX socket, where only
         the domains count.

@@ -11,8 +11,8 @@ The policy request of Flash Player.
 
 MAX_REQUEST_LENGTH = 64
 """
-Maximum length of a request, including the next byte (bytes). White space is allowed
-before the request and before its slash.
+Maximum length of a request with its terminator, one byte (bytes). White space is
+allowed before the request and before its slash.
 """
 
 _request = re.compile(rb"\s*<policy-file-request\s*/>")
@@ -26,7 +26,7 @@ def isRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool:
 
     @param data: the data. Any bytes may follow the request: C{nc} and old players send
         LF or CR LF.
-    @param maxLength: maximum length of a request, including the next byte (bytes).
+    @param maxLength: maximum length of a request with its terminator, one byte (bytes).
     @return: whether it is a policy request.
     """
     return _request.match(data, 0, maxLength - 1) is not None
@@ -38,8 +38,8 @@ def startsRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool | No
     request, such as NUL or LF.
 
     @param data: all bytes received so far.
-    @param maxLength: maximum length of a request, including the next byte (bytes).
-    @return: whether it does; C{None} while further bytes can decide.
+    @param maxLength: maximum length of a request with its terminator, one byte (bytes).
+    @return: whether it does; C{None} while more bytes are needed.
     """
     found = _request.match(data, 0, maxLength - 1)
     if found is not None:

@@ -67,11 +67,11 @@ def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
 
 def portsMask(text: str) -> int:
     """
-    Parse a list of ports to a number with one bit for each port. Comparing two of them
-    takes constant time.
+    Parse a list of ports into a bit mask with one bit for each port. Comparing two
+    masks takes constant time.
 
     @param text: see L{parsePorts}.
-    @return: the number; bit 80 is port 80.
+    @return: the bit mask; bit 80 is port 80.
     @raise PolicyError: if it is not such a list.
     """
     mask = 0
@@ -83,8 +83,8 @@ def portsMask(text: str) -> int:
 @lru_cache(maxsize=1024)
 def _punycode(host: str) -> str:
     """
-    Convert a name with other characters than ASCII, or return it unchanged if
-    it is not a valid name.
+    Convert a name that is not ASCII to punycode, or return it unchanged if it is not a
+    valid name.
     """
     star = "*." if host.startswith("*.") else ""
     try:
@@ -97,7 +97,7 @@ def _punycode(host: str) -> str:
 def asciiHost(host: str) -> str:
     """
     Convert a host name to the form that browsers send: lower case, and punycode
-    (C{xn--}) for other characters than ASCII.
+    (C{xn--}) for names that are not ASCII.
 
     @param host: a host name, a C{*} and a host name, or an address.
     @return: the name; in lower case only, if it has no such form.
@@ -180,8 +180,8 @@ class AccessRule:
         """
         Check whether this rule is for a domain.
 
-        @param domain: the host in the URL of the content: a name or an IP address in any
-            case. Names are not resolved.
+        @param domain: the host in the URL of the content: a name or an IP address,
+            case-insensitive. Names are not resolved.
         @return: whether it is. C{*} matches all domains. C{*.} and a name matches that
             name and its subdomains, but no IP address and no L{NULL_ORIGIN}.
         """

@@ -1,9 +1,9 @@
 """
-WebSocket frame reader (RFC 6455), server side. It converts bytes to payloads, pings and
-the end of the WebSocket.
+WebSocket frame reader (RFC 6455), server side. It converts bytes to events: payloads,
+pings, and the end of the WebSocket.
 
 One loop reads all frames. The C{websockets} library unmasks, inflates, and parses the
-payload of a Close.
+payload of a Close frame.
 """
 
 import codecs
@@ -82,7 +82,7 @@ class End(NamedTuple):
     The end of the WebSocket: the peer has sent its Close or violated the protocol.
 
     @ivar answer: the bytes to send before the connection is closed.
-    @ivar code: the code of the peer's Close; after a violation that of ours.
+    @ivar code: the code of the peer's Close; after a violation, the code of our own.
     @ivar reason: the reason in that Close.
     @ivar fault: whether the peer has violated the protocol.
     """
@@ -128,8 +128,8 @@ class WebSocketFrames:
 
     def __init__(self, maxFrame: int = MAX_FRAME, extension: Extension | None = None) -> None:
         """
-        @param maxFrame: maximum length of a frame that is buffered until it is complete, also
-            after it has been inflated (bytes); see L{MAX_FRAME}.
+        @param maxFrame: maximum length of a frame that is buffered until it is
+            complete, both before and after it is inflated (bytes); see L{MAX_FRAME}.
         @param extension: the negotiated C{permessage-deflate} (default: none).
         """
         self._maxFrame = maxFrame
@@ -196,8 +196,9 @@ class WebSocketFrames:
         """
         Read the frames in the next chunk of the stream.
 
-        Payloads are delivered as frames are completed, not messages. Consecutive payloads are
-        joined. However the stream is split, the bytes are the same.
+        A payload is delivered when its frame is complete, before the rest of its
+        message. Consecutive payloads are joined. However the stream is split, the
+        delivered bytes are the same.
 
         @param data: the chunk; at most C{maxChunk} bytes, unless that is C{None}.
         @return: the events, in order; nothing follows an L{End}.

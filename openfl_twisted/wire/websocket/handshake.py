@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 from openfl_twisted.wire.httprequest import UPGRADE, HTTPAnswer, RequestHead
 
 # The header fields that the library reads. It refuses an empty list of subprotocols, which
-# OpenFL's draft of a client sends.
+# OpenFL's draft WebSocket client sends.
 _KEY_FIELDS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
 _SUBPROTOCOLS = "sec-websocket-protocol"
 

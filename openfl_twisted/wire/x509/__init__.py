@@ -1,8 +1,8 @@
 """
 X.509 certificates of servers: what verification found, and what that means.
 
-  - L{certificates<openfl_twisted.wire.x509.certificates>}: from all findings to
-    one C{CertificateStatus}.
+  - L{certificates<openfl_twisted.wire.x509.certificates>}: derives one
+    C{CertificateStatus} from all findings.
     L{verifycodes<openfl_twisted.wire.x509.verifycodes>} has the codes of OpenSSL.
   - L{paths<openfl_twisted.wire.x509.paths>}: certificate paths to a trust anchor,
     verified a second time.

@@ -294,13 +294,14 @@ def judge(
 
     @param findings: all findings, in the order in which they were found.
     @param path: the known certificates of the path, by depth.
-    @param atHand: all certificates that the server sent, or that are known here.
+    @param atHand: all certificates that may complete the path: those that the server
+        sent, and those configured here.
     @param pinned: certificates that are trusted although they are not self-signed; a
         path ends there.
     @param hardRevocation: whether a certificate is accepted only if it is known not
         to be revoked.
-    @return: the verdict. The most severe finding decides. If no finding counts, the
-        status is C{TRUSTED}.
+    @return: the verdict. The most severe finding decides. If every finding can be
+        ignored, the status is C{TRUSTED}.
     """
     certificate = path.get(0)
     graded = _grades(findings, path, atHand, pinned, hardRevocation)
@@ -409,9 +410,9 @@ def _hasIssuer(
     ignored: Collection[x509.Certificate] = (),
 ) -> bool:
     """
-    Check whether the issuer of a certificate is among others: a certificate with
-    the issuer's name and a key that verifies the signature. At most
-    L{MAX_ISSUERS} keys are tried.
+    Check whether the issuer of a certificate is among other certificates: one with the
+    issuer's name and a key that verifies the signature. At most L{MAX_ISSUERS} keys are
+    tried.
     """
     if certificate is None:
         return False
@@ -437,9 +438,10 @@ def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """
     Check whether a certificate is signed by another one, or by itself.
 
-    @param issuer: the possible issuer. Its subject must be the issuer name of the first one.
-    @return: whether it is; C{False} also for a certificate that is malformed, or has an
-        unsupported signature.
+    @param issuer: the possible issuer. Its subject must equal the issuer name of
+        C{certificate}.
+    @return: whether it is; C{False} if C{certificate} is malformed, or its signature
+        algorithm is not supported.
     """
     try:
         certificate.verify_directly_issued_by(issuer)

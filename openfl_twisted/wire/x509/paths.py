@@ -64,7 +64,7 @@ _USUAL_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 class PathError(Exception):
     """
-    No path keeps the rules. The message contains the reason.
+    No path satisfies the rules. The message contains the reason.
 
     @ivar blamesLeaf: whether the server certificate itself breaks a rule.
     """
@@ -339,7 +339,7 @@ def mayConstrainNames(certificate: x509.Certificate) -> bool:
     Check whether a certificate has name constraints.
 
     @param certificate: the certificate of a server or CA.
-    @return: C{True} also if its extensions cannot be parsed.
+    @return: whether it has any; C{True} if its extensions cannot be parsed.
     """
     try:
         certificate.extensions.get_extension_for_class(x509.NameConstraints)

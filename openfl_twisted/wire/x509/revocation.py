@@ -31,7 +31,7 @@ Maximum age of an OCSP response that has no end of validity.
 
 MAX_SKEW = timedelta(minutes=5)
 """
-Maximum clock skew: a response may begin this much later than now.
+Maximum clock skew: the validity of a response may begin this much later than now.
 """
 
 MAX_RESPONSE = 16384
@@ -84,13 +84,14 @@ def readLists(
     time: datetime,
 ) -> Revocation:
     """
-    Return the revocation status of a certificate by CRLs.
+    Return the revocation status of a certificate according to CRLs.
 
     @param lists: the CRLs, of any issuers.
-    @param time: the time at which a CRL must be valid. An expired one still revokes.
+    @param time: the time at which a CRL must be valid. A certificate that an expired
+        CRL lists is still revoked.
     @return: C{REVOKED} if a CRL of the issuer lists the certificate, C{GOOD} if a valid
         one does not, and C{UNKNOWN} otherwise. A CRL with a critical extension, such as
-        one for some certificates only, never means C{GOOD}.
+        one that covers only some certificates, never means C{GOOD}.
     """
     known = Revocation.UNKNOWN
     for revoked in lists:
@@ -135,9 +136,9 @@ def readStaple(
 
     @param staple: the response (DER); empty for none.
     @param certificate: the certificate that the response must be about.
-    @param time: the time at which the response must be valid. It may begin
-        L{MAX_SKEW} later. A response with C{revoked} counts at any time, as an old CRL
-        does.
+    @param time: the time at which the response must be valid. Its validity may begin up
+        to L{MAX_SKEW} later. A response with C{revoked} counts at any time, as an old
+        CRL does.
     @return: the result. It is C{UNKNOWN}, with the reason, if the response is missing,
         not valid at this time, about another certificate, or not signed by the issuer
         or an authorized responder.
@@ -162,7 +163,7 @@ def _unknown(reason: str) -> Staple:
 
 class _SignerError(Exception):
     """
-    The signature of a response does not count. The message contains the reason.
+    The signature of a response is not accepted. The message contains the reason.
     """
 
 

@@ -167,7 +167,7 @@ def _ascii(text: str) -> str | None:
         try:
             name = idna.encode(name, uts46=True).decode("ascii")
         except UnicodeError:
-            # IDNA 2008 has no emoji; IDNA 2003 has, and so have browsers.
+            # IDNA 2008 does not allow emoji; IDNA 2003 and browsers do.
             try:
                 name = name.encode("idna").decode("ascii")
             except UnicodeError:

@@ -9,10 +9,10 @@ import openfl.net.XMLSocket;
 class Board {
 	public static inline var SIZE = 16;
 
-	/** Called with the name of a player that has moved, and the new position. **/
+	/** Called with the name of a player who has moved, and the new position. **/
 	public var onMove:(who:String, x:Int, y:Int) -> Void = (_, _, _) -> {};
 
-	/** Called with the name of a player that has left. **/
+	/** Called with the name of a player who has left. **/
 	public var onGone:(who:String) -> Void = _ -> {};
 
 	/** Called with the state of the connection, as text. **/

@@ -28,7 +28,7 @@ def breaksRules(message: str) -> bool:
     try:
         request = parseRequest(message)
     except VocabularyError:
-        # The protocol reports the error.
+        # XMLRoomProtocol answers a malformed message with an error.
         return False
     if request is None or request.name != "set" or request.attributes.get("key") != "at":
         return False

@@ -1,5 +1,5 @@
 """
-The server with a policy file, TLS and resuming. Run it with
+The server with a policy file, TLS and resumable memberships. Run it with
 C{python board.py tcp:8080 [certificate.pem]}.
 """
 
@@ -34,7 +34,7 @@ def breaksRules(message: str) -> bool:
     try:
         request = parseRequest(message)
     except VocabularyError:
-        # The protocol reports the error.
+        # XMLRoomProtocol answers a malformed message with an error.
         return False
     if request is None or request.name != "set" or request.attributes.get("key") != "at":
         return False
@@ -62,7 +62,7 @@ def makeFactory(certificate: str | None = None) -> GuardFactory:
 
     @param certificate: a PEM file with the certificate and the private key; C{None} for no TLS.
     """
-    # A disconnected player can resume for 30 seconds.
+    # A disconnected player can resume within 30 seconds.
     lobby = Lobby(RoomLimits(maxMembers=16, resume=30))
     tls = None if certificate is None else ServerConnectionCreator(ServerCertificates(certificate))
     onePort = OnePortFactory(
