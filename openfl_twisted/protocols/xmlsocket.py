@@ -444,10 +444,13 @@ class XMLSocketProtocol(StreamProtocol):
         count = len(messages)
         transport = self.transport
         self._counter.messagesOut += count
-        if count > 1 and transport.preservesMessages:
+        if count == 1:
+            text = messages[0]
+        elif transport.preservesMessages:
             transport.writeMessages(_encodeAll(messages))
             return
-        text = messages[0] if count == 1 else "\0".join(messages)
+        else:
+            text = "\0".join(messages)
         if len(text) > _LONG:
             self._sendLong(encodeUTF8(text))
         elif count:

@@ -386,7 +386,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         if chunks and self.owner is not None:
             reportDropped(self.owner, chunks, sent)
 
-    def flush(self, *, inWrite: bool = False) -> None:
+    def flush(self, inWrite: bool = False) -> None:
         """
         Send the queue. Called at the end of the batch.
 
