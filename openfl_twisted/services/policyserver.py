@@ -21,7 +21,7 @@ from openfl_twisted.services.options import (
     size,
 )
 from openfl_twisted.services.policycheck import Question, explain
-from openfl_twisted.services.serving import ServerService
+from openfl_twisted.services.serving import ServerService, supportsWorkers
 from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.file import MASTER_PORT, SITE_CONTROLS, PolicyFile
 from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH
@@ -187,6 +187,7 @@ class Options(ServerOptions):
         return Content(content.domain, content.secure or bool(self["secure"]))
 
 
+@supportsWorkers
 def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-policy}.

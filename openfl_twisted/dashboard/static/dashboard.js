@@ -291,6 +291,7 @@ function hear(id, address) {
 			if (missed) note(`${missed} more were not shown`);
 		},
 		gone: () => note("the client has gone"),
+		problem: ({ problem }) => note(problem),
 	};
 	events(`messages/${id}`, abort.signal, handlers).catch((problem) => {
 		if (!abort.signal.aborted) note(problem.message);
