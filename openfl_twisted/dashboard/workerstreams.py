@@ -114,7 +114,10 @@ class WorkerStreams(DashboardStreams):
     def showMessages(self, request: Request, id: int) -> None:
         worker, number = self._find(id)
         stream = next(self._numbers)
-        self.begin(request, lambda: _WorkerMessageStream(request, self, worker, stream, number))
+        # A question can fail immediately, so the stream must have begun.
+        self.begin(request, lambda: _WorkerMessageStream(request, self, worker, stream)).monitor(
+            number
+        )
 
     def kick(self, id: int, reason: str) -> Deferred[None]:
         worker, number = self._find(id)
@@ -150,15 +153,24 @@ class _WorkerMessageStream(MessageStream):
         state: DashboardStreams,
         worker: AnsweringWorker,
         stream: int,
-        number: int,
     ) -> None:
         super().__init__(request, state)
         self._worker = worker
         self._stream = stream
         self._isOver = False
         self._asking = True
-        started = worker.ask("monitor", stream=stream, id=number)
-        started.addCallbacks(self._answered, self._failed, callbackArgs=(False,))
+
+    def monitor(self, id: int) -> None:
+        """
+        Ask the worker to monitor a client.
+
+        @param id: the client's number in the worker.
+        """
+        asked = self._worker.ask("monitor", stream=self._stream, id=id)
+        asked.addCallbacks(self._monitored, self._failed)
+
+    def _monitored(self, answer: None) -> None:
+        self._asking = False
 
     def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
         if self.ready and not self._asking:
@@ -166,9 +178,9 @@ class _WorkerMessageStream(MessageStream):
             asked = self._worker.ask("messages", stream=self._stream)
             asked.addCallbacks(self._answered, self._failed)
 
-    def _answered(self, answer: list[Any] | None, hasMessages: bool = True) -> None:
+    def _answered(self, answer: list[Any]) -> None:
         self._asking = False
-        if hasMessages and answer is not None and not self._isOver:
+        if not self._isOver:
             self.take(*answer)
 
     def _failed(self, failure: Failure) -> None:

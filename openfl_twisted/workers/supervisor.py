@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory, ProcessProtocol
@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.workers.backoff import Backoff
-from openfl_twisted.workers.link import LinkProtocol
+from openfl_twisted.workers.link import LinkProtocol, QuestionError
 from openfl_twisted.workers.loglines import LineBuffer, LogLine, emit, fromLine
 from openfl_twisted.workers.ports import SharedPort
 from openfl_twisted.workers.worker import LINK, LISTENING
@@ -46,7 +46,12 @@ def describeEnd(reason: Failure) -> str:
     value: Any = reason.value
     number = getattr(value, "signal", None)
     if number is not None:
-        return f"was ended by {signal.Signals(number).name}"
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            # A real-time signal.
+            name = f"signal {number}"
+        return f"was ended by {name}"
     return f"exited with status {getattr(value, 'exitCode', 0) or 0}"
 
 
@@ -117,6 +122,15 @@ class Worker:
         """
         Start a process.
         """
+        try:
+            self._spawn()
+        except OSError as problem:
+            # The system has too many processes or open files.
+            self._close()
+            self.failure = f"cannot be started: {problem.strerror}"
+            self._supervisor.workerEnded(self, f"worker {self.number} {self.failure}")
+
+    def _spawn(self) -> None:
         supervisor, reactor = self._supervisor, self._reactor
         self.process = next(supervisor.processes)
         self.failure = None
@@ -152,7 +166,7 @@ class Worker:
 
     def _startTimedOut(self) -> None:
         self._timer = None
-        self.log(("error", "openfl_twisted", f"not started within {START_TIMEOUT:g} seconds"))
+        self.log(("error", "openfl_twisted", f"not started within {START_TIMEOUT:g} s"))
         self.signal("KILL")
 
     def _stopTimer(self) -> None:
@@ -201,7 +215,7 @@ class Worker:
         @return: see there.
         """
         if self._link is None:
-            self._link = LinkProtocol({}, self._reactor)
+            return fail(QuestionError("the worker has ended"))
         return self._link.ask(question, **arguments)
 
     def signal(self, name: str) -> None:
@@ -224,9 +238,7 @@ class Worker:
         @param reason: the reason.
         """
         self._stopTimer()
-        link, self._link, self._transport = self._link, None, None
-        if link is not None and link.transport is not None:
-            link.transport.loseConnection()
+        self._close()
         wasUp, self.isUp = self.isUp, False
         for port in self._supervisor.ports:
             port.workerEnded(self.number - 1)
@@ -235,6 +247,14 @@ class Worker:
             last = [text.strip() for _, _, text in self._held if text.strip()]
             self.failure = f"{end}: {last[-1].splitlines()[-1]}" if last else end
         self._supervisor.workerEnded(self, f"worker {self.number} (pid {self.pid}) {end}")
+
+    def _close(self) -> None:
+        """
+        Close the link.
+        """
+        link, self._link, self._transport = self._link, None, None
+        if link is not None and link.transport is not None:
+            link.transport.loseConnection()
 
     def restartLater(self, event: str) -> None:
         """
