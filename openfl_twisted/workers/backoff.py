@@ -25,7 +25,7 @@ class Backoff:
         """
         Return the delay before the next restart.
 
-        @param ran: how long the worker has run (seconds).
+        @param ran: the running time of the worker (seconds).
         @return: the delay (seconds).
         """
         if ran > MAX_DELAY:

@@ -21,7 +21,7 @@ from openfl_twisted.workers.backoff import Backoff
 from openfl_twisted.workers.link import LinkProtocol, QuestionError
 from openfl_twisted.workers.loglines import LineBuffer, LogLine, emit, fromLine
 from openfl_twisted.workers.ports import SharedPort
-from openfl_twisted.workers.worker import LINK, LISTENING
+from openfl_twisted.workers.worker import LINK, LISTENING, STOP
 
 START_TIMEOUT = 60.0
 """
@@ -120,7 +120,7 @@ class Worker:
 
     def start(self) -> None:
         """
-        Start a process.
+        Start a process. If the system refuses it, try again later.
         """
         try:
             self._spawn()
@@ -278,7 +278,10 @@ class Worker:
         """
         self._stopTimer()
         self._flush()
-        self.signal("TERM")
+        if self.isUp and self._link is not None:
+            self._link.notify(STOP)
+        else:
+            self.signal("TERM")
 
 
 class Supervisor(Service):

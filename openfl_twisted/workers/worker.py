@@ -23,6 +23,12 @@ LISTENING = "listening"
 The notice of a worker whose ports are open.
 """
 
+STOP = "stop"
+"""
+The notice of a supervisor to a worker that must stop. Unlike a signal, it can follow
+another one, for example if systemd has sent SIGTERM to all processes of a unit.
+"""
+
 
 class WorkerSide:
     """
@@ -67,7 +73,7 @@ class WorkerSide:
         if reactor is None:
             from twisted.internet import reactor
         self._reactor = reactor
-        link = LinkProtocol(answers, reactor)
+        link = LinkProtocol({STOP: self._stop, **answers}, reactor)
         link.lost = self._lost
         connected = socket.socket(fileno=LINK)
         connected.setblocking(False)
@@ -79,10 +85,19 @@ class WorkerSide:
         link.notify(LISTENING)
         return link
 
-    def _lost(self) -> None:
-        # It is also lost when this process stops.
+    def _stop(self) -> bool:
+        """
+        Stop the process, unless it is stopping already.
+
+        @return: whether it was not stopping.
+        """
         try:
             self._reactor.stop()
         except ReactorNotRunning:
-            return
-        self.log.warn("the supervisor has ended; stopping")
+            return False
+        return True
+
+    def _lost(self) -> None:
+        # It is also lost when this process stops.
+        if self._stop():
+            self.log.warn("the supervisor has ended; stopping")

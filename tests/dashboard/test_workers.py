@@ -93,7 +93,7 @@ class WorkersTestCase(SynchronousTestCase):
 
     def read(self) -> list[str]:
         """
-        Read the metrics.
+        Request the metrics, and return the lines of the response.
         """
         answer = visit(self.metrics.guard, "/metrics", {})
         self.assertEqual(answer.status, 200)

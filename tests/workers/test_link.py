@@ -36,7 +36,7 @@ class Refusal(Exception):
 
 def fail(problem: Exception) -> None:
     """
-    An answer that fails.
+    Raise an exception instead of giving an answer.
     """
     raise problem
 

@@ -40,6 +40,13 @@ class FakeProcess:
             raise ProcessExitedAlready
         self.signals.append(name)
 
+    @property
+    def isAskedToStop(self) -> bool:
+        """
+        Whether the supervisor has sent the notice to stop.
+        """
+        return b'{"ask": "stop", "with": {}}' in self.link.transport.value()
+
     def notice(self, name: str) -> None:
         """
         Send a notice to the supervisor.
@@ -299,8 +306,9 @@ class StopTests(SupervisorTestCase):
         stopped = self.supervisor.stopService()
         for process in processes:
             self.assertNoResult(stopped)
-            self.assertEqual(process.signals, ["TERM"])
-            process.end(number=signal.SIGTERM)
+            self.assertTrue(process.isAskedToStop)
+            self.assertEqual(process.signals, [])
+            process.end(0)
         self.successResultOf(stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertEqual(len(self.reactor.started), 2)
@@ -315,7 +323,7 @@ class StopTests(SupervisorTestCase):
         with capturedLogs() as logs:
             self.reactor.advance(7)
         self.assertEqual(linesOf(logs), ["worker 2 has not stopped within 7 s; killing it"])
-        self.assertEqual(two.signals, ["TERM", "KILL"])
+        self.assertEqual(two.signals, ["KILL"])
         two.end(number=9)
         self.successResultOf(stopped)
 

@@ -53,6 +53,17 @@ class WorkerTests(SynchronousTestCase):
         self.assertEqual(self.reactor.stops, 1)
         self.assertEqual(linesOf(logs), ["the supervisor has ended; stopping"])
 
+    def test_stop(self) -> None:
+        """
+        The supervisor can stop the worker, even if it is stopping already.
+        """
+        link = WorkerSide(1, 0).start({}, self.reactor)
+        message = b'{"ask": "stop", "with": {}}'
+        for _ in range(2):
+            link.dataReceived(len(message).to_bytes(4, "big") + message)
+            self.reactor.isRunning = False
+        self.assertEqual(self.reactor.stops, 1)
+
     def test_stopping(self) -> None:
         """
         When the worker stops, the connection is lost too.
