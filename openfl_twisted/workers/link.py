@@ -53,6 +53,10 @@ class QuestionError(Exception):
         self.status = status
 
 
+def _encode(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode("ascii")
+
+
 class LinkProtocol(Int32StringReceiver):
     """
     One end of the link between supervisor and worker.
@@ -109,7 +113,7 @@ class LinkProtocol(Int32StringReceiver):
         self._send({"ask": notice, "with": arguments})
 
     def _send(self, message: dict[str, Any]) -> None:
-        self.sendString(json.dumps(message).encode("ascii"))
+        self.sendString(_encode(message))
 
     def stringReceived(self, string: bytes) -> None:
         try:
@@ -118,9 +122,9 @@ class LinkProtocol(Int32StringReceiver):
             message = None
         match message:
             case {"ask": str() as question, "number": int() as number, "with": dict() as arguments}:
-                self._answer(question, number, arguments)
+                self.sendString(self._call(question, number, arguments))
             case {"ask": str() as notice, "with": dict() as arguments}:
-                self._call(notice, arguments)
+                self._call(notice, None, arguments)
             case {"answer": int() as number, "value": value}:
                 self._answered(number, value)
             case {"answer": int() as number, "problem": str() as text, "status": int() as status}:
@@ -139,30 +143,30 @@ class LinkProtocol(Int32StringReceiver):
     def _transport(self) -> Any:
         return self.transport
 
-    def _call(self, question: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _call(self, question: str, number: int | None, arguments: dict[str, Any]) -> bytes:
         """
         Call the function of a question.
 
-        @return: the answer, without its number.
+        @return: the answer, encoded.
         """
-        answer = self.answers.get(question)
-        if answer is None:
-            return {"problem": f"unknown question {question}", "status": 404}
-        try:
-            return {"value": answer(**arguments)}
-        except Exception as problem:
-            status = getattr(problem, "status", None)
-            if isinstance(status, int):
-                return {"problem": str(problem), "status": status}
-            self.log.failure("cannot answer {question}", question=question)
-            return {"problem": f"the worker cannot answer {question}", "status": 500}
 
-    def _answer(self, question: str, number: int, arguments: dict[str, Any]) -> None:
-        answer = json.dumps({"answer": number, **self._call(question, arguments)}).encode("ascii")
+        def problem(text: str, status: int) -> bytes:
+            return _encode({"answer": number, "problem": text, "status": status})
+
+        function = self.answers.get(question)
+        if function is None:
+            return problem(f"unknown question {question}", 404)
+        try:
+            answer = _encode({"answer": number, "value": function(**arguments)})
+        except Exception as error:
+            status = getattr(error, "status", None)
+            if isinstance(status, int):
+                return problem(str(error), status)
+            self.log.failure("cannot answer {question}", question=question)
+            return problem(f"the worker cannot answer {question}", 500)
         if len(answer) > self.MAX_LENGTH:
-            problem = {"problem": f"the answer to {question} is too long", "status": 500}
-            answer = json.dumps({"answer": number, **problem}).encode("ascii")
-        self.sendString(answer)
+            return problem(f"the answer to {question} is too long", 500)
+        return answer
 
     def _answered(self, number: int, result: Any) -> None:
         asked = self._asked.pop(number, None)

@@ -25,6 +25,12 @@ MAX_LINE = 64 * 1024
 Maximum length of a line (bytes). The rest of a longer line is dropped.
 """
 
+_BANNERS = "twisted.scripts._twistd_unix.UnixAppLogger"
+"""
+The namespace of the lines with which C{twistd} starts and ends. The supervisor logs the
+same lines.
+"""
+
 _LEVELS = {level.name for level in LogLevel.iterconstants()}
 
 LogLine = tuple[str, str, str]
@@ -81,6 +87,8 @@ class EventWriter:
 
         @param event: the event.
         """
+        if event.get("log_namespace") == _BANNERS:
+            return
         # Twisted replaces sys.stdout by an object that logs.
         output: Any = sys.__stdout__
         output.write(f"{toLine(event)}\n")

@@ -138,7 +138,7 @@ class Worker:
         own, other = socket.socketpair()
         with own, other, open(os.devnull, "rb") as nothing:
             own.setblocking(False)
-            link = LinkProtocol({LISTENING: self._listening, **supervisor.answers}, reactor)
+            link = LinkProtocol({LISTENING: self._listening}, reactor)
             # The transport has its own copy of the socket.
             reactor.adoptStreamConnection(
                 own.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link)
@@ -303,7 +303,6 @@ class Supervisor(Service):
         failed: Callable[[str], object],
         environment: Mapping[str, str] | None = None,
         directory: str | None = None,
-        answers: Mapping[str, Callable[..., Any]] | None = None,
         reactor: Any = None,
     ) -> None:
         """
@@ -319,7 +318,6 @@ class Supervisor(Service):
             process).
         @param directory: the current directory of the workers (default: that of this
             process).
-        @param answers: a function for each question that the workers ask.
         @param reactor: the reactor (default: the global reactor).
         """
         if reactor is None:
@@ -331,7 +329,6 @@ class Supervisor(Service):
         self.ports: Sequence[SharedPort] = []
         self.environment = None if environment is None else dict(environment)
         self.directory = directory
-        self.answers = dict(answers or {})
         self.processes = itertools.count(1)
         self._stopTimeout = stopTimeout
         self._started = started
@@ -371,6 +368,9 @@ class Supervisor(Service):
 
         @param worker: the worker.
         """
+        if self._stopped is not None:
+            # It has not received the signal yet.
+            return
         _log.info("worker {number} started (pid {pid})", number=worker.number, pid=worker.pid)
         self._hasStarted = True
         waiting, self._waiting = self._waiting, []

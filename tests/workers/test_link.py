@@ -45,6 +45,7 @@ ANSWERS: dict[str, Any] = {
     "add": lambda one, other: one + other,
     "refuse": lambda: fail(Refusal("not now")),
     "break": lambda: fail(RuntimeError("secret")),
+    "object": object,
     "much": lambda: "x" * MAX_LENGTH,
 }
 
@@ -109,10 +110,10 @@ class QuestionTests(LinkTestCase):
         self.exchange()
         self.assertEqual(self.failureResultOf(asked, QuestionError).value.status, 500)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-        asked = self.supervisor.ask("add", other=1)
-        self.exchange()
-        self.failureResultOf(asked, QuestionError)
-        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        for asked in (self.supervisor.ask("add", other=1), self.supervisor.ask("object")):
+            self.exchange()
+            self.failureResultOf(asked, QuestionError)
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 2)
 
     def test_timeout(self) -> None:
         """

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import Logger, LogLevel, LogPublisher, capturedLogs, eventAsText
 from twisted.python import log
+from twisted.scripts._twistd_unix import UnixAppLogger
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.workers.backoff import FIRST_DELAY, MAX_DELAY, Backoff
@@ -51,6 +52,17 @@ class LogLineTests(SynchronousTestCase):
             logger.warn("{peer}: gr\u00fc\u00dfe\nline", peer="Ann")
 
         self.assertEqual(self.lines(write), [("warn", "game", "Ann: gr\u00fc\u00dfe\nline")])
+
+    def test_banners(self) -> None:
+        """
+        The lines with which C{twistd} starts and ends are not written.
+        """
+
+        def write(publisher: LogPublisher) -> None:
+            name = f"{UnixAppLogger.__module__}.{UnixAppLogger.__name__}"
+            Logger(name, observer=publisher).info("starting up")
+
+        self.assertEqual(self.lines(write), [])
 
     def test_legacy(self) -> None:
         """

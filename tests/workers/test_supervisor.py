@@ -350,6 +350,19 @@ class StopTests(SupervisorTestCase):
         two.end(0)
         self.successResultOf(stopped)
 
+    def test_lateNotice(self) -> None:
+        """
+        A worker that opens its ports while the service stops does not start others.
+        """
+        one, two = self.start(up=False)
+        one.end()
+        stopped = self.supervisor.stopService()
+        two.notice("listening")
+        two.end(number=signal.SIGTERM)
+        self.successResultOf(stopped)
+        self.assertEqual(self.events, [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_signal(self) -> None:
         """
         A signal is passed to the workers that can handle it.
