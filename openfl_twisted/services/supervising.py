@@ -113,8 +113,11 @@ class SupervisorService(MultiService):
         """
         options: Any = self._options
         reactor = reactorName(self._reactor)
+        # Search the current directory for modules only if this process does.
+        isSearched = not {"", self.supervisor.directory}.isdisjoint(sys.path)
         return [
             sys.executable,
+            *([] if isSearched else ["-P"]),
             *("-m", "openfl_twisted.services.workerprocess"),
             *(str(number), str(len(self._ports.ports))),
             *("--nodaemon", "--pidfile=", "--logger=openfl_twisted.workers.loglines.EventWriter"),

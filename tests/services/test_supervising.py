@@ -243,7 +243,10 @@ class ServiceTests(OptionsTestCase):
         service.startService()
         [one, two] = self.reactor.started
         _, program = two.options["arguments"]
-        self.assertEqual(program[1:5], ["-m", "openfl_twisted.services.workerprocess", "2", "1"])
+        start = program.index("-m")
+        self.assertEqual(
+            program[start + 1 : start + 4], ["openfl_twisted.services.workerprocess", "2", "1"]
+        )
         self.assertEqual(program[-4:], ["openfl-echo", "--workers=2", *arguments])
         self.assertNotIn("LISTEN_PID", two.options["env"])
         with capturedLogs() as logs:
@@ -260,6 +263,15 @@ class ServiceTests(OptionsTestCase):
             process.end(0)
         self.successResultOf(stopped)
         self.assertEqual(len(reserved), 1)
+
+    def test_path(self) -> None:
+        """
+        A worker searches the current directory for modules only if the supervisor does.
+        """
+        service = self.service()
+        for path, isSafe in ((["/a"], True), (["/a", ""], False), ([os.getcwd()], False)):
+            with patch.object(sys, "path", path):
+                self.assertEqual("-P" in service.command(1), isSafe)
 
     def reserve(self, service: SupervisorService, count: int = 1) -> list[Any]:
         """
