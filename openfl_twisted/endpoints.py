@@ -134,7 +134,8 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     Create a server endpoint from a description, like C{serverFromString}; C{haproxy:}
     creates a L{ProxyProtocolEndpoint}.
 
-    @param reactor: the reactor of the endpoint.
+    @param reactor: the reactor of the endpoint. A worker's has C{inheritedEndpoint},
+        which replaces C{systemd:}.
     @param description: the description, such as C{haproxy:tcp:8080}.
     @raise ValueError: if the description is invalid. Endpoints of other plugins may
         raise other exceptions.
@@ -145,6 +146,9 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
             "haproxy: must follow openfl:, because the PROXY header precedes all other data: "
             "write openfl:haproxy:..."
         )
+    if wrapper == "systemd" and hasattr(reactor, "inheritedEndpoint"):
+        inherited: IStreamServerEndpoint = reactor.inheritedEndpoint()
+        return inherited
     if wrapper == "haproxy":
         return ProxyProtocolEndpoint(serverEndpoint(reactor, wrapped), reactor)
     endpoint: IStreamServerEndpoint = serverFromString(reactor, description)

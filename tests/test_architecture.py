@@ -18,7 +18,7 @@ NAME = PACKAGE.name
 
 LAYERS: dict[str, list[set[str]]] = {
     "commands": [{"services", "telnetclient", "load"}],
-    "add-ons": [{"pytestplugin"}, {"dashboard", "brokers", "sessions", "testing"}],
+    "add-ons": [{"pytestplugin"}, {"dashboard", "brokers", "sessions", "testing", "workers"}],
     "APIs": [
         {"net", "rooms", "endpoints"},
         {"events", "security", "system"},

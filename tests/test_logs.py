@@ -26,8 +26,15 @@ from openfl_twisted.wire.text import MAX_SHOWN, escape
 PACKAGE = Path(openfl_twisted.__file__).parent
 LEVELS = {"debug", "info", "warn", "error", "critical", "emit", "failure"}
 
-# Modules that log like the Twisted module that they replace.
-AS_TWISTED = {"reactors/epoll.py", "transports/tcp.py", "testing/reactor.py", "logs.py"}
+# Modules that log like the Twisted module that they replace, and the one that logs the events
+# of another process, which are escaped there.
+AS_TWISTED = {
+    "reactors/epoll.py",
+    "transports/tcp.py",
+    "testing/reactor.py",
+    "logs.py",
+    "workers/loglines.py",
+}
 
 
 class EscapeTests(SynchronousTestCase):

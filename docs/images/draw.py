@@ -279,6 +279,7 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("add-ons", OCHRE, [
         ("dashboard", "page, metrics, health"),
         ("brokers", "Redis, NATS, presence"),
+        ("workers", "supervisor, shared ports"),
         ("sessions", "record and replay"),
         ("testing pytestplugin", "in-memory network"),
     ]),

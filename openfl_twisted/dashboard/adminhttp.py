@@ -106,9 +106,9 @@ class ReadOnlyResource(Resource):
 
     isLeaf = True
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: Request) -> bytes | int:
         if request.method in (b"GET", b"HEAD"):
-            page: bytes = super().render(request)
+            page: bytes | int = super().render(request)
             return page
         request.setResponseCode(NOT_ALLOWED)
         request.setHeader("Allow", "GET, HEAD")

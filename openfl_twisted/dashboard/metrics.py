@@ -6,7 +6,7 @@ for them.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -161,19 +161,79 @@ class _ServerCollector(Collector):
             yield _counter(f"broker_{name}", BROKER_COUNTERS[name], _one(count))
 
 
-class _MetricsResource(ReadOnlyResource):
-    def __init__(self, service: Monitored) -> None:
-        super().__init__()
-        self._registry = CollectorRegistry()
-        self._registry.register(_ServerCollector(service))
-        ProcessCollector(registry=self._registry)
+def registryOf(service: Monitored) -> CollectorRegistry:
+    """
+    Create the metrics of a server and of this process.
 
-    def render_GET(self, request: Request) -> bytes:
+    @param service: the server.
+    @return: the registry.
+    """
+    registry = CollectorRegistry()
+    registry.register(_ServerCollector(service))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def report(metrics: Iterable[Metric]) -> list[Any]:
+    """
+    Convert metrics to a value for JSON.
+
+    @param metrics: the metrics.
+    @return: for each metric, its name, type, description, and the name, labels and value
+        of each sample.
+    """
+    return [
+        [
+            metric.name,
+            metric.type,
+            metric.documentation,
+            [[sample.name, sample.labels, float(sample.value)] for sample in metric.samples],
+        ]
+        for metric in metrics
+    ]
+
+
+def fromReport(families: Iterable[Any]) -> Iterator[Metric]:
+    """
+    Convert a report to metrics.
+
+    @param families: see L{report}.
+    @return: the metrics.
+    """
+    for name, kind, meaning, samples in families:
+        metric = Metric(name, meaning, kind)
+        for sample, labels, value in samples:
+            metric.add_sample(sample, labels, value)
+        yield metric
+
+
+class MetricsResource(ReadOnlyResource):
+    """
+    The metrics of a registry.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """
+        @param registry: the registry.
+        """
+        super().__init__()
+        self._registry = registry
+
+    def render_GET(self, request: Request) -> bytes | int:
         """
         Write the metrics in the requested format.
 
         @param request: the request. Its C{Accept} field selects OpenMetrics;
             otherwise it is the older text format of Prometheus.
+        """
+        return self.encode(request)
+
+    def encode(self, request: Request) -> bytes:
+        """
+        Encode the metrics.
+
+        @param request: see L{render_GET}.
+        @return: the body of the response.
         """
         encode, contentType = choose_encoder(request.getHeader("Accept") or "")
         request.setHeader("Content-Type", contentType)
@@ -189,14 +249,24 @@ class MetricsService(AdminService):
     log = packageLogger()
 
     def __init__(
-        self, service: Monitored, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None
+        self, service: Any, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None
     ) -> None:
         """
+        @param service: the server, see L{Monitored}.
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         root = Directory()
-        root.putChild(b"metrics", _MetricsResource(service))
+        root.putChild(b"metrics", self.makeResource(service))
         super().__init__(endpoint, root, self._logAddress, clock)
+
+    def makeResource(self, service: Any) -> MetricsResource:
+        """
+        Create the resource of the metrics.
+
+        @param service: the server, see L{Monitored}.
+        @return: the resource.
+        """
+        return MetricsResource(registryOf(service))
 
     def _logAddress(self, at: str) -> None:
         self.log.info("metrics on {at}metrics", at=at)

@@ -10,19 +10,20 @@ The operator page (C{--dashboard}) and its HTTP interface.
 import json
 import secrets
 from collections.abc import Callable
+from functools import partial
 from hmac import compare_digest
 from importlib.resources import files
 from typing import IO, Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
-from openfl_twisted.dashboard.status import Monitored
-from openfl_twisted.dashboard.streams import DashboardError, DashboardState
+from openfl_twisted.dashboard.streams import DashboardError, DashboardState, DashboardStreams
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.hostlimit import hostOf
 from openfl_twisted.wire.tokenbucket import TokenBucket
@@ -121,7 +122,7 @@ class _ProtectedResource(Resource):
     isLeaf = True
     method = b"GET"
 
-    def __init__(self, checker: _TokenChecker, state: DashboardState) -> None:
+    def __init__(self, checker: _TokenChecker, state: DashboardStreams) -> None:
         super().__init__()
         self._checker = checker
         self.state = state
@@ -136,9 +137,8 @@ class _ProtectedResource(Resource):
                 request.setHeader("Allow", self.method)
                 raise DashboardError(405, f"the method must be {self.method.decode()}")
             return self.answer(request)
-        except DashboardError as problem:
-            request.setResponseCode(problem.status)
-            return _json(request, {"problem": str(problem)})
+        except DashboardError:
+            return _json(request, _problem(request, Failure()))
 
     def answer(self, request: Request) -> bytes | int:
         """
@@ -153,6 +153,24 @@ class _ProtectedResource(Resource):
 def _json(request: Request, answer: dict[str, Any]) -> bytes:
     request.setHeader("Content-Type", "application/json")
     return json.dumps(answer).encode("ascii")
+
+
+def _problem(request: Request, failure: Failure) -> dict[str, Any]:
+    """
+    Set the status of a failed request, and return the body of the response.
+    """
+    problem = failure.value
+    if not isinstance(problem, DashboardError):
+        failure.raiseException()
+    request.setResponseCode(problem.status)
+    return {"problem": str(problem)}
+
+
+def _finish(request: Request, answer: dict[str, Any]) -> None:
+    # The browser may have disconnected.
+    if request.channel is not None:
+        request.write(_json(request, answer))
+        request.finish()
 
 
 class _StateResource(_ProtectedResource):
@@ -182,17 +200,17 @@ class _CommandResource(_ProtectedResource):
     def __init__(
         self,
         checker: _TokenChecker,
-        state: DashboardState,
-        do: Callable[[DashboardState, dict[str, Any], str], Any],
+        state: DashboardStreams,
+        do: Callable[[DashboardStreams, dict[str, Any], str], Deferred[dict[str, Any]]],
     ) -> None:
         """
         @param do: called with the state, the body of the request, and the address
-            of the client; returns the body of the response.
+            of the client; returns a C{Deferred} that fires with the body of the response.
         """
         super().__init__(checker, state)
         self._do = do
 
-    def answer(self, request: Request) -> bytes:
+    def answer(self, request: Request) -> int:
         origin, host = request.getHeader("Origin"), request.getHeader("Host")
         if origin is not None and origin.partition("://")[2] != host:
             raise DashboardError(403, "requests from pages of another origin are not allowed")
@@ -205,32 +223,34 @@ class _CommandResource(_ProtectedResource):
             raise DashboardError(400, "the request body must be JSON") from None
         if not isinstance(asked, dict):
             raise DashboardError(400, "the request body must be a JSON object")
-        return _json(request, self._do(self.state, asked, describe(request.getClientAddress())))
+        done = self._do(self.state, asked, describe(request.getClientAddress()))
+        done.addErrback(partial(_problem, request)).addCallback(partial(_finish, request))
+        done.addErrback(lambda failure: _log.failure("the request failed", failure))
+        return NOT_DONE_YET
 
 
-def _kick(state: DashboardState, asked: dict[str, Any], by: str) -> dict[str, Any]:
+def _kick(state: DashboardStreams, asked: dict[str, Any], by: str) -> Deferred[dict[str, Any]]:
     id, reason = asked.get("id"), asked.get("reason", "")
     if type(id) is not int or not isinstance(reason, str):
         raise DashboardError(400, "id must be a number and reason a string")
     printable = "".join(each if each.isprintable() else " " for each in reason[:MAX_REASON])
-    if not state.server.guard.kick(id, f"{printable.strip() or 'no reason'} (dashboard, {by})"):
-        raise DashboardError(404, "this client is no longer connected")
-    return {"kicked": id}
+    reason = f"{printable.strip() or 'no reason'} (dashboard, {by})"
+    return maybeDeferred(state.kick, id, reason).addCallback(lambda _: {"kicked": id})
 
 
-def _broadcast(state: DashboardState, asked: dict[str, Any], by: str) -> dict[str, Any]:
-    text, served = asked.get("text"), state.server.served
+def _broadcast(state: DashboardStreams, asked: dict[str, Any], by: str) -> Deferred[dict[str, Any]]:
+    text = asked.get("text")
     if not isinstance(text, str) or "\0" in text:
         raise DashboardError(400, "text must be a string without NUL characters")
-    if not hasattr(served, "broadcast"):
-        raise DashboardError(409, "this server cannot send messages to its clients")
-    count = len(served.connections)
-    served.broadcast(text)
-    _log.info("{by} sent a message to {count} clients (dashboard)", by=by, count=count)
-    return {"hearers": count}
+
+    def sent(count: int) -> dict[str, Any]:
+        _log.info("{by} sent a message to {count} clients (dashboard)", by=by, count=count)
+        return {"hearers": count}
+
+    return maybeDeferred(state.broadcast, text).addCallback(sent)
 
 
-def _dashboardResource(state: DashboardState, token: str) -> Resource:
+def _dashboardResource(state: DashboardStreams, token: str) -> Resource:
     """
     Make the resources of a dashboard.
     """
@@ -257,21 +277,32 @@ class DashboardService(AdminService):
 
     def __init__(
         self,
-        service: Monitored,
+        service: Any,
         endpoint: IStreamServerEndpoint,
         token: str | None = None,
         clock: IReactorTime | None = None,
     ) -> None:
         """
+        @param service: the server, see L{Monitored}.
         @param token: the access token (default: generated and logged).
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         self.token = token or secrets.token_urlsafe(16)
-        self.state = DashboardState(service, clock)
+        self.state = self.makeState(service, clock)
         super().__init__(
             endpoint, _dashboardResource(self.state, self.token), self._logAddress, clock
         )
         self._isSecret = token is not None
+
+    def makeState(self, service: Any, clock: IReactorTime | None) -> DashboardStreams:
+        """
+        Create the streams of the dashboard.
+
+        @param service: the server.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        @return: the streams.
+        """
+        return DashboardState(service, clock)
 
     def _logAddress(self, at: str) -> None:
         if self._isSecret:

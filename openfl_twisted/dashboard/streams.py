@@ -48,6 +48,12 @@ Maximum number of characters shown of a message.
 """
 
 
+GONE = "this client is no longer connected"
+"""
+The text of the error for an unknown client.
+"""
+
+
 class DashboardError(Exception):
     """
     A request to the dashboard failed. The text says why.
@@ -94,7 +100,7 @@ class _EventStream:
         # JSON contains no line breaks, and non-ASCII characters are escaped.
         self._request.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode("ascii"))
 
-    def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
+    def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
         """
         Send an event if there is something new. Subclasses must override this
         method.
@@ -124,83 +130,201 @@ class _EventStream:
 
 
 class _StateStream(_EventStream):
-    def __init__(self, request: Request, state: "DashboardState", find: str) -> None:
+    """
+    A stream of the state.
+
+    @ivar find: the filter of the clients, in lower case.
+    """
+
+    def __init__(self, request: Request, state: "DashboardStreams", find: str) -> None:
         super().__init__(request)
         self._state = state
-        self._find = find.lower()
+        self.find = find.lower()
 
-    def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
+    def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
         if not self.ready:
             self.missed += 1
             self._state.missed += 1
             return
-        self.send("state", **describe(self._find))
+        state = describe(self.find)
+        if state is not None:
+            self.send("state", **state)
 
 
-class _MessageStream(_EventStream):
+class MessageStream(_EventStream):
     """
-    The stream of a client's messages.
+    A stream of a client's messages. Subclasses fetch the messages.
+    """
+
+    def __init__(self, request: Request, state: "DashboardStreams") -> None:
+        """
+        @param request: the request of the stream.
+        @param state: counts the dropped messages.
+        """
+        super().__init__(request)
+        self._state = state
+
+    def take(self, messages: list[dict[str, Any]], missed: int, lost: bool) -> None:
+        """
+        Send an event with new messages, if there are any. End the stream if the client's
+        connection is lost.
+
+        @param messages: the messages since the last event.
+        @param missed: number of messages dropped since then.
+        @param lost: whether the connection is lost.
+        """
+        self.missed += missed
+        self._state.missed += missed
+        if messages or self.missed:
+            self.send("messages", messages=messages)
+        if lost:
+            self.send("gone")
+            self.finish()
+
+
+class _MonitorStream(MessageStream):
+    """
+    The stream of the messages that a monitor collects.
     """
 
     def __init__(
-        self, request: Request, state: "DashboardState", connection: GuardedConnection
+        self, request: Request, state: "DashboardStreams", monitor: "MessageMonitor"
     ) -> None:
-        super().__init__(request)
+        super().__init__(request, state)
+        self._monitor = monitor
+
+    def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
+        if self.ready:
+            self.take(*self._monitor.take())
+
+    def ended(self) -> None:
+        self._monitor.close()
+
+
+class MessageMonitor:
+    """
+    Collects the messages of a client until they are taken.
+    """
+
+    def __init__(self, connection: GuardedConnection, closed: Callable[[Any], object]) -> None:
+        """
+        @param connection: the connection of the client.
+        @param closed: called with the monitor when it is closed.
+        """
         self.connection = connection
-        self._state = state
+        self._closed = closed
         self._messages: list[dict[str, Any]] = []
+        self._missed = 0
 
     def addMessage(self, way: str, text: str) -> None:
         """
-        Add a message to the next event.
+        Add a message.
 
         @param way: C{"in"} if the server received the message, C{"out"} if it sent
             it.
         @param text: the message; L{MAX_TEXT} characters are shown. It is dropped if
-            the event has L{MAX_MESSAGES} already.
+            L{MAX_MESSAGES} messages wait already.
         """
         if len(self._messages) >= MAX_MESSAGES:
-            self.missed += 1
-            self._state.missed += 1
+            self._missed += 1
         else:
             shown = {"way": way, "text": text[:MAX_TEXT], "length": len(text)}
             self._messages.append(shown)
 
-    def tick(self, describe: Callable[[str], dict[str, Any]]) -> None:
-        if not self.ready:
-            return
-        if self._messages or self.missed:
-            messages, self._messages = self._messages, []
-            self.send("messages", messages=messages)
-        if self.connection.lost:
-            self.send("gone")
-            self.finish()
+    def take(self) -> tuple[list[dict[str, Any]], int, bool]:
+        """
+        Return the collected messages, and remove them.
 
-    def ended(self) -> None:
-        self._state.untap(self)
+        @return: the messages, the number of dropped messages, and whether the
+            connection is lost.
+        """
+        messages, self._messages = self._messages, []
+        missed, self._missed = self._missed, 0
+        return messages, missed, self.connection.lost
+
+    def close(self) -> None:
+        """
+        Stop collecting. After the last monitor of a client, its protocol no longer calls
+        a C{tap}.
+        """
+        self._closed(self)
 
 
-class DashboardState:
+class MessageMonitors:
     """
-    The streams of a dashboard, and the state that they show.
+    The monitored clients of a server. A client can have several monitors.
+    """
 
-    @ivar server: the status of the server.
+    def __init__(self, server: ServerStatus) -> None:
+        """
+        @param server: the status of the server.
+        """
+        self._server = server
+        self._monitors: dict[int, list[MessageMonitor]] = {}
+
+    def open(self, id: int) -> MessageMonitor:
+        """
+        Monitor the messages of a client.
+
+        @param id: the number of the client's connection.
+        @return: the monitor; close it at the end.
+        @raise DashboardError: if there is no such client, or it has no messages.
+        """
+        connection = self._server.guard.find(id)
+        if connection is None:
+            raise DashboardError(404, GONE)
+        protocol = connection.top.owner
+        monitors = self._monitors.get(id)
+        if not isinstance(protocol, XMLSocketProtocol):
+            raise DashboardError(409, "this client does not use XMLSocket, so it has no messages to show")
+        if not monitors and protocol.tap is not None:
+            raise DashboardError(409, "the application has already set XMLSocketProtocol.tap for this client")
+        monitor = MessageMonitor(connection, self._close)
+        if monitors:
+            monitors.append(monitor)
+            return monitor
+        monitors = self._monitors[id] = [monitor]
+
+        def tap(way: str, text: str) -> None:
+            for each in monitors:
+                each.addMessage(way, text)
+
+        protocol.tap = tap
+        return monitor
+
+    def _close(self, monitor: MessageMonitor) -> None:
+        """
+        Remove a monitor. After the last one of a client, its messages are no longer
+        tapped.
+        """
+        id = monitor.connection.id
+        self._monitors[id].remove(monitor)
+        if not self._monitors[id]:
+            del self._monitors[id]
+            protocol = monitor.connection.top.owner
+            # A lost connection may no longer have a wrapped protocol.
+            if isinstance(protocol, XMLSocketProtocol):
+                protocol.tap = None
+
+
+class DashboardStreams:
+    """
+    The streams of a dashboard. Subclasses know the state that they show, and execute
+    the commands.
+
     @ivar missed: number of events and messages dropped because a browser was too
         slow.
     @ivar clock: the C{IReactorTime} provider.
     """
 
-    def __init__(self, service: Monitored, clock: IReactorTime | None = None) -> None:
+    def __init__(self, clock: IReactorTime | None = None) -> None:
         """
-        @param service: the server.
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
-        self.server = ServerStatus(service)
         self.missed = 0
         self.clock = clockOrReactor(clock)
         self._streams: list[_EventStream] = []
-        self._taps: dict[int, list[_MessageStream]] = {}
-        self._ticking = LoopingCall(self._tick)
+        self._ticking = LoopingCall(self.tick)
         self._ticking.clock = self.clock
 
     @property
@@ -210,18 +334,18 @@ class DashboardState:
         """
         return len(self._streams)
 
-    # Streams
+    # Subclasses must override these methods.
 
-    def showState(self, request: Request, find: str = "") -> None:
+    def describe(self, find: str = "") -> dict[str, Any] | None:
         """
-        Respond to a request with a stream of the state.
+        Describe the state of the server.
 
-        @param request: the request; it is finished when the stream ends.
         @param find: text to find in the address, the name, the room or the type of
             the clients to show (case-insensitive; empty for all).
-        @raise DashboardError: if there are L{MAX_STREAMS} already.
+        @return: a value for JSON, see L{DashboardState.describe}; C{None} if it is not
+            known yet.
         """
-        self._begin(request, partial(_StateStream, request, self, find))
+        raise NotImplementedError
 
     def showMessages(self, request: Request, id: int) -> None:
         """
@@ -232,48 +356,50 @@ class DashboardState:
         @raise DashboardError: if there is no such client, it has no messages, or
             there are L{MAX_STREAMS} already.
         """
-        connection = self.server.guard.find(id)
-        if connection is None:
-            raise DashboardError(404, "this client is no longer connected")
-        protocol = connection.top.owner
-        taps = self._taps.get(id)
-        if not isinstance(protocol, XMLSocketProtocol):
-            raise DashboardError(
-                409, "this client does not use XMLSocket, so it has no messages to show"
-            )
-        if not taps and protocol.tap is not None:
-            raise DashboardError(
-                409, "the application has already set XMLSocketProtocol.tap for this client"
-            )
-        stream = self._begin(request, partial(_MessageStream, request, self, connection))
-        if taps:
-            taps.append(stream)
-            return
-        taps = self._taps[id] = [stream]
+        raise NotImplementedError
 
-        def tap(way: str, text: str) -> None:
-            for each in taps:
-                each.addMessage(way, text)
-
-        protocol.tap = tap
-
-    def untap(self, stream: _MessageStream) -> None:
+    def kick(self, id: int, reason: str) -> Any:
         """
-        Remove a stream of messages. After the last one of a client, its messages
-        are no longer tapped.
+        Disconnect a client.
 
-        @param stream: the stream that has ended.
+        @param id: the number of the client's connection.
+        @param reason: the reason, for the log.
+        @return: C{None}, or a C{Deferred} that fires when it is disconnected.
+        @raise DashboardError: if there is no such client.
         """
-        id = stream.connection.id
-        self._taps[id].remove(stream)
-        if not self._taps[id]:
-            del self._taps[id]
-            protocol = stream.connection.top.owner
-            # A lost connection may no longer have a wrapped protocol.
-            if isinstance(protocol, XMLSocketProtocol):
-                protocol.tap = None
+        raise NotImplementedError
 
-    def _begin(self, request: Request, make: Callable[[], Any]) -> Any:
+    def broadcast(self, text: str) -> Any:
+        """
+        Send a message to all clients.
+
+        @param text: the message.
+        @return: the number of clients, or a C{Deferred} that fires with it.
+        @raise DashboardError: if the server does not send messages.
+        """
+        raise NotImplementedError
+
+    # Streams
+
+    def showState(self, request: Request, find: str = "") -> None:
+        """
+        Respond to a request with a stream of the state.
+
+        @param request: the request; it is finished when the stream ends.
+        @param find: see L{describe}.
+        @raise DashboardError: if there are L{MAX_STREAMS} already.
+        """
+        self.begin(request, partial(_StateStream, request, self, find))
+
+    def begin(self, request: Request, make: Callable[[], Any]) -> Any:
+        """
+        Begin a stream.
+
+        @param request: the request.
+        @param make: creates the stream.
+        @return: the stream.
+        @raise DashboardError: if there are L{MAX_STREAMS} already.
+        """
         if len(self._streams) >= MAX_STREAMS:
             raise DashboardError(503, f"the limit of {MAX_STREAMS} streams is reached")
         stream = make()
@@ -291,7 +417,18 @@ class DashboardState:
         if not self._streams and self._ticking.running:
             self._ticking.stop()
 
-    def _tick(self) -> None:
+    def filters(self) -> set[str]:
+        """
+        Return the filters of the streams of the state.
+
+        @return: the texts to find.
+        """
+        return {stream.find for stream in self._streams if isinstance(stream, _StateStream)}
+
+    def tick(self) -> None:
+        """
+        Called at each interval: let the streams send events.
+        """
         # Streams with equal filters share the result.
         describe = cache(self.describe)
         for stream in list(self._streams):
@@ -303,6 +440,40 @@ class DashboardState:
         """
         for stream in list(self._streams):
             stream.finish()
+
+
+class DashboardState(DashboardStreams):
+    """
+    The streams of the dashboard of a server in this process.
+
+    @ivar server: the status of the server.
+    @ivar monitors: the monitored clients.
+    """
+
+    def __init__(self, service: Monitored, clock: IReactorTime | None = None) -> None:
+        """
+        @param service: the server.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        """
+        super().__init__(clock)
+        self.server = ServerStatus(service)
+        self.monitors = MessageMonitors(self.server)
+
+    def showMessages(self, request: Request, id: int) -> None:
+        # The limit of streams is checked first, so that no monitor is left open.
+        self.begin(request, lambda: _MonitorStream(request, self, self.monitors.open(id)))
+
+    def kick(self, id: int, reason: str) -> None:
+        if not self.server.guard.kick(id, reason):
+            raise DashboardError(404, GONE)
+
+    def broadcast(self, text: str) -> int:
+        served = self.server.served
+        if not hasattr(served, "broadcast"):
+            raise DashboardError(409, "this server cannot send messages to its clients")
+        count = len(served.connections)
+        served.broadcast(text)
+        return count
 
     # The state as JSON
 

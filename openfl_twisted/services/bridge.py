@@ -21,7 +21,7 @@ from openfl_twisted.protocols.bridge import (
 )
 from openfl_twisted.services.configuration import readTable, toTOML
 from openfl_twisted.services.options import DataServerOptions, listenOption, oneOf, size
-from openfl_twisted.services.serving import serveData
+from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.messages import MAX_LENGTH
 
@@ -188,6 +188,7 @@ class Options(DataServerOptions):
         super().postOptions()
 
 
+@supportsWorkers
 def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-bridge}.

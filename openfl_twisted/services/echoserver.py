@@ -18,7 +18,7 @@ from openfl_twisted.protocols.lineecho import TERMINATORS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
 from openfl_twisted.services.options import DataServerOptions, listenOption, oneOf, size
-from openfl_twisted.services.serving import DatagramService, serveData
+from openfl_twisted.services.serving import DatagramService, serveData, supportsWorkers
 from openfl_twisted.wire.lines import MAX_LINE_LENGTH, Framing
 
 _STYLES = {
@@ -142,6 +142,9 @@ class Options(DataServerOptions):
                 raise usage.UsageError(
                     f"--udp and --{site} cannot be used together: UDP has no connections"
                 )
+        for option in ("udp", "faithful"):
+            if self[option] and self["workers"] > 1:
+                raise usage.UsageError(f"--{option} and --workers cannot be used together")
         oneOf("terminator", self["terminator"], tuple(TERMINATORS))
         if self["faithful"] and (
             style != "simple-server" or self["framing"] or self["terminator"] != "same"
@@ -154,6 +157,7 @@ class Options(DataServerOptions):
             self["framing"] = Framing(oneOf("framing", self["framing"], _FRAMINGS))
 
 
+@supportsWorkers
 def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-echo}.

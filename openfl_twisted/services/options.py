@@ -2,12 +2,13 @@
 Options shared by several commands.
 """
 
+import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from ipaddress import ip_network
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel
@@ -36,6 +37,12 @@ MIN_TOKEN = 8
 Minimum length of the dashboard's access token (characters).
 """
 
+MAX_WORKERS = 256
+"""
+Maximum number of workers.
+"""
+
+_EXAMPLE = "tcp:8080:interface=127.0.0.1"
 _LEVELS = ("debug", "info", "warn", "error")
 # A colon that is not escaped.
 _colon = re.compile(r"(?<!\\):")
@@ -100,13 +107,35 @@ def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def _endpointOf(option: str, description: str, example: str) -> IStreamServerEndpoint:
+def workerCount(text: str) -> int:
+    """
+    Parse the number of workers.
+
+    @param text: ASCII digits.
+    @return: the number.
+    @raise ValueError: if it is not a number from 1 to L{MAX_WORKERS}.
+    """
+    number = count(text)
+    if not 1 <= number <= MAX_WORKERS:
+        raise ValueError(f"{text!r} is not a number from 1 to {MAX_WORKERS}")
+    return number
+
+
+def endpointOf(
+    option: str, description: str, example: str, reactor: Any = None
+) -> IStreamServerEndpoint:
     """
     Parse an endpoint.
 
+    @param option: the name of the option, without the dashes.
+    @param description: the description of the endpoint.
+    @param example: the description of a valid endpoint.
+    @param reactor: the reactor (default: the global reactor).
+    @return: the endpoint.
     @raise usage.UsageError: if the description is invalid.
     """
-    from twisted.internet import reactor
+    if reactor is None:
+        from twisted.internet import reactor
 
     try:
         endpoint = serverEndpoint(reactor, description)
@@ -133,7 +162,7 @@ def _adminEndpointOf(option: str, description: str, port: int) -> IStreamServerE
     # A positional argument after the port is the interface.
     if kind in _LOOPBACK and all("=" in field and "interface=" not in field for field in more[:-1]):
         description += f":interface={_LOOPBACK[kind]}"
-    return _endpointOf(option, description, f"tcp:{port}")
+    return endpointOf(option, description, f"tcp:{port}")
 
 
 T = TypeVar("T")
@@ -172,6 +201,29 @@ def listenOption(default: str) -> Option:
     )
 
 
+class IWorker(Protocol):
+    """
+    A worker process, see L{openfl_twisted.workers.worker.WorkerSide}.
+    """
+
+    def portReactor(self, reactor: Any, index: int) -> Any:
+        """
+        Return the reactor for an endpoint.
+
+        @param reactor: the reactor of the process.
+        @param index: the index of the endpoint on the command line, from 0.
+        @return: the reactor.
+        @raise ValueError: if the supervisor has no such port.
+        """
+
+    def start(self, answers: Mapping[str, Callable[..., Any]]) -> object:
+        """
+        Connect to the supervisor, and tell it that the ports are open.
+
+        @param answers: a function for each question of the supervisor.
+        """
+
+
 class ServerOptions(GroupedOptions):
     """
     Options of all servers. After parsing, C{listen} is the list of endpoints, C{tls}
@@ -179,9 +231,13 @@ class ServerOptions(GroupedOptions):
     C{None}, and C{policy-file} is the path of the policy file or C{None}.
 
     @cvar defaultEndpoint: the default of C{--listen}.
+    @cvar worker: the worker that this process is, if it is one. It has neither workers,
+        metrics nor a dashboard, and inherits its ports.
+    @ivar arguments: the arguments as they were given.
     """
 
     defaultEndpoint = ""
+    worker: ClassVar[IWorker | None] = None
 
     options: ClassVar[list[Option]] = [
         Option(
@@ -198,6 +254,17 @@ class ServerOptions(GroupedOptions):
             "tls-key",
             "FILE",
             "PEM file with the private key, if it is not in the certificate file.",
+        ),
+        Option(
+            Group.LISTENING,
+            "workers",
+            "N",
+            (
+                "Number of worker processes that share the ports; --max-connections and "
+                "--max-per-address apply to each."
+            ),
+            1,
+            workerCount,
         ),
         Option(
             Group.LIMITS,
@@ -258,6 +325,8 @@ class ServerOptions(GroupedOptions):
         super().__init__()
         self["listen"] = []
         self["policy-file"] = None
+        self.arguments: list[str] = []
+        self._descriptions: list[str] = []
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """
@@ -266,18 +335,46 @@ class ServerOptions(GroupedOptions):
         """
         if self.parent is not None:
             installDefault()
+        self.arguments = list(sys.argv[1:] if options is None else options)
         super().parseOptions(options)
 
     def opt_listen(self, description: str) -> None:
         """
         Listen on a Twisted endpoint; can be repeated.
         """
-        endpoint = _endpointOf("listen", description, "tcp:8080:interface=127.0.0.1")
-        self["listen"].append(endpoint)
+        reactor: Any = None
+        if self.worker is not None:
+            from twisted.internet import reactor
+
+            try:
+                reactor = self.worker.portReactor(reactor, len(self["listen"]))
+            except ValueError as problem:
+                raise usage.UsageError(f"--listen={description}: {problem}") from None
+        self["listen"].append(endpointOf("listen", description, _EXAMPLE, reactor))
+        self._descriptions.append(description)
 
     opt_l = opt_listen
 
+    def sharedEndpoints(self, reactor: Any) -> list[tuple[IStreamServerEndpoint, str]]:
+        """
+        Create the endpoints of C{--listen} again, with another reactor.
+
+        @param reactor: the reactor.
+        @return: the endpoints and their descriptions.
+        """
+        return [
+            (endpointOf("listen", description, _EXAMPLE, reactor), description)
+            for description in self._descriptions
+        ]
+
+    def _checkWorkers(self) -> None:
+        if self.worker is not None:
+            self.update({"workers": 1, "metrics": None, "dashboard": None, "dashboard-token": None})
+        elif self["workers"] > 1 and os.name != "posix":
+            raise usage.UsageError("--workers requires Linux or another POSIX system")
+
     def postOptions(self) -> None:
+        self._checkWorkers()
         level = oneOf("log-level", self["log-level"], _LEVELS)
         setLogLevel(LogLevel.levelWithName(level))
         if self.parent is not None and level != "debug":

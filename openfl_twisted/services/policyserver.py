@@ -20,7 +20,7 @@ from openfl_twisted.services.options import (
     readPolicy,
     size,
 )
-from openfl_twisted.services.serving import ServerService
+from openfl_twisted.services.serving import ServerService, supportsWorkers
 from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.decision import decide
 from openfl_twisted.wire.policy.file import MASTER_PORT, SITE_CONTROLS, PolicyFile
@@ -219,6 +219,7 @@ def _explain(
     return decision.permitted, [*decision.reasons, *problems, verdict]
 
 
+@supportsWorkers
 def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-policy}.

@@ -3,15 +3,16 @@ Services that listen on ports, reload on SIGHUP, and shut down gracefully.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 from twisted.application.internet import StreamServerEndpointService
-from twisted.application.service import MultiService, Service
+from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import LogLevel
 
 from openfl_twisted.addresses import portOf
 from openfl_twisted.endpoints import ListeningEndpoint, StartupError, readPolicyFile
@@ -32,6 +33,7 @@ from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 T = TypeVar("T")
+Options = TypeVar("Options", bound=ServerOptions)
 
 
 class ServerService(MultiService):
@@ -95,6 +97,7 @@ class ServerService(MultiService):
             each.setServiceParent(self)
         # Not one of the services: SIGHUP must not end the process while the connections close.
         self._reloading = ReloadService(self.reload)
+        self._worker = options.worker
 
     def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
         """
@@ -118,7 +121,9 @@ class ServerService(MultiService):
         @param host: the address of the port. The address of a UNIX socket is only
             logged.
         """
-        self.log.info("listening on {host}", host=host)
+        # The supervisor logs the ports of its workers.
+        level = LogLevel.info if self._worker is None else LogLevel.debug
+        self.log.emit(level, "listening on {host}", host=host)
         self._hosts.append(host)
         self._checkPolicy(host)
 
@@ -172,6 +177,10 @@ class ServerService(MultiService):
             self.certificates.checkRenewals()
         for broker in self.brokers:
             broker.start()
+        if self._worker is not None:
+            from openfl_twisted.dashboard.reports import ServerReports
+
+            self._worker.start(ServerReports(self).answers())
 
     def stopService(self) -> Deferred[None]:
         """
@@ -261,6 +270,27 @@ class DatagramService(Service):
         self._reloading.stopService()
         ports, self._ports = self._ports, []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports])
+
+
+def supportsWorkers(makeService: Callable[[Options], IService]) -> Callable[[Options], IService]:
+    """
+    Decorate the C{makeService} of a command: with C{--workers}, this process is the
+    supervisor of the workers that run the command.
+
+    @param makeService: creates the service of a single process.
+    @return: creates the service of the command.
+    """
+
+    @wraps(makeService)
+    def makeEither(options: Options) -> IService:
+        if options["workers"] == 1:
+            return makeService(options)
+        # A single process does not import the module.
+        from openfl_twisted.services.supervising import SupervisorService
+
+        return SupervisorService(options)
+
+    return makeEither
 
 
 def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerService:

@@ -35,7 +35,7 @@ from openfl_twisted.services.options import (
     rate,
     size,
 )
-from openfl_twisted.services.serving import serveData
+from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.messages import MAX_LENGTH
 
@@ -226,8 +226,32 @@ class Options(DataServerOptions):
             raise usage.UsageError(
                 "--resume requires --rooms=xml or an --app that is an XMLRoomProtocol"
             )
+        if self["workers"] > 1:
+            self._checkShared()
         if self["broker"] is not None:
             self["broker"], self["presence"] = _usingBroker(self["broker"])
+
+    def _checkShared(self) -> None:
+        """
+        Check that a client of one worker needs no client of another, except in rooms with
+        a broker.
+
+        @raise usage.UsageError: if it does.
+        """
+        if issubclass(self["app"], BroadcastProtocol):
+            raise usage.UsageError(
+                "--workers cannot forward messages between workers: use --rooms=path or "
+                "--rooms=xml with --broker, or --echo, or an --app without broadcasts"
+            )
+        if issubclass(self["app"], RoomProtocol) and self["broker"] is None:
+            raise usage.UsageError(
+                "--workers with rooms requires --broker, such as --broker=redis://127.0.0.1:6379"
+            )
+        if self["resume"]:
+            raise usage.UsageError(
+                "--workers and --resume cannot be used together: the new connection of a "
+                "client can reach another worker"
+            )
 
 
 def _usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
@@ -254,6 +278,7 @@ def _sendFarewell(factory: XMLSocketFactory, farewell: str | None) -> None:
         factory.broadcast(farewell)
 
 
+@supportsWorkers
 def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-xml}.

@@ -17,6 +17,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dashboard.metrics import MetricsService
+from openfl_twisted.dashboard.workermetrics import WorkerMetricsService
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.streamprotocol import LIMITS
@@ -30,6 +31,7 @@ from openfl_twisted.wire.policy.request import REQUEST
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.browser import Answer, visit
 from tests.dashboard.servers import MonitoredServer
+from tests.dashboard.test_workers import FakeGroup
 from tests.doubles import TightTransport, linesOf
 from tests.laboratory import END, FUTURE, authority, server
 
@@ -281,13 +283,28 @@ class DocumentationTests(MetricsTestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.server.certificates = ServerCertificates(LEAF.save(Path(folder.name) / "a.pem"))
-        families = list(text_string_to_metric_families(self.ask().body.decode()))
+        families = [*self.families(self.service()), *self.families(self.workers())]
         samples = [sample for family in families for sample in family.samples]
         self.names = {sample.name for sample in samples}
         if sys.platform != "linux":
             # Elsewhere there is nothing to read them from.
             self.names |= {"process_resident_memory_bytes", "process_cpu_seconds_total"}
         self.labels = {name for sample in samples for name in sample.labels}
+
+    def workers(self) -> MetricsService:
+        """
+        Make the service of a server with workers.
+        """
+        return WorkerMetricsService(
+            FakeGroup(), TCP4ServerEndpoint(self.reactor, 9100), self.reactor
+        )
+
+    def families(self, service: MetricsService) -> list[Any]:
+        """
+        Read the metrics of a service.
+        """
+        text = visit(service.guard, "/metrics", {}).body.decode()
+        return list(text_string_to_metric_families(text))
 
     def test_dashboard(self) -> None:
         """

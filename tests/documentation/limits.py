@@ -126,6 +126,15 @@ LIMITS = {
     "wire.amf.flex MAX_FLAGS": Row("flag bytes of one class of a Flex message"),
     "wire.compression MAX_UNCOMPRESSED": Row("ByteArray.uncompress", SIZE),
     "wire.compression _MAX_LZMA_MEMORY": Row("memory of LZMA", SIZE),
+    # Workers
+    "services.options MAX_WORKERS": Row("worker processes"),
+    "workers.supervisor START_TIMEOUT": Row("time until a worker", TIME),
+    "workers.supervisor MAX_HELD": Row("log lines of a worker"),
+    "workers.backoff MAX_DELAY": Row("delay before a worker", TIME),
+    "workers.loglines MAX_LINE": Row("log line of a worker", SIZE),
+    "workers.link MAX_LENGTH": Row("message between supervisor and worker", SIZE),
+    "workers.link MAX_QUESTIONS": Row("unanswered questions to a worker"),
+    "workers.link ANSWER_TIMEOUT": Row("answer of a worker", TIME),
     # Metrics and dashboard
     "dashboard.adminhttp MAX_CONNECTIONS": Row("connections to --metrics"),
     "dashboard.adminhttp MAX_BODY": Row("request to --metrics", SIZE),

@@ -151,7 +151,9 @@ class DashboardServiceTests(OptionsTestCase):
             assert isinstance(dashboard, DashboardService)
             self.assertEqual(dashboard.token, "12345678")
             self.assertIn(b"openfl_clients", visit(metrics.guard, "/metrics").body)
-            self.assertEqual(dashboard.state.describe()["connected"], 0)
+            state = dashboard.state.describe()
+            assert state is not None
+            self.assertEqual(state["connected"], 0)
 
     def test_ports(self) -> None:
         """

@@ -122,6 +122,7 @@ function state(now) {
 	$("speak").hidden = !now.speaks;
 	$("found").textContent = now.found > now.clients.length ? `${now.clients.length} of ${now.found}` : "";
 	clients(now.clients, seconds);
+	workers(now.workers);
 	rooms(now.rooms);
 	broker(now.broker);
 	last = now;
@@ -191,6 +192,13 @@ function sure(button, act) {
 
 function show(className, present) {
 	for (const each of document.getElementsByClassName(className)) each.hidden = !present;
+}
+
+function workers(now) {
+	show("workers", now);
+	if (!now) return;
+	$("workers").textContent = now.up === now.count ? numbers.format(now.up) : `${now.up} of ${now.count}`;
+	$("workers").className = now.up === now.count ? "" : "bad";
 }
 
 function rooms(now) {
@@ -291,6 +299,7 @@ function hear(id, address) {
 			if (missed) note(`${missed} messages were not shown`);
 		},
 		gone: () => note("the client has disconnected"),
+		problem: ({ problem }) => note(problem),
 	};
 	events(`messages/${id}`, abort.signal, handlers).catch((problem) => {
 		if (!abort.signal.aborted) note(problem.message);

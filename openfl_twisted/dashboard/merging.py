@@ -1,0 +1,169 @@
+"""
+Merges the metrics and the dashboard states of several processes of one server.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from openfl_twisted.dashboard.status import BROKER_COUNTERS
+from openfl_twisted.dashboard.streams import MAX_SHOWN
+from openfl_twisted.rooms.pubsub import PubSubState
+
+Report: TypeAlias = list[Any]
+"""
+The metrics of a process, see L{openfl_twisted.dashboard.metrics.report}.
+"""
+
+
+def sumOfLimits(limits: Sequence[float]) -> float:
+    """
+    Add limits; 0 means no limit.
+
+    @param limits: the limits.
+    @return: the sum; 0 if one of them is 0.
+    """
+    return sum(limits) if all(limits) else 0
+
+
+NOT_SUMMED: dict[str, Callable[[Sequence[float]], float]] = {
+    "openfl_broker_up": min,
+    "openfl_clients_limit": sumOfLimits,
+    "openfl_tls_certificate_expiry_timestamp_seconds": min,
+    "process_max_fds": min,
+    "process_start_time_seconds": min,
+}
+"""
+The gauges whose values cannot be added, and the functions that merge them.
+"""
+
+
+def mergeReports(reports: Iterable[Report]) -> Report:
+    """
+    Merge the metrics of several processes.
+
+    @param reports: the metrics.
+    @return: the metrics with all samples. Values with the same name and labels are added,
+        except those of L{NOT_SUMMED}.
+    """
+    heads: dict[str, tuple[str, str]] = {}
+    found: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], list[float]]] = {}
+    for report in reports:
+        for name, kind, meaning, samples in report:
+            heads.setdefault(name, (kind, meaning))
+            values = found.setdefault(name, {})
+            for sample, labels, value in samples:
+                values.setdefault((sample, tuple(sorted(labels.items()))), []).append(value)
+    merged = []
+    for name, (kind, meaning) in heads.items():
+        merge = NOT_SUMMED.get(name, sum)
+        samples = [
+            [sample, dict(labels), merge(values)]
+            for (sample, labels), values in found[name].items()
+        ]
+        merged.append([name, kind, meaning, samples])
+    return merged
+
+
+class MergedMetrics:
+    """
+    The latest metrics of several processes. The counters of a process that has ended are
+    kept, since a counter must not decrease.
+    """
+
+    def __init__(self) -> None:
+        self._ended: Report = []
+        self._latest: dict[int, Report] = {}
+
+    def update(self, process: int, report: Report) -> None:
+        """
+        Replace the metrics of a process.
+
+        @param process: the number of the process; it is never used again.
+        @param report: its metrics.
+        """
+        self._latest[process] = report
+
+    def end(self, process: int) -> None:
+        """
+        Keep only the counters of a process.
+
+        @param process: the number of the process.
+        """
+        report = self._latest.pop(process, [])
+        counters = [family for family in report if family[1] == "counter"]
+        self._ended = mergeReports([self._ended, counters])
+
+    def merge(self, *others: Report) -> Report:
+        """
+        Return the metrics of all processes.
+
+        @param others: further metrics.
+        @return: the merged metrics.
+        """
+        return mergeReports([*others, *self._latest.values(), self._ended])
+
+
+def mergeStates(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """
+    Merge the states of several processes for the dashboard.
+
+    @param states: see L{DashboardState.describe
+        <openfl_twisted.dashboard.streams.DashboardState.describe>}; at least one. The
+        numbers of the clients are unique.
+    @return: the state of the server, without the time.
+    """
+    merged: dict[str, Any] = {
+        name: sum(state[name] for state in states)
+        for name in ("found", "connected", "opened", "refused", "cut", "waiting", "missedByAll")
+    }
+    clients = [client for state in states for client in state["clients"]]
+    clients.sort(key=lambda client: client["age"])
+    messages = [state["messages"] for state in states if state["messages"] is not None]
+    return {
+        **merged,
+        "clients": clients[:MAX_SHOWN],
+        "limit": sumOfLimits([state["limit"] for state in states]),
+        "bytes": _sums([state["bytes"] for state in states]),
+        "messages": _sums(messages) if messages else None,
+        "speaks": any(state["speaks"] for state in states),
+        "rooms": _mergeRooms([state["rooms"] for state in states if state["rooms"]]),
+        "broker": _mergeBrokers([state["broker"] for state in states if state["broker"]]),
+    }
+
+
+def _sums(pairs: Sequence[Sequence[int]]) -> list[int]:
+    return [sum(numbers) for numbers in zip(*pairs, strict=True)]
+
+
+def _mergeRooms(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """
+    Merge rooms. A room that several processes show is one room.
+    """
+    if not found:
+        return None
+    members: dict[str, int] = {}
+    for rooms in found:
+        for name, count in rooms["shown"]:
+            members[name] = members.get(name, 0) + count
+    shown = sum(len(rooms["shown"]) for rooms in found)
+    most = sorted(members.items(), key=lambda item: -item[1])
+    return {
+        "rooms": sum(rooms["rooms"] for rooms in found) - (shown - len(members)),
+        "members": sum(rooms["members"] for rooms in found),
+        "lost": sum(rooms["lost"] for rooms in found),
+        "shown": [list(each) for each in most[:MAX_SHOWN]],
+    }
+
+
+def _mergeBrokers(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """
+    Merge the states of the connections to the broker. One that is not connected is
+    preferred, so that its problem is shown.
+    """
+    if not found:
+        return None
+    worst = min(found, key=lambda broker: broker["state"] == PubSubState.UP.value)
+    return {
+        **worst,
+        **{name: sum(broker[name] for broker in found) for name in ("waiting", *BROKER_COUNTERS)},
+    }

@@ -1,0 +1,48 @@
+"""
+The worker processes of a server, as metrics and dashboard use them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+
+class AnsweringWorker(Protocol):
+    """
+    A worker that answers questions, see L{openfl_twisted.dashboard.reports}.
+    """
+
+    @property
+    def process(self) -> int:
+        """
+        Number of the process. The number of a process that has ended is never used
+        again.
+        """
+
+    def ask(self, question: str, **arguments: Any) -> Deferred[Any]:
+        """
+        Ask a question.
+
+        @param question: the name of the question.
+        @param arguments: values for JSON.
+        @return: fires with the answer, or fails.
+        """
+
+
+class WorkerGroup(Protocol):
+    """
+    The workers of a server.
+
+    @ivar count: number of workers that should run.
+    @ivar restarts: number of restarts of workers.
+    """
+
+    count: int
+    restarts: int
+
+    @property
+    def active(self) -> Sequence[AnsweringWorker]:
+        """
+        The workers that serve clients.
+        """

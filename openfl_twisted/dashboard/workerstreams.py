@@ -1,0 +1,206 @@
+"""
+The dashboard of a server with several processes (C{--workers}).
+"""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from openfl_twisted.dashboard.merging import mergeStates
+from openfl_twisted.dashboard.page import DashboardService
+from openfl_twisted.dashboard.streams import GONE, DashboardError, DashboardStreams, MessageStream
+from openfl_twisted.dashboard.workers import AnsweringWorker, WorkerGroup
+
+# The last digits of a client's number in the dashboard: the number of its process.
+_PROCESSES = 1000
+
+
+def _code(worker: AnsweringWorker) -> int:
+    return worker.process % _PROCESSES
+
+
+class WorkerStreams(DashboardStreams):
+    """
+    The streams of the dashboard of several workers.
+
+    The workers are asked for their states at each interval; an event shows the answers to
+    the questions of the previous one. The number of a client consists of its number in
+    the worker, and three digits for the process.
+    """
+
+    def __init__(self, workers: WorkerGroup, clock: IReactorTime | None = None) -> None:
+        """
+        @param workers: the workers.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        """
+        super().__init__(clock)
+        self._workers = workers
+        self._numbers = count(1)
+        # By filter and process: the latest states, and the questions without an answer.
+        self._states: dict[str, dict[int, dict[str, Any]]] = {}
+        self._asked: set[tuple[str, int]] = set()
+
+    def showState(self, request: Request, find: str = "") -> None:
+        super().showState(request, find)
+        # The first event has an answer then.
+        self._ask(find.lower())
+
+    def describe(self, find: str = "") -> dict[str, Any] | None:
+        running = {worker.process for worker in self._workers.active}
+        known = self._states.get(find, {})
+        states = [state for process, state in known.items() if process in running]
+        self._ask(find)
+        if not states:
+            return None
+        return {
+            **mergeStates(states),
+            "time": self.clock.seconds(),
+            "missedByAll": self.missed,
+            "workers": {
+                "count": self._workers.count,
+                "up": len(running),
+                "restarts": self._workers.restarts,
+            },
+        }
+
+    def _ask(self, find: str) -> None:
+        """
+        Ask the workers for their states, unless they still owe an answer.
+        """
+        for worker in self._workers.active:
+            key = (find, worker.process)
+            if key not in self._asked:
+                self._asked.add(key)
+                asked = worker.ask("state", find=find)
+                asked.addCallback(self._remember, worker, find)
+                asked.addBoth(self._answered, key)
+
+    def _answered(self, result: object, key: tuple[str, int]) -> None:
+        # A worker that does not answer keeps its last state.
+        self._asked.discard(key)
+
+    def _remember(self, state: dict[str, Any], worker: AnsweringWorker, find: str) -> None:
+        for client in state["clients"]:
+            client["id"] = client["id"] * _PROCESSES + _code(worker)
+        self._states.setdefault(find, {})[worker.process] = state
+
+    def tick(self) -> None:
+        super().tick()
+        shown = self.filters()
+        running = {worker.process for worker in self._workers.active}
+        self._states = {
+            find: {process: state for process, state in known.items() if process in running}
+            for find, known in self._states.items()
+            if find in shown
+        }
+
+    def _find(self, id: int) -> tuple[AnsweringWorker, int]:
+        """
+        Find the worker of a client.
+
+        @return: the worker, and the client's number there.
+        """
+        number, code = divmod(id, _PROCESSES)
+        for worker in self._workers.active:
+            if _code(worker) == code:
+                return worker, number
+        raise DashboardError(404, GONE)
+
+    def showMessages(self, request: Request, id: int) -> None:
+        worker, number = self._find(id)
+        stream = next(self._numbers)
+        # A question can fail immediately, so the stream must have begun.
+        self.begin(request, lambda: _WorkerMessageStream(request, self, worker, stream)).monitor(
+            number
+        )
+
+    def kick(self, id: int, reason: str) -> Deferred[None]:
+        worker, number = self._find(id)
+        return worker.ask("kick", id=number, reason=reason).addErrback(_raiseProblem)
+
+    def broadcast(self, text: str) -> Deferred[int]:
+        def add(results: list[tuple[bool, Any]]) -> int:
+            answers = [answer for success, answer in results if success]
+            problems = [failure for success, failure in results if not success]
+            if not answers and problems:
+                _raiseProblem(problems[0])
+            return sum(answers)
+
+        asked = [worker.ask("broadcast", text=text) for worker in self._workers.active]
+        return DeferredList(asked, consumeErrors=True).addCallback(cast("Any", add))
+
+
+def _raiseProblem(failure: Failure) -> None:
+    """
+    Raise the error of a question as one of the dashboard.
+    """
+    raise DashboardError(getattr(failure.value, "status", 503), str(failure.value))
+
+
+class _WorkerMessageStream(MessageStream):
+    """
+    The stream of the messages of a worker's client.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        state: DashboardStreams,
+        worker: AnsweringWorker,
+        stream: int,
+    ) -> None:
+        super().__init__(request, state)
+        self._worker = worker
+        self._stream = stream
+        self._isOver = False
+        self._asking = True
+
+    def monitor(self, id: int) -> None:
+        """
+        Ask the worker to monitor a client.
+
+        @param id: the client's number in the worker.
+        """
+        asked = self._worker.ask("monitor", stream=self._stream, id=id)
+        asked.addCallbacks(self._monitored, self._failed)
+
+    def _monitored(self, answer: None) -> None:
+        self._asking = False
+
+    def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
+        if self.ready and not self._asking:
+            self._asking = True
+            asked = self._worker.ask("messages", stream=self._stream)
+            asked.addCallbacks(self._answered, self._failed)
+
+    def _answered(self, answer: list[Any]) -> None:
+        self._asking = False
+        if not self._isOver:
+            self.take(*answer)
+
+    def _failed(self, failure: Failure) -> None:
+        """
+        The worker has ended, has no such client, or does not answer.
+        """
+        if not self._isOver:
+            self.send("problem", problem=str(failure.value))
+            self.finish()
+
+    def ended(self) -> None:
+        self._isOver = True
+        # The worker may have ended.
+        self._worker.ask("unmonitor", stream=self._stream).addErrback(lambda _: None)
+
+
+class WorkerDashboardService(DashboardService):
+    """
+    The dashboard of all workers on its own port.
+    """
+
+    def makeState(self, service: WorkerGroup, clock: IReactorTime | None) -> DashboardStreams:
+        return WorkerStreams(service, clock)

@@ -1,0 +1,185 @@
+"""
+The service of a command with C{--workers}: the supervisor, and the metrics and the
+dashboard of all workers.
+"""
+
+import atexit
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from twisted.application.reactors import getReactorTypes
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
+
+from openfl_twisted.addresses import describe
+from openfl_twisted.endpoints import StartupError
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.services.options import ServerOptions
+from openfl_twisted.services.reloading import ReloadService
+from openfl_twisted.workers.ports import ReservingReactor
+from openfl_twisted.workers.supervisor import Supervisor
+
+STOP_MARGIN = 5.0
+"""
+Seconds that a worker has to stop in addition to C{--shutdown-timeout}.
+"""
+
+
+def reactorName(reactor: Any) -> str | None:
+    """
+    Return the name of a reactor for C{--reactor}.
+
+    @param reactor: the reactor.
+    @return: the name; C{None} if it has none.
+    """
+    module = type(reactor).__module__
+    types: Iterable[Any] = getReactorTypes()
+    names = [each.shortName for each in types if getattr(each, "moduleName", None) == module]
+    return names[0] if names else None
+
+
+def exitWithFailure() -> None:
+    """
+    End the process with status 1 when it exits; C{twistd} would end it with 0.
+    """
+
+    def leave() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+
+    atexit.register(leave)
+
+
+class SupervisorService(MultiService):
+    """
+    The workers of a command. SIGHUP is passed to them.
+
+    @ivar supervisor: the supervisor.
+    """
+
+    log = packageLogger()
+
+    def __init__(self, options: ServerOptions, reactor: Any = None) -> None:
+        """
+        @param options: the parsed options.
+        @param reactor: the reactor (default: the global reactor).
+        """
+        super().__init__()
+        if reactor is None:
+            from twisted.internet import reactor
+        self._reactor: Any = reactor
+        self._options = options
+        self._ports = ReservingReactor(reactor, options["workers"])
+        self.supervisor = Supervisor(
+            self.command,
+            options["workers"],
+            stopTimeout=options["shutdown-timeout"] + STOP_MARGIN,
+            started=self._started,
+            failed=self._failed,
+            # The arguments can contain relative paths, and twistd can change the directory.
+            directory=os.getcwd(),
+            environment=_environment(),
+            reactor=reactor,
+        )
+        self.supervisor.setServiceParent(self)
+        for each in self._adminServices(options):
+            each.setServiceParent(self)
+        # Not one of the services: SIGHUP must not end the process while the workers stop.
+        self._reloading = ReloadService(self._reload, reactor)
+
+    def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
+        if options["metrics"] is not None:
+            from openfl_twisted.dashboard.workermetrics import WorkerMetricsService
+
+            yield WorkerMetricsService(self.supervisor, options["metrics"])
+        if options["dashboard"] is not None:
+            from openfl_twisted.dashboard.workerstreams import WorkerDashboardService
+
+            yield WorkerDashboardService(
+                self.supervisor, options["dashboard"], options["dashboard-token"]
+            )
+
+    def command(self, number: int) -> list[str]:
+        """
+        Return the program of a worker.
+
+        @param number: the number of the worker, from 1.
+        @return: the program and its arguments.
+        """
+        options: Any = self._options
+        reactor = reactorName(self._reactor)
+        # Search the current directory for modules only if this process does.
+        isSearched = not {"", self.supervisor.directory}.isdisjoint(sys.path)
+        return [
+            sys.executable,
+            *([] if isSearched else ["-P"]),
+            *("-m", "openfl_twisted.services.workerprocess"),
+            *(str(number), str(len(self._ports.ports))),
+            *("--nodaemon", "--pidfile=", "--logger=openfl_twisted.workers.loglines.EventWriter"),
+            *([] if reactor is None else [f"--reactor={reactor}"]),
+            options.parent.subCommand,
+            *options.arguments,
+        ]
+
+    def privilegedStartService(self) -> None:
+        """
+        Reserve the ports, before C{twistd} drops privileges.
+
+        @raise StartupError: if this is impossible.
+        """
+        super().privilegedStartService()
+        for endpoint, description in self._options.sharedEndpoints(self._ports):
+            opened = len(self._ports.ports)
+            listening = endpoint.listen(Factory.forProtocol(Protocol))
+            result = getattr(listening, "result", None)
+            if isinstance(result, Failure):
+                listening.addErrback(lambda _: None)
+                raise StartupError.fromError(result.value)
+            if len(self._ports.ports) != opened + 1:
+                raise StartupError(f"--listen={description}: workers cannot share this endpoint")
+        self.supervisor.ports = self._ports.ports
+
+    def startService(self) -> None:
+        """
+        Reserve the ports, unless they are reserved: C{twist} does not call
+        L{privilegedStartService}. Then start the workers.
+        """
+        if not self.supervisor.ports:
+            self.privilegedStartService()
+        super().startService()
+        self._reloading.startService()
+
+    def _started(self) -> None:
+        self.log.info(
+            "{count} workers listening on {hosts}; connection limits apply to each worker",
+            count=self.supervisor.count,
+            hosts=", ".join(describe(port.getHost()) for port in self._ports.ports),
+        )
+
+    def _failed(self, problem: str) -> None:
+        self.log.critical("cannot start: {problem}", problem=problem)
+        exitWithFailure()
+        self._reactor.stop()
+
+    def _reload(self) -> None:
+        self.supervisor.signal("HUP")
+
+    def stopService(self) -> Deferred[Any]:
+        def closePorts(result: object) -> Deferred[Any]:
+            self._reloading.stopService()
+            return gatherResults([port.stopListening() for port in self._ports.ports])
+
+        stopped: Deferred[Any] = super().stopService()
+        return stopped.addCallback(closePorts)
+
+
+def _environment() -> dict[str, str]:
+    """
+    Return the environment of the workers. Sockets of systemd are inherited as ports.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")}

@@ -1,0 +1,182 @@
+"""
+Questions and answers between supervisor and worker: JSON objects, each after its length,
+on a socket pair.
+
+A question is C{{"ask": NAME, "number": N, "with": {...}}}. Its answer is C{{"answer": N,
+"value": ...}}, or C{{"answer": N, "problem": TEXT, "status": STATUS}}. A notice is a
+question without a number, and has no answer.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.basic import Int32StringReceiver
+from twisted.python.failure import Failure
+
+from openfl_twisted.clocks import clockOrReactor, tookTooLong
+from openfl_twisted.logs import packageLogger
+
+MAX_LENGTH = 4 * 1024 * 1024
+"""
+Maximum length of a question or an answer (bytes).
+"""
+
+MAX_QUESTIONS = 128
+"""
+Maximum number of questions without an answer.
+"""
+
+ANSWER_TIMEOUT = 5.0
+"""
+Seconds to wait for an answer.
+"""
+
+
+class QuestionError(Exception):
+    """
+    The other process could not answer a question. The text says why.
+
+    @ivar status: an HTTP status.
+    """
+
+    def __init__(self, text: str, status: int = 503) -> None:
+        """
+        @param text: the reason.
+        @param status: an HTTP status.
+        """
+        super().__init__(text)
+        self.status = status
+
+
+def _encode(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode("ascii")
+
+
+class LinkProtocol(Int32StringReceiver):
+    """
+    One end of the link between supervisor and worker.
+
+    A message that is too long or malformed closes the connection.
+
+    @ivar answers: a function for each question that the other process may ask. Its
+        exceptions with an attribute C{status} are sent as the answer; others are logged.
+    @ivar lost: called when the connection is lost.
+    """
+
+    MAX_LENGTH = MAX_LENGTH
+
+    log = packageLogger()
+
+    def __init__(
+        self, answers: Mapping[str, Callable[..., Any]], clock: IReactorTime | None = None
+    ) -> None:
+        """
+        @param answers: see the attribute.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        """
+        self.answers = answers
+        self.lost: Callable[[], object] = lambda: None
+        self._clock = clockOrReactor(clock)
+        self._numbers = count(1)
+        # A question stays here until it is answered, even if it has timed out.
+        self._asked: dict[int, Deferred[Any]] = {}
+
+    def ask(self, question: str, **arguments: Any) -> Deferred[Any]:
+        """
+        Ask a question.
+
+        @param question: its name.
+        @param arguments: its arguments; values for JSON.
+        @return: fires with the answer, or fails with L{QuestionError}, or with Twisted's
+            C{TimeoutError} after L{ANSWER_TIMEOUT} seconds.
+        """
+        if not self.connected or len(self._asked) >= MAX_QUESTIONS:
+            return fail(QuestionError("the worker does not answer"))
+        number = next(self._numbers)
+        asked: Deferred[Any] = Deferred()
+        self._asked[number] = asked
+        self._send({"ask": question, "number": number, "with": arguments})
+        return asked.addTimeout(ANSWER_TIMEOUT, self._clock, tookTooLong)
+
+    def notify(self, notice: str, **arguments: Any) -> None:
+        """
+        Send a notice.
+
+        @param notice: its name.
+        @param arguments: its arguments; values for JSON.
+        """
+        self._send({"ask": notice, "with": arguments})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self.sendString(_encode(message))
+
+    def stringReceived(self, string: bytes) -> None:
+        try:
+            message = json.loads(string)
+        except (ValueError, RecursionError):
+            message = None
+        match message:
+            case {"ask": str() as question, "number": int() as number, "with": dict() as arguments}:
+                self.sendString(self._call(question, number, arguments))
+            case {"ask": str() as notice, "with": dict() as arguments}:
+                self._call(notice, None, arguments)
+            case {"answer": int() as number, "value": value}:
+                self._answered(number, value)
+            case {"answer": int() as number, "problem": str() as text, "status": int() as status}:
+                self._answered(number, Failure(QuestionError(text, status)))
+            case _:
+                self.log.warn("invalid message between supervisor and worker; connection closed")
+                self._transport().loseConnection()
+
+    def lengthLimitExceeded(self, length: int) -> None:
+        self.log.warn(
+            "message between supervisor and worker is longer than {limit} bytes; connection closed",
+            limit=self.MAX_LENGTH,
+        )
+        self._transport().loseConnection()
+
+    def _transport(self) -> Any:
+        return self.transport
+
+    def _call(self, question: str, number: int | None, arguments: dict[str, Any]) -> bytes:
+        """
+        Call the function of a question.
+
+        @return: the answer, encoded.
+        """
+
+        def problem(text: str, status: int) -> bytes:
+            return _encode({"answer": number, "problem": text, "status": status})
+
+        function = self.answers.get(question)
+        if function is None:
+            return problem(f"unknown question {question}", 404)
+        try:
+            answer = _encode({"answer": number, "value": function(**arguments)})
+        except Exception as error:
+            status = getattr(error, "status", None)
+            if isinstance(status, int):
+                return problem(str(error), status)
+            self.log.failure("cannot answer {question}", question=question)
+            return problem(f"the worker cannot answer {question}", 500)
+        if len(answer) > self.MAX_LENGTH:
+            return problem(f"the answer to {question} is too long", 500)
+        return answer
+
+    def _answered(self, number: int, result: Any) -> None:
+        asked = self._asked.pop(number, None)
+        if asked is not None and not asked.called:
+            asked.callback(result)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.connected = 0
+        asked, self._asked = self._asked, {}
+        for each in asked.values():
+            if not each.called:
+                each.errback(Failure(QuestionError("the worker has ended")))
+        self.lost()

@@ -1,0 +1,147 @@
+"""
+The log of a worker in the log of its supervisor.
+
+A worker writes each event as one line of JSON to its standard output, without a time: the
+supervisor's log has one. Other lines, such as an error of the interpreter, are logged
+unchanged.
+"""
+
+import json
+import sys
+from typing import Any
+
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
+from zope.interface import implementer
+
+from openfl_twisted.wire.text import escape
+
+_MARK = "\x1e"
+"""
+The first character of a line that is an event (RS in ASCII).
+"""
+
+MAX_LINE = 64 * 1024
+"""
+Maximum length of a line (bytes). The rest of a longer line is dropped.
+"""
+
+_BANNERS = "twisted.scripts._twistd_unix.UnixAppLogger"
+"""
+The namespace of the lines with which C{twistd} starts and ends. The supervisor logs the
+same lines.
+"""
+
+_LEVELS = {level.name for level in LogLevel.iterconstants()}
+
+LogLine = tuple[str, str, str]
+"""
+The level, the namespace and the text of an event.
+"""
+
+
+def toLine(event: LogEvent) -> str:
+    """
+    Convert an event to a line.
+
+    @param event: the event.
+    @return: the line, without its end.
+    """
+    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+    level = event.get("log_level") or LogLevel.info
+    # An event of Twisted's older log has a system instead of a namespace.
+    name = event.get("log_system") or event.get("log_namespace", "-")
+    fields = [level.name, str(name), text]
+    return f"{_MARK}{json.dumps(fields)}"
+
+
+def fromLine(line: bytes, level: str) -> LogLine:
+    """
+    Convert a line to an event.
+
+    @param line: a line of the output of a worker, without its end.
+    @param level: the level of a line that is not an event.
+    @return: the event.
+    """
+    text = line.decode(errors="replace")
+    if text.startswith(_MARK):
+        try:
+            found = json.loads(text[1:])
+        except (ValueError, RecursionError):
+            found = None
+        match found:
+            case [str() as named, str() as namespace, str() as written] if named in _LEVELS:
+                return named, namespace, written
+    return level, "openfl_twisted", escape(text)
+
+
+@implementer(ILogObserver)
+class EventWriter:
+    """
+    The log observer of a worker, for the option C{--logger} of C{twistd}. It writes the
+    events to the standard output.
+    """
+
+    def __call__(self, event: LogEvent) -> None:
+        """
+        Write an event.
+
+        @param event: the event.
+        """
+        if event.get("log_namespace") == _BANNERS:
+            return
+        # Twisted replaces sys.stdout by an object that logs.
+        output: Any = sys.__stdout__
+        output.write(f"{toLine(event)}\n")
+        output.flush()
+
+
+class LineBuffer:
+    """
+    Splits the output of a worker into lines, of which each has at most L{MAX_LINE} bytes.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._isLong = False
+
+    def split(self, data: bytes) -> list[bytes]:
+        """
+        Return the complete lines.
+
+        @param data: received data.
+        @return: the lines without their ends.
+        """
+        *lines, rest = data.split(b"\n")
+        complete = []
+        for line in lines:
+            if not self._isLong:
+                complete.append((self._rest + line)[:MAX_LINE])
+            self._rest, self._isLong = b"", False
+        if not self._isLong:
+            self._rest += rest
+            if len(self._rest) > MAX_LINE:
+                complete.append(self._rest[:MAX_LINE])
+                self._rest, self._isLong = b"", True
+        return complete
+
+    def end(self) -> list[bytes]:
+        """
+        Return the incomplete line at the end of the output.
+
+        @return: the line, if any.
+        """
+        rest, self._rest = self._rest, b""
+        return [rest] if rest else []
+
+
+def emit(line: LogLine, worker: int) -> None:
+    """
+    Log an event of a worker.
+
+    @param line: the event.
+    @param worker: the number of the worker.
+    """
+    level, namespace, text = line
+    Logger(namespace).emit(
+        LogLevel.levelWithName(level), "worker {worker}: {text}", worker=worker, text=text
+    )

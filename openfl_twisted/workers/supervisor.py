@@ -1,0 +1,437 @@
+"""
+Starts worker processes, restarts those that end, and stops them.
+"""
+
+import itertools
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.python.failure import Failure
+
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.workers.backoff import Backoff
+from openfl_twisted.workers.link import LinkProtocol, QuestionError
+from openfl_twisted.workers.loglines import LineBuffer, LogLine, emit, fromLine
+from openfl_twisted.workers.ports import SharedPort
+from openfl_twisted.workers.worker import LINK, LISTENING, STOP
+
+START_TIMEOUT = 60.0
+"""
+Seconds in which a worker must open its ports.
+"""
+
+MAX_HELD = 200
+"""
+Maximum number of log lines held for a worker that has not opened its ports.
+"""
+
+_log = packageLogger()
+
+
+def describeEnd(reason: Failure) -> str:
+    """
+    Describe the end of a process.
+
+    @param reason: the reason, as in C{processEnded}.
+    @return: the description, without a subject.
+    """
+    value: Any = reason.value
+    number = getattr(value, "signal", None)
+    if number is not None:
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            # A real-time signal.
+            name = f"signal {number}"
+        return f"was ended by {name}"
+    return f"exited with status {getattr(value, 'exitCode', 0) or 0}"
+
+
+class _WorkerProcess(ProcessProtocol):
+    """
+    The output and the end of one process.
+    """
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+        self._buffers = {1: LineBuffer(), 2: LineBuffer()}
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        for line in self._buffers[childFD].split(data):
+            self._received(childFD, line)
+
+    def _received(self, descriptor: int, line: bytes) -> None:
+        self._worker.log(fromLine(line, "info" if descriptor == 1 else "error"))
+
+    def processEnded(self, reason: Failure) -> None:
+        for descriptor, buffer in self._buffers.items():
+            for line in buffer.end():
+                self._received(descriptor, line)
+        self._worker.ended(reason)
+
+
+class Worker:
+    """
+    One of the workers of a supervisor. Its process is replaced when it ends.
+
+    @ivar number: the number of the worker, from 1.
+    @ivar process: number of the process; it is never used again. The process ID could
+        be.
+    @ivar pid: the process ID of the latest process.
+    @ivar isUp: whether its ports are open.
+    @ivar failure: the end and the last line of the latest process, if it has ended before
+        its ports were open.
+    """
+
+    def __init__(self, supervisor: "Supervisor", number: int) -> None:
+        """
+        @param supervisor: the supervisor.
+        @param number: the number of the worker, from 1.
+        """
+        self.number = number
+        self.process = 0
+        self.pid: int | None = None
+        self.isUp = False
+        self.failure: str | None = None
+        self._supervisor = supervisor
+        self._reactor = supervisor.reactor
+        self._backoff = Backoff()
+        self._transport: Any = None
+        self._link: LinkProtocol | None = None
+        self._timer: IDelayedCall | None = None
+        self._started = 0.0
+        # Until its ports are open, so that the error of several workers is logged once.
+        self._held: list[LogLine] = []
+
+    @property
+    def isRunning(self) -> bool:
+        """
+        Whether the worker has a process.
+        """
+        return self._transport is not None
+
+    def start(self) -> None:
+        """
+        Start a process. If the system refuses it, try again later.
+        """
+        try:
+            self._spawn()
+        except OSError as problem:
+            # The system has too many processes or open files.
+            self._close()
+            self.failure = f"cannot be started: {problem.strerror}"
+            self._supervisor.workerEnded(self, f"worker {self.number} {self.failure}")
+
+    def _spawn(self) -> None:
+        supervisor, reactor = self._supervisor, self._reactor
+        self.process = next(supervisor.processes)
+        self.failure = None
+        self._started = reactor.seconds()
+        own, other = socket.socketpair()
+        with own, other, open(os.devnull, "rb") as nothing:
+            own.setblocking(False)
+            link = LinkProtocol({LISTENING: self._listening}, reactor)
+            # The transport has its own copy of the socket.
+            reactor.adoptStreamConnection(
+                own.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link)
+            )
+            descriptors: dict[int, Any] = {
+                0: nothing.fileno(),
+                1: "r",
+                2: "r",
+                LINK: other.fileno(),
+            }
+            for index, port in enumerate(supervisor.ports):
+                descriptors[LINK + 1 + index] = port.fileno(self.number - 1)
+            program = supervisor.command(self.number)
+            self._link = link
+            self._transport = reactor.spawnProcess(
+                _WorkerProcess(self),
+                program[0],
+                program,
+                env=supervisor.environment,
+                path=supervisor.directory,
+                childFDs=descriptors,
+            )
+        self.pid = self._transport.pid
+        self._timer = reactor.callLater(START_TIMEOUT, self._startTimedOut)
+
+    def _startTimedOut(self) -> None:
+        self._timer = None
+        self.log(("error", "openfl_twisted", f"not started within {START_TIMEOUT:g} s"))
+        self.signal("KILL")
+
+    def _stopTimer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _listening(self) -> None:
+        self._stopTimer()
+        self.isUp = True
+        self._flush()
+        self._supervisor.workerUp(self)
+
+    def log(self, line: LogLine) -> None:
+        """
+        Log an event of the worker. Events before its ports are open are held.
+
+        @param line: the event.
+        """
+        if self.isUp:
+            emit(line, self.number)
+        elif len(self._held) < MAX_HELD:
+            self._held.append(line)
+
+    def _flush(self) -> None:
+        held, self._held = self._held, []
+        for line in held:
+            emit(line, self.number)
+
+    def dropLog(self, keep: bool) -> None:
+        """
+        Drop the held events.
+
+        @param keep: whether to log them, unless the only one is in L{failure}.
+        """
+        if keep and len(self._held) > 1:
+            self._flush()
+        self._held.clear()
+
+    def ask(self, question: str, **arguments: Any) -> Deferred[Any]:
+        """
+        Ask the worker a question.
+
+        @param question: see L{LinkProtocol.ask}.
+        @param arguments: see there.
+        @return: see there.
+        """
+        if self._link is None:
+            return fail(QuestionError("the worker has ended"))
+        return self._link.ask(question, **arguments)
+
+    def signal(self, name: str) -> None:
+        """
+        Send a signal to the process, if it runs.
+
+        @param name: the name of the signal, such as C{TERM}.
+        """
+        if self._transport is not None:
+            try:
+                self._transport.signalProcess(name)
+            except ProcessExitedAlready:
+                # It has ended, and its end will be reported.
+                return
+
+    def ended(self, reason: Failure) -> None:
+        """
+        Called when the process has ended.
+
+        @param reason: the reason.
+        """
+        self._stopTimer()
+        self._close()
+        wasUp, self.isUp = self.isUp, False
+        for port in self._supervisor.ports:
+            port.workerEnded(self.number - 1)
+        end = describeEnd(reason)
+        if not wasUp:
+            last = [text.strip() for _, _, text in self._held if text.strip()]
+            self.failure = f"{end}: {last[-1].splitlines()[-1]}" if last else end
+        self._supervisor.workerEnded(self, f"worker {self.number} (pid {self.pid}) {end}")
+
+    def _close(self) -> None:
+        """
+        Close the link.
+        """
+        link, self._link, self._transport = self._link, None, None
+        if link is not None and link.transport is not None:
+            link.transport.loseConnection()
+
+    def restartLater(self, event: str) -> None:
+        """
+        Start a new process after a delay.
+
+        @param event: the end of the previous process, for the log.
+        """
+        self._flush()
+        delay = self._backoff.delay(self._reactor.seconds() - self._started)
+        _log.warn("{event}; restarting in {delay:g} s", event=event, delay=delay)
+        self._timer = self._reactor.callLater(delay, self._restart)
+
+    def _restart(self) -> None:
+        self._timer = None
+        self._supervisor.restarts += 1
+        self.start()
+
+    def stop(self) -> None:
+        """
+        Stop the worker. Its process closes the connections first.
+        """
+        self._stopTimer()
+        self._flush()
+        if self.isUp and self._link is not None:
+            self._link.notify(STOP)
+        else:
+            self.signal("TERM")
+
+
+class Supervisor(Service):
+    """
+    Keeps a number of worker processes running.
+
+    @ivar count: number of workers.
+    @ivar restarts: number of restarts of workers.
+    @ivar ports: the ports that the workers inherit; set them before the start.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[int], Sequence[str]],
+        count: int,
+        *,
+        stopTimeout: float,
+        started: Callable[[], object],
+        failed: Callable[[str], object],
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
+        reactor: Any = None,
+    ) -> None:
+        """
+        @param command: returns the program and arguments of a worker with this number.
+        @param count: the number of workers.
+        @param stopTimeout: time in which the workers must end when they are stopped;
+            then they are killed (seconds).
+        @param started: called when all workers have opened their ports for the first
+            time.
+        @param failed: called with the error of a worker if all end before one has opened
+            its ports.
+        @param environment: the environment of the workers (default: that of this
+            process).
+        @param directory: the current directory of the workers (default: that of this
+            process).
+        @param reactor: the reactor (default: the global reactor).
+        """
+        if reactor is None:
+            from twisted.internet import reactor
+        self.reactor: Any = reactor
+        self.command = command
+        self.count = count
+        self.restarts = 0
+        self.ports: Sequence[SharedPort] = []
+        self.environment = None if environment is None else dict(environment)
+        self.directory = directory
+        self.processes = itertools.count(1)
+        self._stopTimeout = stopTimeout
+        self._started = started
+        self._failed = failed
+        # Whether all workers have been up once, and whether one has.
+        self._isComplete = False
+        self._hasStarted = False
+        self._waiting: list[tuple[Worker, str]] = []
+        self._stopped: Deferred[None] | None = None
+        self._workers = [Worker(self, number) for number in range(1, count + 1)]
+
+    @property
+    def active(self) -> list[Worker]:
+        """
+        The workers that serve clients.
+        """
+        return [worker for worker in self._workers if worker.isUp]
+
+    def startService(self) -> None:
+        super().startService()
+        for worker in self._workers:
+            worker.start()
+
+    def signal(self, name: str) -> None:
+        """
+        Send a signal to all workers that have opened their ports. Others could not
+        handle it yet.
+
+        @param name: the name of the signal, such as C{HUP}.
+        """
+        for worker in self.active:
+            worker.signal(name)
+
+    def workerUp(self, worker: Worker) -> None:
+        """
+        Called when a worker has opened its ports.
+
+        @param worker: the worker.
+        """
+        if self._stopped is not None:
+            # It has not received the signal yet.
+            return
+        _log.info("worker {number} started (pid {pid})", number=worker.number, pid=worker.pid)
+        self._hasStarted = True
+        waiting, self._waiting = self._waiting, []
+        for each, event in waiting:
+            each.restartLater(event)
+        if not self._isComplete and len(self.active) == self.count:
+            self._isComplete = True
+            self._started()
+
+    def workerEnded(self, worker: Worker, event: str) -> None:
+        """
+        Called when the process of a worker has ended.
+
+        @param worker: the worker.
+        @param event: the end, for the log.
+        """
+        if self._stopped is not None:
+            _log.debug("{event}", event=event)
+            self._checkStopped()
+        elif self._hasStarted:
+            worker.restartLater(event)
+        else:
+            self._waiting.append((worker, event))
+            if len(self._waiting) == self.count:
+                self._startFailed(worker)
+
+    def _startFailed(self, last: Worker) -> None:
+        """
+        All workers have ended before their ports were open, probably for the same reason.
+        """
+        for worker in self._workers:
+            worker.dropLog(keep=worker is last)
+        self._failed(f"worker {last.number} {last.failure}")
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        self._stopped = Deferred()
+        for worker in self._workers:
+            worker.stop()
+        killing = self.reactor.callLater(self._stopTimeout, self._kill)
+
+        def stopKilling(result: None) -> None:
+            if killing.active():
+                killing.cancel()
+
+        stopped = self._stopped.addCallback(stopKilling)
+        self._checkStopped()
+        return stopped
+
+    def _kill(self) -> None:
+        for worker in self._workers:
+            if worker.isRunning:
+                _log.warn(
+                    "worker {number} has not stopped within {timeout:g} s; killing it",
+                    number=worker.number,
+                    timeout=self._stopTimeout,
+                )
+                worker.signal("KILL")
+
+    def _checkStopped(self) -> None:
+        stopped = self._stopped
+        running = any(worker.isRunning for worker in self._workers)
+        if stopped is not None and not running and not stopped.called:
+            stopped.callback(None)

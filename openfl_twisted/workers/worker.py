@@ -1,0 +1,103 @@
+"""
+The side of a worker: the connection to its supervisor, and the inherited ports.
+"""
+
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.protocol import Factory
+
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.workers.link import LinkProtocol
+from openfl_twisted.workers.ports import InheritingReactor
+
+LINK = 3
+"""
+File descriptor of the connection to the supervisor. Those of the ports follow.
+"""
+
+LISTENING = "listening"
+"""
+The notice of a worker whose ports are open.
+"""
+
+STOP = "stop"
+"""
+The notice of a supervisor to a worker that must stop. Unlike a signal, it can follow
+another one, for example if systemd has sent SIGTERM to all processes of a unit.
+"""
+
+
+class WorkerSide:
+    """
+    A worker process.
+
+    @ivar number: the number of the worker, from 1.
+    """
+
+    log = packageLogger()
+
+    def __init__(self, number: int, ports: int) -> None:
+        """
+        @param number: the number of the worker, from 1.
+        @param ports: the number of inherited ports.
+        """
+        self.number = number
+        self._ports = ports
+        self._reactor: Any = None
+
+    def portReactor(self, reactor: Any, index: int) -> InheritingReactor:
+        """
+        Return the reactor for an endpoint.
+
+        @param reactor: the reactor of the process.
+        @param index: the index of the endpoint on the command line, from 0.
+        @return: the reactor.
+        @raise ValueError: if the supervisor has no such port.
+        """
+        if index >= self._ports:
+            raise ValueError("the endpoint is new; restart the server to open it")
+        return InheritingReactor(reactor, LINK + 1 + index)
+
+    def start(self, answers: Mapping[str, Callable[..., Any]], reactor: Any = None) -> LinkProtocol:
+        """
+        Connect to the supervisor, and tell it that the ports are open. When the
+        connection is lost, the supervisor has ended, and the worker stops.
+
+        @param answers: a function for each question of the supervisor.
+        @param reactor: the reactor (default: the global reactor).
+        @return: the connection.
+        """
+        if reactor is None:
+            from twisted.internet import reactor
+        self._reactor = reactor
+        link = LinkProtocol({STOP: self._stop, **answers}, reactor)
+        link.lost = self._lost
+        connected = socket.socket(fileno=LINK)
+        connected.setblocking(False)
+        reactor.adoptStreamConnection(
+            connected.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link)
+        )
+        # The transport has its own copy.
+        connected.close()
+        link.notify(LISTENING)
+        return link
+
+    def _stop(self) -> bool:
+        """
+        Stop the process, unless it is stopping already.
+
+        @return: whether it was not stopping.
+        """
+        try:
+            self._reactor.stop()
+        except ReactorNotRunning:
+            return False
+        return True
+
+    def _lost(self) -> None:
+        # It is also lost when this process stops.
+        if self._stop():
+            self.log.warn("the supervisor has ended; stopping")

@@ -1,0 +1,351 @@
+"""
+Tests for C{--workers}: L{openfl_twisted.services.supervising} and the options.
+"""
+
+import os
+import subprocess
+import sys
+from typing import Any
+from unittest.mock import patch
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+from twisted.python.usage import UsageError
+
+from openfl_twisted.dashboard.workermetrics import WorkerMetricsService
+from openfl_twisted.dashboard.workerstreams import WorkerDashboardService
+from openfl_twisted.endpoints import StartupError
+from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
+from openfl_twisted.services import bridge, echoserver, policyserver, workerprocess, xmlserver
+from openfl_twisted.services.options import MAX_WORKERS, ServerOptions
+from openfl_twisted.services.serving import ServerService
+from openfl_twisted.services.supervising import (
+    STOP_MARGIN,
+    SupervisorService,
+    exitWithFailure,
+    reactorName,
+)
+from openfl_twisted.workers.worker import WorkerSide
+from tests.doubles import linesOf
+from tests.services.test_options import OptionsTestCase
+from tests.workers.test_supervisor import FakePort, WorkerReactor
+
+COMMANDS: list[tuple[Any, list[str]]] = [
+    (xmlserver, ["--echo"]),
+    (echoserver, []),
+    (policyserver, ["--allow=*:80"]),
+    (bridge, ["--connect=tcp:127.0.0.1:9"]),
+]
+
+
+class Relay(BroadcastProtocol):
+    """
+    A protocol for C{--app} that broadcasts.
+    """
+
+
+class OptionTests(OptionsTestCase):
+    """
+    The option C{--workers}.
+    """
+
+    def test_commands(self) -> None:
+        """
+        Every command has the option; the default is a single process.
+        """
+        for module, arguments in COMMANDS:
+            options = self.parse(module, *arguments)
+            self.assertEqual(options["workers"], 1)
+            self.assertIsInstance(module.makeService(options), ServerService)
+            options = self.parse(module, *arguments, "--workers=2")
+            self.assertIsInstance(module.makeService(options), SupervisorService)
+
+    def test_number(self) -> None:
+        """
+        The number is from 1 to a maximum.
+        """
+        for text in ("0", "-1", "x", "1.5", str(MAX_WORKERS + 1)):
+            self.assertUsage(echoserver, [f"--workers={text}"], "--workers", text)
+
+    def test_broadcast(self) -> None:
+        """
+        Workers cannot broadcast, without or with C{--app}.
+        """
+        for arguments in ([], [f"--app={__name__}:Relay"]):
+            self.assertUsage(xmlserver, ["--workers=2", *arguments], "--broker", "--echo")
+        self.assertEqual(self.parse(xmlserver, "--workers=1")["app"], BroadcastProtocol)
+        options = self.parse(xmlserver, "--workers=2", "--app=tests.services.test_options:App")
+        self.assertEqual(options["workers"], 2)
+        self.assertEqual(self.parse(xmlserver, "--workers=2", "--echo")["app"], EchoProtocol)
+
+    def test_rooms(self) -> None:
+        """
+        Rooms need a broker, and cannot be resumed.
+        """
+        for rooms in ("--rooms=path", "--rooms=xml", "--app=tests.services.test_options:Table"):
+            self.assertUsage(xmlserver, ["--workers=2", rooms], "requires --broker")
+            options = self.parse(xmlserver, "--workers=2", rooms, "--broker=nats://127.0.0.1")
+            self.assertEqual(options["workers"], 2)
+        self.assertUsage(
+            xmlserver,
+            ["--workers=2", "--rooms=xml", "--broker=nats://127.0.0.1", "--resume=5"],
+            "--workers and --resume",
+        )
+
+    def test_echo(self) -> None:
+        """
+        Datagrams and the faithful server need a single process.
+        """
+        self.assertUsage(echoserver, ["--workers=2", "--udp"], "--udp and --workers")
+        faithful = ["--workers=2", "--faithful", "--style=simple-server"]
+        self.assertUsage(echoserver, faithful, "--faithful and --workers")
+
+    def test_system(self) -> None:
+        """
+        The system must be able to pass sockets to processes.
+        """
+        with patch.object(os, "name", "nt"):
+            self.assertUsage(echoserver, ["--workers=2"], "--workers requires Linux")
+
+    def test_notImported(self) -> None:
+        """
+        A single process does not import the modules of the workers.
+        """
+        script = (
+            "import sys\n"
+            "from openfl_twisted.services import xmlserver\n"
+            "options = xmlserver.Options()\n"
+            "options.parseOptions([])\n"
+            "xmlserver.makeService(options)\n"
+            "own = [each for each in sys.modules if each.startswith('openfl_twisted')]\n"
+            "found = [each for each in own if 'worker' in each or 'supervis' in each]\n"
+            "assert not found, found\n"
+        )
+        found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        self.assertEqual(found.returncode, 0, found.stderr)
+
+
+class WorkerOptionTests(OptionsTestCase):
+    """
+    The options of a worker.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(ServerOptions, "worker", WorkerSide(2, 1))
+
+    def test_options(self) -> None:
+        """
+        A worker has the same arguments, but serves neither metrics nor a dashboard, and
+        starts no workers.
+        """
+        options = self.parse(
+            xmlserver, "--workers=2", "--metrics=tcp:1", "--dashboard=tcp:2", "--dashboard-token=x"
+        )
+        self.assertEqual(options["workers"], 1)
+        self.assertEqual((options["metrics"], options["dashboard"]), (None, None))
+        service = xmlserver.makeService(options)
+        assert isinstance(service, ServerService)
+        self.assertEqual(len(service.services), 1)
+
+    def test_systemd(self) -> None:
+        """
+        A socket of systemd is inherited from the supervisor.
+        """
+        for description in ("systemd:domain=INET:index=7", "haproxy:systemd:domain=INET:name=x"):
+            with patch.object(os, "dup", return_value=99):
+                options = self.parse(echoserver, f"--listen={description}")
+            self.assertEqual(len(options["listen"]), 1)
+
+    def test_newEndpoint(self) -> None:
+        """
+        An endpoint that the supervisor has not opened is an error.
+        """
+        arguments = ["--listen=tcp:1", "--listen=tcp:2"]
+        error = self.assertRaises(UsageError, self.parse, echoserver, *arguments)
+        self.assertEqual(
+            str(error), "--listen=tcp:2: the endpoint is new; restart the server to open it"
+        )
+
+    def test_start(self) -> None:
+        """
+        When the service has started, the worker connects to its supervisor. It does not log
+        its ports.
+        """
+        started: list[Any] = []
+        self.patch(WorkerSide, "start", lambda self, answers: started.append(answers))
+        self.patch(WorkerSide, "portReactor", lambda self, reactor, index: MemoryReactorClock())
+        service = echoserver.makeService(self.parse(echoserver))
+        with capturedLogs() as logs:
+            service.startService()
+        self.assertEqual(linesOf(logs), [])
+        self.assertIn("metrics", started[0])
+        self.successResultOf(service.stopService())
+
+    def test_program(self) -> None:
+        """
+        The program runs C{twistd} in a process group of its own.
+        """
+        ran: list[list[str]] = []
+        groups: list[tuple[int, int]] = []
+        self.patch(os, "setpgid", lambda *numbers: groups.append(numbers))
+        self.patch(sys, "argv", [])
+        with patch("twisted.scripts.twistd.run", lambda: ran.append(list(sys.argv))):
+            workerprocess.main(["3", "2", "--nodaemon", "openfl-echo"])
+        self.assertEqual(ran, [["twistd", "--nodaemon", "openfl-echo"]])
+        self.assertEqual(groups, [(0, 0)])
+        worker = ServerOptions.worker
+        assert isinstance(worker, WorkerSide)
+        self.assertEqual(worker.number, 3)
+
+
+class Reactor(WorkerReactor):
+    """
+    A reactor that starts no processes and can be stopped.
+    """
+
+    stopped = False
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class ServiceTests(OptionsTestCase):
+    """
+    L{SupervisorService}.
+    """
+
+    def service(self, *arguments: str) -> SupervisorService:
+        options = self.parse(echoserver, "--workers=2", *arguments)
+        options.parent = type("Parent", (), {"subCommand": "openfl-echo"})()
+        self.reactor = Reactor()
+        return SupervisorService(options, self.reactor)
+
+    def test_services(self) -> None:
+        """
+        Metrics and dashboard are those of all workers.
+        """
+        service = self.service("--metrics=tcp:1", "--dashboard=tcp:2")
+        kinds = [type(each) for each in service.services[1:]]
+        self.assertEqual(kinds, [WorkerMetricsService, WorkerDashboardService])
+        self.assertEqual(len(self.service().services), 1)
+        self.assertEqual(service.supervisor._stopTimeout, 5 + STOP_MARGIN)
+
+    def test_run(self) -> None:
+        """
+        The ports are reserved, the workers are started with the same arguments, and when
+        they have opened the ports, one line says so.
+        """
+        arguments = ["--listen=tcp:80:interface=127.0.0.1", "--framing=nul"]
+        service = self.service(*arguments)
+        reserved = self.reserve(service)
+        service.startService()
+        [one, two] = self.reactor.started
+        _, program = two.options["arguments"]
+        start = program.index("-m")
+        self.assertEqual(
+            program[start + 1 : start + 4], ["openfl_twisted.services.workerprocess", "2", "1"]
+        )
+        self.assertEqual(program[-4:], ["openfl-echo", "--workers=2", *arguments])
+        self.assertNotIn("LISTEN_PID", two.options["env"])
+        with capturedLogs() as logs:
+            one.notice("listening")
+            two.notice("listening")
+        self.assertEqual(
+            linesOf(logs)[-1],
+            "2 workers listening on 127.0.0.1:80; connection limits apply to each worker",
+        )
+        service._reload()
+        self.assertEqual((one.signals, two.signals), (["HUP"], ["HUP"]))
+        stopped = service.stopService()
+        for process in (one, two):
+            process.end(0)
+        self.successResultOf(stopped)
+        self.assertEqual(len(reserved), 1)
+
+    def test_path(self) -> None:
+        """
+        A worker searches the current directory for modules only if the supervisor does.
+        """
+        service = self.service()
+        for path, isSafe in ((["/a"], True), (["/a", ""], False), ([os.getcwd()], False)):
+            with patch.object(sys, "path", path):
+                self.assertEqual("-P" in service.command(1), isSafe)
+
+    def reserve(self, service: SupervisorService, count: int = 1) -> list[Any]:
+        """
+        Replace the port that the endpoint opens.
+
+        @return: the ports that it has opened.
+        """
+        ports = service._ports
+
+        def listenTCP(*arguments: Any, **options: Any) -> Any:
+            ports.ports += [FakePort() for _ in range(count)]
+            return ports.ports
+
+        self.patch(ports, "listenTCP", listenTCP)
+        return ports.ports
+
+    def test_notShared(self) -> None:
+        """
+        An endpoint that does not open exactly one port cannot be shared.
+        """
+        for count in (0, 2):
+            service = self.service()
+            self.reserve(service, count)
+            error = self.assertRaises(StartupError, service.startService)
+            self.assertIn("workers cannot share this endpoint", str(error))
+
+    def test_cannotListen(self) -> None:
+        """
+        A port that cannot be opened is an error of one line.
+        """
+        service = self.service()
+
+        def listenTCP(*arguments: Any, **options: Any) -> Any:
+            raise CannotListenError("127.0.0.1", 80, OSError(98, "Address already in use"))
+
+        self.patch(service._ports, "listenTCP", listenTCP)
+        error = self.assertRaises(StartupError, service.startService)
+        self.assertEqual(str(error), "cannot listen on 127.0.0.1:80: Address already in use")
+
+    def test_failed(self) -> None:
+        """
+        If no worker can start, the process ends with status 1.
+        """
+        service = self.service()
+        self.reserve(service)
+        service.startService()
+        with (
+            capturedLogs() as logs,
+            patch("openfl_twisted.services.supervising.exitWithFailure") as leaving,
+        ):
+            for process in self.reactor.started:
+                process.print("broken\n", 2)
+                process.end()
+        self.assertEqual(linesOf(logs), ["cannot start: worker 2 exited with status 1: broken"])
+        self.assertTrue(self.reactor.stopped)
+        leaving.assert_called_once_with()
+        self.successResultOf(service.stopService())
+
+    def test_exit(self) -> None:
+        """
+        The status is set when the interpreter exits.
+        """
+        with patch("atexit.register") as register:
+            exitWithFailure()
+        [[leave]] = [call.args for call in register.call_args_list]
+        with patch("os._exit") as leaving:
+            leave()
+        leaving.assert_called_once_with(1)
+
+    def test_reactorName(self) -> None:
+        """
+        The workers use the same reactor, if it has a name.
+        """
+        from twisted.internet.selectreactor import SelectReactor
+
+        self.assertEqual(reactorName(SelectReactor.__new__(SelectReactor)), "select")
+        self.assertIsNone(reactorName(self))

@@ -1,0 +1,164 @@
+"""
+Tests for L{openfl_twisted.workers.loglines} and L{openfl_twisted.workers.backoff}.
+"""
+
+import io
+import sys
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.logger import Logger, LogLevel, LogPublisher, capturedLogs, eventAsText
+from twisted.python import log
+from twisted.scripts._twistd_unix import UnixAppLogger
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.workers.backoff import FIRST_DELAY, MAX_DELAY, Backoff
+from openfl_twisted.workers.loglines import (
+    MAX_LINE,
+    EventWriter,
+    LineBuffer,
+    emit,
+    fromLine,
+    toLine,
+)
+
+
+class LogLineTests(SynchronousTestCase):
+    """
+    The log lines of a worker.
+    """
+
+    def lines(self, write: Any) -> list[Any]:
+        """
+        Log something in a worker, and return its events in the supervisor.
+        """
+        output = io.StringIO()
+        with patch.object(sys, "__stdout__", output):
+            publisher = LogPublisher(EventWriter())
+            write(publisher)
+        found = output.getvalue()
+        self.assertTrue(found.isascii())
+        return [fromLine(each.encode(), "error") for each in found.split("\n")[:-1]]
+
+    def test_event(self) -> None:
+        """
+        An event has its level, namespace and text, without a time.
+        """
+
+        def write(publisher: LogPublisher) -> None:
+            logger = Logger("game", observer=publisher)
+            logger.warn("{peer}: gr\u00fc\u00dfe\nline", peer="Ann")
+
+        self.assertEqual(self.lines(write), [("warn", "game", "Ann: gr\u00fc\u00dfe\nline")])
+
+    def test_banners(self) -> None:
+        """
+        The lines with which C{twistd} starts and ends are not written.
+        """
+
+        def write(publisher: LogPublisher) -> None:
+            name = f"{UnixAppLogger.__module__}.{UnixAppLogger.__name__}"
+            Logger(name, observer=publisher).info("starting up")
+
+        self.assertEqual(self.lines(write), [])
+
+    def test_legacy(self) -> None:
+        """
+        An event of Twisted's older log has its system.
+        """
+
+        def write(publisher: LogPublisher) -> None:
+            observer = log.LogPublisher(publishPublisher=publisher)
+            observer.msg("a", "b", system="-")
+
+        self.assertEqual(self.lines(write), [("info", "-", "a b")])
+
+    def test_failure(self) -> None:
+        """
+        The traceback of a failure is a part of the text.
+        """
+
+        def write(publisher: LogPublisher) -> None:
+            logger = Logger("game", observer=publisher)
+            try:
+                raise RuntimeError("broken")
+            except RuntimeError:
+                logger.failure("oops")
+
+        [(level, _, text)] = self.lines(write)
+        self.assertEqual(level, "critical")
+        self.assertIn("RuntimeError: broken", text)
+
+    def test_otherLine(self) -> None:
+        """
+        A line that is not an event has the level of its stream, and is escaped.
+        """
+        for line in (b"hello \x1b[1m", b"\x1enot JSON", b'\x1e["loud", "a", "b"]', b"\x1e{}", b""):
+            level, namespace, text = fromLine(line, "error")
+            self.assertEqual((level, namespace), ("error", "openfl_twisted"))
+            self.assertTrue(text.isprintable())
+
+    def test_emit(self) -> None:
+        """
+        The supervisor logs an event with the number of the worker.
+        """
+        with capturedLogs() as logs:
+            emit(("warn", "game", "{not} a format"), 2)
+        [event] = logs
+        self.assertEqual((event["log_level"], event["log_namespace"]), (LogLevel.warn, "game"))
+        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+        self.assertEqual(text, "worker 2: {not} a format")
+
+    def test_noLevel(self) -> None:
+        """
+        An event without level and namespace can be logged.
+        """
+        self.assertEqual(fromLine(toLine({}).encode(), "error"), ("info", "-", ""))
+
+
+class LineBufferTests(SynchronousTestCase):
+    """
+    L{LineBuffer} splits the output.
+    """
+
+    @given(st.binary(max_size=30), st.lists(st.integers(0, 30)))
+    def test_split(self, data: bytes, cuts: list[int]) -> None:
+        """
+        The lines are the same, however the output is split.
+        """
+        buffer, found, start = LineBuffer(), [], 0
+        for end in [*sorted(cuts), len(data)]:
+            found += buffer.split(data[start:end])
+            start = max(start, end)
+        found += buffer.end()
+        expected = data.split(b"\n")
+        self.assertEqual(found, expected if expected[-1] else expected[:-1])
+
+    def test_long(self) -> None:
+        """
+        The rest of a line that is too long is dropped.
+        """
+        for parts in ([b"x" * (MAX_LINE + 5) + b"\ny\n"], [b"x" * (MAX_LINE + 5), b"x", b"x\ny\n"]):
+            buffer = LineBuffer()
+            found = [line for part in parts for line in buffer.split(part)]
+            self.assertEqual(found, [b"x" * MAX_LINE, b"y"])
+            self.assertEqual(buffer.end(), [])
+
+
+class BackoffTests(SynchronousTestCase):
+    """
+    L{Backoff}.
+    """
+
+    def test_delays(self) -> None:
+        """
+        The delay is doubled up to a maximum, and is reset after a long run.
+        """
+        backoff = Backoff()
+        delays = [backoff.delay(0) for _ in range(8)]
+        self.assertEqual(delays, [0.5, 1, 2, 4, 8, 16, 30, 30])
+        self.assertEqual((delays[0], delays[-1]), (FIRST_DELAY, MAX_DELAY))
+        self.assertEqual(backoff.delay(MAX_DELAY + 1), FIRST_DELAY)
+        self.assertEqual(backoff.delay(MAX_DELAY), 2 * FIRST_DELAY)

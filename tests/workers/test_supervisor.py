@@ -1,0 +1,388 @@
+"""
+Tests for L{openfl_twisted.workers.supervisor}.
+"""
+
+import json
+import signal
+import socket
+import struct
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.workers.backoff import FIRST_DELAY
+from openfl_twisted.workers.link import QuestionError
+from openfl_twisted.workers.ports import SharedPort
+from openfl_twisted.workers.supervisor import MAX_HELD, START_TIMEOUT, Supervisor, describeEnd
+from tests.doubles import linesOf
+
+
+class FakeProcess:
+    """
+    A process of L{WorkerReactor}.
+
+    @ivar link: the supervisor's end of the link.
+    """
+
+    def __init__(self, protocol: Any, pid: int, link: Any, options: dict[str, Any]) -> None:
+        self.protocol, self.link, self.options = protocol, link, options
+        self.pid: int | None = pid
+        self.signals: list[str] = []
+
+    def signalProcess(self, name: str) -> None:
+        if self.pid is None:
+            raise ProcessExitedAlready
+        self.signals.append(name)
+
+    @property
+    def isAskedToStop(self) -> bool:
+        """
+        Whether the supervisor has sent the notice to stop.
+        """
+        return b'{"ask": "stop", "with": {}}' in self.link.transport.value()
+
+    def notice(self, name: str) -> None:
+        """
+        Send a notice to the supervisor.
+        """
+        data = json.dumps({"ask": name, "with": {}}).encode()
+        self.link.dataReceived(struct.pack("!I", len(data)) + data)
+
+    def print(self, text: str, descriptor: int = 1) -> None:
+        self.protocol.childDataReceived(descriptor, text.encode())
+
+    def end(self, status: int | None = 1, number: int | None = None) -> None:
+        """
+        End with a status or a signal.
+        """
+        self.pid = None
+        reason = ProcessDone(0) if status == 0 else ProcessTerminated(status, number)
+        self.protocol.processEnded(Failure(reason))
+
+
+class WorkerReactor(MemoryReactorClock):
+    """
+    A reactor that starts no processes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[FakeProcess] = []
+        self.refuse = False
+        self.link: Any = None
+
+    def adoptStreamConnection(self, descriptor: int, family: int, factory: Any) -> None:
+        assert family == socket.AF_UNIX
+        self.link = factory.buildProtocol(None)
+        self.link.makeConnection(StringTransport())
+
+    def spawnProcess(self, protocol: Any, executable: str, arguments: Any, **options: Any) -> Any:
+        if self.refuse:
+            raise OSError(11, "Resource temporarily unavailable")
+        options["arguments"] = (executable, arguments)
+        process = FakeProcess(protocol, 100 + len(self.started), self.link, options)
+        self.started.append(process)
+        return process
+
+
+class FakePort(SharedPort):
+    """
+    A port that records the workers that have ended.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(IPv4Address("TCP", "127.0.0.1", 80))
+        self.ended: list[int] = []
+
+    def fileno(self, number: int) -> int:
+        return 50 + number
+
+    def workerEnded(self, number: int) -> None:
+        self.ended.append(number)
+
+    def stopListening(self) -> Deferred[None]:
+        return succeed(None)
+
+
+class SupervisorTestCase(SynchronousTestCase):
+    """
+    Base class: a supervisor of two workers.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = WorkerReactor()
+        self.events: list[str] = []
+        self.port = FakePort()
+        self.supervisor = Supervisor(
+            lambda number: ["python", "-m", "worker", str(number)],
+            2,
+            stopTimeout=7,
+            started=lambda: self.events.append("started"),
+            failed=self.events.append,
+            environment={"A": "b"},
+            directory="/",
+            reactor=self.reactor,
+        )
+        self.supervisor.ports = [self.port]
+
+    def start(self, up: bool = True) -> list[FakeProcess]:
+        self.supervisor.startService()
+        if up:
+            for process in self.reactor.started:
+                process.notice("listening")
+        return list(self.reactor.started)
+
+
+class StartTests(SupervisorTestCase):
+    """
+    Starting and restarting workers.
+    """
+
+    def test_start(self) -> None:
+        """
+        Each worker is started with its number, its end of the link and its ports. When all
+        have opened their ports, the service has started.
+        """
+        one, two = self.start(up=False)
+        self.assertEqual(two.options["arguments"], ("python", ["python", "-m", "worker", "2"]))
+        self.assertEqual((two.options["env"], two.options["path"]), ({"A": "b"}, "/"))
+        descriptors = two.options["childFDs"]
+        self.assertEqual([descriptors[number] for number in (1, 2, 4)], ["r", "r", 51])
+        self.assertEqual(set(descriptors), {0, 1, 2, 3, 4})
+        with capturedLogs() as logs:
+            one.notice("listening")
+            self.assertEqual((self.events, len(self.supervisor.active)), ([], 1))
+            two.notice("listening")
+        self.assertEqual(self.events, ["started"])
+        self.assertEqual(linesOf(logs)[1], "worker 2 started (pid 101)")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        numbers = [worker.process for worker in self.supervisor.active]
+        self.assertEqual(numbers, [1, 2])
+
+    def test_restart(self) -> None:
+        """
+        A worker that ends is restarted after a delay, which is doubled.
+        """
+        one, _ = self.start()
+        with capturedLogs() as logs:
+            one.end(number=signal.SIGKILL)
+        self.assertEqual(
+            linesOf(logs), ["worker 1 (pid 100) was ended by SIGKILL; restarting in 0.5 s"]
+        )
+        self.assertEqual(self.port.ended, [0])
+        self.assertTrue(one.link.transport.disconnecting)
+        self.assertEqual(len(self.supervisor.active), 1)
+        self.reactor.advance(FIRST_DELAY)
+        self.assertEqual(self.supervisor.restarts, 1)
+        again = self.reactor.started[2]
+        self.assertEqual(again.options["arguments"][1][-1], "1")
+        again.end()
+        self.reactor.advance(FIRST_DELAY)
+        self.assertEqual(len(self.reactor.started), 3)
+        self.reactor.advance(FIRST_DELAY)
+        self.reactor.started[3].notice("listening")
+        self.assertEqual([worker.process for worker in self.supervisor.active], [4, 2])
+        self.assertEqual(self.events, ["started"])
+
+    def test_cannotSpawn(self) -> None:
+        """
+        A process that cannot be started is tried again later.
+        """
+        one, _ = self.start()
+        one.end()
+        self.reactor.refuse = True
+        with capturedLogs() as logs:
+            self.reactor.advance(FIRST_DELAY)
+        self.assertEqual(
+            linesOf(logs)[-1],
+            "worker 1 cannot be started: Resource temporarily unavailable; restarting in 1 s",
+        )
+        self.reactor.refuse = False
+        self.reactor.advance(1)
+        self.assertEqual(len(self.reactor.started), 3)
+
+    def test_allFail(self) -> None:
+        """
+        If all workers end before their ports are open, the service fails with the error of
+        the last one, which is not logged.
+        """
+        with capturedLogs() as logs:
+            for process in self.start(up=False):
+                process.print("openfl-xml: --app=x: wrong\n", 2)
+                process.end()
+        self.assertEqual(self.events, ["worker 2 exited with status 1: openfl-xml: --app=x: wrong"])
+        self.assertEqual(linesOf(logs), [])
+        self.assertEqual(len(self.reactor.started), 2)
+
+    def test_allFailSilently(self) -> None:
+        """
+        Without output, the error is the status. Of several lines, the last one is the
+        error, and all are logged.
+        """
+        one, two = self.start(up=False)
+        one.end(0)
+        two.print("Traceback:\nValueError: x", 2)
+        with capturedLogs() as logs:
+            two.end(2)
+        self.assertEqual(self.events, ["worker 2 exited with status 2: ValueError: x"])
+        self.assertEqual(linesOf(logs), ["worker 2: Traceback:", "worker 2: ValueError: x"])
+
+    def test_someFail(self) -> None:
+        """
+        A worker that ends before its ports are open is restarted if another one has
+        opened its ports. Then its output is logged.
+        """
+        one, two = self.start(up=False)
+        one.print("broken\n")
+        one.end(0)
+        with capturedLogs() as logs:
+            two.notice("listening")
+        self.assertEqual(
+            linesOf(logs)[1:],
+            [
+                "worker 1: broken",
+                "worker 1 (pid 100) exited with status 0; restarting in 0.5 s",
+            ],
+        )
+        self.reactor.advance(FIRST_DELAY)
+        self.reactor.started[2].notice("listening")
+        self.assertEqual(self.events, ["started"])
+
+    def test_startTimeout(self) -> None:
+        """
+        A worker that does not open its ports is killed.
+        """
+        _, two = self.start(up=False)
+        self.reactor.started[0].notice("listening")
+        self.reactor.advance(START_TIMEOUT)
+        self.assertEqual(two.signals, ["KILL"])
+        with capturedLogs() as logs:
+            two.end(number=9)
+        self.assertEqual(linesOf(logs)[0], f"worker 2: not started within {START_TIMEOUT:g} s")
+
+    def test_output(self) -> None:
+        """
+        The output of a running worker is logged; that of a starting one is held, up to a
+        limit.
+        """
+        one, _ = self.start(up=False)
+        with capturedLogs() as logs:
+            one.print("x\n" * (MAX_HELD + 5))
+            self.assertEqual(logs, [])
+            one.notice("listening")
+            self.assertEqual(len(logs), MAX_HELD + 1)
+            one.print("y\n")
+        self.assertEqual(linesOf(logs)[-1], "worker 1: y")
+
+    def test_describeEnd(self) -> None:
+        """
+        The end of a process is described by its signal or its status.
+        """
+        for reason, text in [
+            (ProcessDone(0), "exited with status 0"),
+            (ProcessTerminated(3), "exited with status 3"),
+            (ProcessTerminated(None, signal.SIGSEGV), "was ended by SIGSEGV"),
+            (ProcessTerminated(None, 63), "was ended by signal 63"),
+        ]:
+            self.assertEqual(describeEnd(Failure(reason)), text)
+
+
+class StopTests(SupervisorTestCase):
+    """
+    Stopping workers, signals and questions.
+    """
+
+    def test_stop(self) -> None:
+        """
+        The service has stopped when all workers have.
+        """
+        processes = self.start()
+        stopped = self.supervisor.stopService()
+        for process in processes:
+            self.assertNoResult(stopped)
+            self.assertTrue(process.isAskedToStop)
+            self.assertEqual(process.signals, [])
+            process.end(0)
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual(len(self.reactor.started), 2)
+
+    def test_kill(self) -> None:
+        """
+        A worker that does not stop is killed after a timeout.
+        """
+        one, two = self.start()
+        stopped = self.supervisor.stopService()
+        one.end(0)
+        with capturedLogs() as logs:
+            self.reactor.advance(7)
+        self.assertEqual(linesOf(logs), ["worker 2 has not stopped within 7 s; killing it"])
+        self.assertEqual(two.signals, ["KILL"])
+        two.end(number=9)
+        self.successResultOf(stopped)
+
+    def test_stopWaiting(self) -> None:
+        """
+        A worker that waits for its restart is not started.
+        """
+        one, two = self.start()
+        one.end()
+        stopped = self.supervisor.stopService()
+        two.end(0)
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopStarting(self) -> None:
+        """
+        A worker that has not opened its ports can be stopped; it may have ended already.
+        """
+        one, two = self.start(up=False)
+        one.pid = None
+        stopped = self.supervisor.stopService()
+        self.assertEqual((one.signals, two.signals), ([], ["TERM"]))
+        one.end(0)
+        two.end(0)
+        self.successResultOf(stopped)
+
+    def test_lateNotice(self) -> None:
+        """
+        A worker that opens its ports while the service stops does not start others.
+        """
+        one, two = self.start(up=False)
+        one.end()
+        stopped = self.supervisor.stopService()
+        two.notice("listening")
+        two.end(number=signal.SIGTERM)
+        self.successResultOf(stopped)
+        self.assertEqual(self.events, [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_signal(self) -> None:
+        """
+        A signal is passed to the workers that can handle it.
+        """
+        one, two = self.start(up=False)
+        one.notice("listening")
+        self.supervisor.signal("HUP")
+        self.assertEqual((one.signals, two.signals), (["HUP"], []))
+
+    def test_ask(self) -> None:
+        """
+        A running worker is asked over its link; one that has ended does not answer.
+        """
+        one, _ = self.start()
+        [worker, _] = self.supervisor.active
+        asked = worker.ask("metrics")
+        self.assertIn(b'"ask": "metrics"', one.link.transport.value())
+        one.link.connectionLost(Failure(ProcessDone(0)))
+        self.failureResultOf(asked, QuestionError)
+        one.end()
+        self.failureResultOf(worker.ask("metrics"), QuestionError)
+        worker.signal("HUP")
+        self.assertEqual(one.signals, [])
