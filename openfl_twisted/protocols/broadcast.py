@@ -18,7 +18,8 @@ class BroadcastProtocol(XMLSocketProtocol):
 
     def messageReceived(self, message: str) -> None:
         """
-        Forward one message; for subclasses that override it.
+        Forward one message. L{messagesReceived} does not call this; it exists for
+        subclasses that override it.
 
         @param message: the message.
         """

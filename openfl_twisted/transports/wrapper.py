@@ -199,7 +199,7 @@ class ConnectionWrapper(BufferedTransport):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Notify the protocol, after the receive buffer, and the guard.
+        Notify the guard, deliver the receive buffer, then notify the protocol.
 
         @param reason: why the connection is lost.
         """
