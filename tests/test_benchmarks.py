@@ -97,7 +97,7 @@ class StatisticsTests(SynchronousTestCase):
 
     def test_shares(self) -> None:
         """
-        The innermost functions of the stacks are summed up, with their line numbers.
+        The innermost functions of the stacks are counted, with their line numbers.
         """
         frame = f"test_shares ({__file__}:1)"
         seen = shares(f"main;run;{frame} 3\nmain;{frame} 3\nmain;unknown 1\n 1\n")

@@ -114,7 +114,7 @@ class LoggerTests(SynchronousTestCase):
 
 class LimitTests(SynchronousTestCase):
     """
-    Frequent events are summed up.
+    Frequent events are summarized.
     """
 
     def setUp(self) -> None:

@@ -84,7 +84,7 @@ class BrokerConnection(Protocol):
         @param data: the next chunk of the stream.
         @return: the events for L{eventReceived}.
         @raise StreamError: if the bytes violate the protocol; the connection is
-            closed then.
+            then closed.
         """
         raise NotImplementedError
 

@@ -225,7 +225,7 @@ class QueuedPubSub(BasePubSub):
 
     def flush(self) -> None:
         """
-        Send the queued messages, as far as the broker accepts them.
+        Send as many queued messages as the broker accepts.
         """
         outbox = self._outbox
         self._dropOld(self.clock.seconds())

@@ -41,7 +41,7 @@ def checkInstalled() -> None:
     @raise ImportError: if not; the text has the command that installs it.
     """
     if find_spec("txredisapi") is None:
-        raise ImportError("Redis needs txredisapi: pip install 'openfl-twisted[redis]'")
+        raise ImportError("Redis requires txredisapi: pip install 'openfl-twisted[redis]'")
 
 
 class RedisLogin:
@@ -113,7 +113,7 @@ class RedisConnection(BrokerConnection):
         """
         Called with each reply after the login.
 
-        @param reply: the reply; C{None} is a string or a list that does not exist.
+        @param reply: the reply; C{None} if the string or list does not exist.
         """
         raise NotImplementedError
 

@@ -208,7 +208,7 @@ class RedisPresence(LinkUser):
 
     def linkUp(self) -> None:
         """
-        Write all members, as the server may have lost them.
+        Write all members, because the server may have lost them.
         """
         self._problem = ""
         self._refresh()
@@ -253,8 +253,8 @@ class RedisPresence(LinkUser):
 
     def _writeRooms(self, rooms: dict[str, None]) -> None:
         """
-        Write complete rooms, as far as the server reads, and remove them from the
-        argument.
+        Write complete rooms while the server reads, and remove each written room from
+        the argument.
         """
         connection = self._connection
         while rooms and connection is not None and connection.takesMore:

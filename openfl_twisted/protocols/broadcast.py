@@ -18,7 +18,8 @@ class BroadcastProtocol(XMLSocketProtocol):
 
     def messageReceived(self, message: str) -> None:
         """
-        Forward one message; for subclasses that override it.
+        Forward one message. A subclass that overrides this method can call it with
+        C{super}; otherwise L{messagesReceived} is called instead.
 
         @param message: the message.
         """

@@ -447,7 +447,7 @@ class OnePortFactory(WrapperFactory[Any]):
 
     def buildTLS(self, addr: IAddress) -> IProtocol:
         """
-        Return TLS for a connection. The client type is detected again in the decrypted
+        Return the TLS protocol for a connection. The client type is detected again in the decrypted
         data.
 
         @param addr: the address of the client.

@@ -216,7 +216,7 @@ class PolicyChecker:
 
 class _Check:
     """
-    Decides about one connection, and collects the reasons. It is used once.
+    Decides whether one connection is permitted, and collects the reasons. It is used once.
     """
 
     def __init__(

@@ -2,8 +2,8 @@
 The guide's C{ServerSocketExample}: sends C{Connected.}, and answers everything with
 C{Echo -- } and the same text.
 
-The printed program answers each received chunk, and adds no terminator; so does this
-one, unless a framing is chosen. Two errors of the printed program are corrected: a
+The guide's program answers each received chunk, and adds no terminator; so does this
+one, unless a framing is chosen. Two errors of the guide's program are corrected: a
 character that is split between chunks is joined before it is answered, and text that
 follows a NUL is answered, too.
 """

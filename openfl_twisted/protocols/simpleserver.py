@@ -2,10 +2,10 @@
 The guide's C{SimpleServer}, a Java program: sends a greeting, echoes lines, and closes
 the connection after C{EXIT}.
 
-The printed program does not compile. When that is corrected, it sends the greeting
+The guide's program does not compile. After the error is corrected, it sends the greeting
 twice, serves one client and one line, and never answers an C{XMLSocket}. This server
 accepts many clients and lines, terminated by a newline or a NUL byte.
-L{FaithfulServerFactory} behaves like the printed program.
+L{FaithfulServerFactory} behaves like the guide's program.
 """
 
 from twisted.internet.defer import Deferred
@@ -57,8 +57,8 @@ class _SimpleServerProtocol(LineEchoProtocol):
 
 class _FaithfulServerProtocol(_SimpleServerProtocol):
     """
-    Behaves like the printed program, whose one misplaced line is corrected: it sends
-    the greeting twice, accepts lines only, and closes the connection after the first.
+    Behaves like the guide's program after one misplaced line is corrected: it sends the
+    greeting twice, accepts lines only, and closes the connection after the first line.
     """
 
     framing = Framing.LINE
@@ -69,7 +69,7 @@ class _FaithfulServerProtocol(_SimpleServerProtocol):
 
     def isLast(self, text: bytes) -> bool:
         """
-        Return C{True}: the printed program closes the connection in its loop.
+        Return C{True}: the guide's program closes the connection in its loop.
         """
         return True
 
@@ -88,7 +88,7 @@ class SimpleServerFactory(LineEchoFactory):
 
 class FaithfulServerFactory(LineEchoFactory):
     """
-    Serves one client, as the printed program does; others are refused.
+    Serves one client, as the guide's program does; others are refused.
 
     @ivar ended: fires when the client is disconnected.
     """

@@ -278,7 +278,7 @@ class StreamProtocol(Protocol):
         them at EOF.
 
         @param data: the received bytes, while C{refused} is not empty.
-        @return: the bytes to process. C{refused} is empty then.
+        @return: the bytes to process. C{refused} is then empty.
         """
         first = self._firstBytes or FirstBytes(self.refused)
         # A WebSocket is not TCP: its first bytes are those of a message.

@@ -174,7 +174,7 @@ class XMLSocketProtocol(StreamProtocol):
         begun = 0 if self._splitter is None else self._splitter.pending
         if begun and not self.transport.disconnecting:
             self.log.info(
-                "{peer} closed the connection within a message; {count} bytes dropped",
+                "{peer} closed the connection in the middle of a message; {count} bytes dropped",
                 peer=self.describePeer(),
                 count=begun,
             )

@@ -88,7 +88,7 @@ class IPubSub(Interface):
         Connect, and stay connected.
 
         @return: fires when the first attempt has ended: with C{True} if the broker is
-            reached, otherwise with C{False}. Further attempts follow then.
+            reached, otherwise with C{False}. Further attempts follow.
         """
 
     def stop() -> Deferred[None]:

@@ -69,7 +69,7 @@ class RoomProtocol(XMLSocketProtocol):
 
     def joinRoom(self, room: str, name: str | None = None) -> None:
         """
-        Join a room; override this to send something then.
+        Join a room. An override can also send messages, such as a greeting.
 
         @param room: the name of the room; it is opened if it does not exist.
         @param name: the name of the member; C{None} for an unused one.
@@ -253,8 +253,8 @@ class XMLRoomProtocol(RoomProtocol):
 
     def joinRoom(self, room: str, name: str | None = None) -> None:
         """
-        Join a room, and leave the previous one. If the client cannot join, it stays where
-        it is.
+        Join a room, and leave the previous one. If the client cannot join, it stays in
+        the previous room.
         """
         before = self.member
         super().joinRoom(room, name)

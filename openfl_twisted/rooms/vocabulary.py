@@ -153,8 +153,8 @@ def welcome(member: Member, room: Room, *, lost: int | None = None) -> bytes:
     """
     Encode C{<welcome room name token/>}, the answer to C{join} and C{resume}.
 
-    @param lost: with C{resume}: number of messages that it will never receive, the
-        attribute C{lost}.
+    @param lost: with C{resume}: number of messages that the member will never receive,
+        the attribute C{lost}.
     """
     attributes = {"room": room.name, "name": member.name, "token": member.token}
     if lost is not None:

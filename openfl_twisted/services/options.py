@@ -307,7 +307,7 @@ class ServerOptions(GroupedOptions):
             "LEVEL",
             (
                 "Minimum log level: debug, info, warn or error. At info, frequent events are "
-                "summed up."
+                "summarized."
             ),
             "info",
         ),
@@ -473,8 +473,8 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             "policy",
             "SOURCE",
             (
-                "Policy file to send to Flash programs: a file name, port (allow all domains to "
-                "connect to this port), or none (send none)."
+                "Policy file to send to Flash programs: a file name; port, to allow all domains to "
+                "connect to this port; or none, to send none."
             ),
             "port",
         ),

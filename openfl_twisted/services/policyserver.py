@@ -75,7 +75,7 @@ class Options(ServerOptions):
             Group.ACCESS,
             "site-control",
             "POLICY",
-            f"With --allow: which policy files on this host are valid: {', '.join(SITE_CONTROLS)}.",
+            f"With --allow: the valid policy files on this host: {', '.join(SITE_CONTROLS)}.",
         ),
         Option(
             Group.LIMITS, "max-message", "BYTES", "Maximum request size.", MAX_REQUEST_LENGTH, size

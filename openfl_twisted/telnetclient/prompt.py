@@ -74,7 +74,7 @@ class FileHistory(History):
     def __init__(self, path: Path, isSecret: Callable[[], bool] = lambda: False) -> None:
         """
         @param isSecret: returns whether the latest line of input is secret. It
-            is not added to the history then.
+            is then not added to the history.
         """
         super().__init__()
         self._path = path

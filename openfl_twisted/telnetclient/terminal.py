@@ -160,8 +160,7 @@ class PlainTerminal(protocol.Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Make standard input blocking again, as the next user of the terminal
-        expects it.
+        Make standard input blocking again, as other programs on the terminal expect.
         """
         with contextlib.suppress(OSError):
             os.set_blocking(self._descriptors[0], True)

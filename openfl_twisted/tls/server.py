@@ -174,7 +174,7 @@ class ServerCertificates:
         except CertificateUnreadable as problem:
             self._mayRead = False
             _log.warn(
-                "renewed certificates cannot be loaded: {problem}; make the files readable for "
+                "renewed certificates cannot be loaded: {problem}; make the files readable by "
                 "this user, or restart the server after each renewal",
                 problem=problem,
             )

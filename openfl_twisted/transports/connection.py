@@ -373,7 +373,7 @@ class Connection:
 
     def deliverHalfClose(self) -> None:
         """
-        Deliver the peer's EOF, after the receive buffer. A protocol that does not
+        Deliver the receive buffer, then the peer's EOF. A protocol that does not
         support half-close loses the connection. After this side has closed or aborted
         the connection, the EOF is dropped.
         """
@@ -420,7 +420,7 @@ class Connection:
     @property
     def _above(self) -> "Connection | None":
         """
-        The WebSocket on this connection, or the connection inside TLS on it.
+        The protocol if it is a connection: a WebSocket, or a connection inside TLS.
         """
         top = self.protocol
         if isinstance(top, TLSMemoryBIOProtocol):
@@ -455,8 +455,8 @@ class Connection:
 
     def peerHalfClosed(self) -> None:
         """
-        Notify the guard that the peer has closed a WebSocket or TLS on this connection,
-        although this side then closes the underlying transport.
+        Notify the guard that the peer was the first to close a WebSocket or TLS on this
+        connection. This side then closes the underlying transport.
         """
         if self.guard is not None:
             self.guard.peerHalfClosed()

@@ -661,7 +661,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def readConnectionLost(self, reason: Failure) -> None:
         """
-        Notify the protocol of the peer's EOF, after the receive buffer.
+        Deliver the receive buffer, then notify the protocol of the peer's EOF.
         """
         self._hasReadAll = True
         if self.guard is not None and not self.isClosing:
@@ -677,7 +677,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        Notify the protocol that the connection is lost, after the receive buffer.
+        Deliver the receive buffer, then notify the protocol that the connection is lost.
         """
         if not hasattr(self, "socket"):
             return

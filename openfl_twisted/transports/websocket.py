@@ -731,7 +731,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _awaitClose(self, left: float) -> None:
         """
-        Start the timeout of the peer's Close.
+        Start the timeout for the peer's Close.
 
         @param left: further time for a peer that has not read the send queue by then
             (seconds).
@@ -818,7 +818,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Notify the wrapped protocol, after the receive buffer: with C{ConnectionDone} if
+        Deliver the receive buffer, then notify the protocol: with C{ConnectionDone} if
         the peer has sent its Close, otherwise with C{ConnectionLost}.
         """
         self._lost = True

@@ -199,7 +199,7 @@ class ConnectionWrapper(BufferedTransport):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Notify the protocol, after the receive buffer, and the guard.
+        Deliver the receive buffer, then notify the guard and the protocol.
 
         @param reason: why the connection is lost.
         """

@@ -173,7 +173,7 @@ class DataInput(_ByteOrder):
         Consume the next bytes.
 
         @return: exactly this number of bytes.
-        @raise EOFError: if fewer are available; none are consumed then.
+        @raise EOFError: if fewer are available; none are then consumed.
         """
         raise NotImplementedError
 
@@ -263,7 +263,7 @@ class DataInput(_ByteOrder):
             nothing is read.
         @param offset: position of the bytes in the array (default 0).
         @param length: number of bytes (default 0, all that are available).
-        @raise EOFError: if fewer are available; the array is unchanged then.
+        @raise EOFError: if fewer are available; the array is then unchanged.
         @raise IndexError: if the position is negative, or the array would be longer
             than 4294967295 bytes.
         @raise TypeError: if C{bytes} is C{None}.
@@ -283,7 +283,7 @@ class DataInput(_ByteOrder):
         """
         Read text that follows its length, an unsigned number of two bytes.
 
-        @raise EOFError: if the text is incomplete. The length has been consumed then.
+        @raise EOFError: if the text is incomplete. The length has then been consumed.
         """
         return self.readUTFBytes(self.readUnsignedShort())
 
@@ -295,7 +295,7 @@ class DataInput(_ByteOrder):
             and the text ends at the first NUL.
         @return: the text; for invalid UTF-8 see
             L{openfl_twisted.wire.text.decodeUTF8}.
-        @raise EOFError: if fewer bytes are available; none are consumed then.
+        @raise EOFError: if fewer bytes are available; none are then consumed.
         """
         data = self._take(length)
         return decodeUTF8(data.removeprefix(BYTE_ORDER_MARK).partition(b"\0")[0])
@@ -306,7 +306,7 @@ class DataInput(_ByteOrder):
 
         @param length: number of bytes. The text ends at the first NUL character.
         @param charSet: see L{openfl_twisted.wire.text.decodeText}.
-        @raise EOFError: if fewer bytes are available; none are consumed then.
+        @raise EOFError: if fewer bytes are available; none are then consumed.
         @raise TypeError: if C{charSet} is C{None}.
         """
         self._begin()
@@ -438,8 +438,8 @@ class DataOutput(_ByteOrder):
 
         @param value: any text; for lone surrogates see
             L{openfl_twisted.wire.text.encodeUTF8}.
-        @raise IndexError: if the text has more than 65535 bytes; nothing is written
-            then.
+        @raise IndexError: if the text has more than 65535 bytes; nothing is then
+            written.
         @raise TypeError: if it is C{None}.
         """
         self._begin()

@@ -84,7 +84,7 @@ async def test_badInput() -> None:
     client = await dial(port)
     client.send(b"half a message")
     await client.close()
-    half = b"closed the connection within a message; 14 bytes dropped"
+    half = b"closed the connection in the middle of a message; 14 bytes dropped"
     await server.until(half)
     good.send(b"still here\0")
     await good.until(b"still here\0")

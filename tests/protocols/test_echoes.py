@@ -281,7 +281,7 @@ class SimpleServerTests(SynchronousTestCase):
 
 class FaithfulTests(SynchronousTestCase):
     """
-    The printed program; each case was measured with a JDK.
+    The guide's program; each case was measured with a JDK.
     """
 
     def test_conversations(self) -> None:

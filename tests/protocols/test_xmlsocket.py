@@ -433,7 +433,8 @@ class LimitTests(SynchronousTestCase):
         lines = self.lines(recorder, b"ask\0half", lost=True)
         self.assertEqual(recorder.messages, ["ask"])
         self.assertEqual(
-            lines, ["192.168.1.1:54321 closed the connection within a message; 4 bytes dropped"]
+            lines,
+            ["192.168.1.1:54321 closed the connection in the middle of a message; 4 bytes dropped"],
         )
 
     def test_closedByThePeer(self) -> None:

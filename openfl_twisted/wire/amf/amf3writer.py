@@ -97,7 +97,7 @@ def packDouble(value: float) -> bytes:
     """
     Encode a double.
 
-    @param value: a float, or an integer; one of more than 53 bits is rounded.
+    @param value: a float or an integer. An integer of more than 53 bits is rounded.
     @return: 8 bytes (big-endian).
     @raise AMFError: if it is not a number, or an integer that is too large.
     """

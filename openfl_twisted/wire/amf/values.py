@@ -533,7 +533,7 @@ class ClassRegistry:
         Return the class with an alias.
 
         @param alias: the name on the wire.
-        @return: C{None} if no class is registered; a L{TypedObject} is read then.
+        @return: C{None} if no class is registered; a L{TypedObject} is then read.
         """
         return self._byAlias.get(alias)
 

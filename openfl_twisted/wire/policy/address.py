@@ -33,8 +33,8 @@ class Content:
     The origin of a Flash program, as policy rules test it.
 
     @ivar domain: the host that it was loaded from: a name, or an IP address (IPv6 in
-        brackets). Empty if there is no host; only a rule for the domain C{*} matches
-        then.
+        brackets). Empty if there is no host; only a rule for the domain C{*} then
+        matches.
     @ivar secure: whether it was loaded over https.
     """
 

@@ -130,7 +130,7 @@ class AccessRule:
         accepted and ignored. A Unicode name and its punycode are equal.
         L{NULL_ORIGIN} means pages without an origin.
     @ivar ports: the ports as written, see L{parsePorts}. C{None} if the attribute is
-        missing; the rule grants nothing then.
+        missing; the rule then grants nothing.
     @ivar secure: whether the rule is only for content that was loaded over https.
     @ivar unknownSecure: the value of C{secure} in the file, if it is neither C{true}
         nor C{false}; it counts as C{false}.

@@ -3,7 +3,7 @@ The C{CertificateStatus} of a server certificate, from all findings of its
 verification.
 
 OpenSSL reports the first problem that it finds. Here all findings are collected, and
-the most severe one decides. If sources disagree on the order, it is that of browsers:
+the most severe one decides. The order of severity is similar to that of browsers:
 first the signers, then the name, then the dates.
 """
 
@@ -187,8 +187,7 @@ class Finding:
     @ivar code: an C{X509_V_ERR_} code, or one of our own.
     @ivar depth: position of the certificate in the path; 0 is the server certificate.
     @ivar detail: more about the problem (default: empty).
-    @ivar subject: subject of the certificate if it is that of a CA (default: empty, not
-        known).
+    @ivar subject: subject of the certificate if it is a CA certificate (default: empty).
     """
 
     code: int

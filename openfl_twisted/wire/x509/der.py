@@ -31,7 +31,8 @@ def fieldsOf(certificate: bytes) -> list[Element]:
 
 def within(data: bytes, parents: Iterable[Element], depth: int) -> list[Element]:
     """
-    Get the elements of data that are nested at a depth in their parents.
+    Get the elements of the data at a depth below the parents: 1 for those directly
+    inside a parent.
     """
     found = list(parents)
     for _ in range(depth):
