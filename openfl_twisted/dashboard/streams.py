@@ -276,9 +276,13 @@ class MessageMonitors:
         protocol = connection.top.owner
         monitors = self._monitors.get(id)
         if not isinstance(protocol, XMLSocketProtocol):
-            raise DashboardError(409, "this client does not use XMLSocket, so it has no messages to show")
+            raise DashboardError(
+                409, "this client does not use XMLSocket, so it has no messages to show"
+            )
         if not monitors and protocol.tap is not None:
-            raise DashboardError(409, "the application has already set XMLSocketProtocol.tap for this client")
+            raise DashboardError(
+                409, "the application has already set XMLSocketProtocol.tap for this client"
+            )
         monitor = MessageMonitor(connection, self._close)
         if monitors:
             monitors.append(monitor)
