@@ -5,6 +5,7 @@ This module does no I/O. Messages are bytes with their terminator; each is encod
 whatever the number of members that receive it.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -205,7 +206,7 @@ class Lobby:
         room.displayedNames.discard(displayed(member.name))
         del self._tokens[member.token]
         self.lose(member, len(member.missed))
-        member.missed.clear()
+        member.missed = ()
         self._notify("left", member, room)
         # An observer can have closed the room.
         if not room.members and self.rooms.get(room.name) is room:
@@ -303,7 +304,7 @@ class Lobby:
             read it first.
         """
         missed = list(member.missed)
-        member.missed.clear()
+        member.missed = ()
         member.missedBytes = member.lost = 0
         return missed
 
@@ -386,14 +387,15 @@ class Lobby:
             return
         if member.room is None:
             return
-        member.missed.append(message)
+        missed = member.missed = member.missed or deque()
+        missed.append(message)
         member.missedBytes += len(message)
         limits = member.room.limits
-        while member.missed and (
-            exceeds(len(member.missed), limits.maxMissed)
+        while missed and (
+            exceeds(len(missed), limits.maxMissed)
             or exceeds(member.missedBytes, limits.maxMissedBytes)
         ):
-            member.missedBytes -= len(member.missed.popleft())
+            member.missedBytes -= len(missed.popleft())
             self.lose(member, 1)
 
     def setAttribute(self, what: Member | Room, key: str, value: str) -> None:

@@ -115,7 +115,7 @@ def displayed(name: str) -> str:
     return _invisible.sub("", unicodedata.normalize("NFKC", name))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Member:
     """
     A member of a room.
@@ -136,7 +136,8 @@ class Member:
     recipient: Recipient | None
     data: dict[str, str] = field(default_factory=dict)
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
-    missed: deque[bytes] = field(default_factory=deque, repr=False)
+    # Most members never miss a message, and an empty deque takes more memory than the member.
+    missed: deque[bytes] | tuple[()] = field(default=(), repr=False)
     missedBytes: int = 0
     lost: int = 0
     expiry: IDelayedCall | None = None
