@@ -200,10 +200,18 @@ class XMLSocketProtocol(StreamProtocol):
         # The usual case: complete messages that need no inspection.
         transport.work = 0
         try:
+            line = data[:-1]
+            if self._wantsLines:
+                if END in line:
+                    self._deliverInspected(line.split(END), len(data))
+                else:
+                    self._counter.messagesIn += 1
+                    self.lineReceived(line)
+                return
             try:
-                text = data[:-1].decode()
+                text = line.decode()
             except UnicodeDecodeError:
-                text = self._decodeInvalid(data[:-1])
+                text = self._decodeInvalid(line)
             if "\0" in text:
                 self._deliverTexts(text)
             else:
@@ -218,7 +226,7 @@ class XMLSocketProtocol(StreamProtocol):
             raise
 
     def bytesReceived(self, data: bytes) -> None:
-        if self._inspects:
+        if self._inspects or self._wantsLines:
             if self.refused:
                 data = self.inspect(data)
                 self._updateInspects()
@@ -255,7 +263,7 @@ class XMLSocketProtocol(StreamProtocol):
         messages: Sequence[bytes] = ()
         tooLong = None
         try:
-            if self._inspects:
+            if self._inspects or self._wantsLines:
                 messages = splitter.receive(data)
             else:
                 joined = splitter.receiveTogether(data)
@@ -263,7 +271,7 @@ class XMLSocketProtocol(StreamProtocol):
             tooLong, messages = problem, problem.before
         if tooLong is None and not splitter.pending:
             self._splitter = None
-        if self._inspects:
+        if self._inspects or self._wantsLines:
             self._deliverInspected(messages, len(data))
         elif joined is not None or messages:
             self._deliverJoined(END.join(messages) if joined is None else joined)
@@ -333,8 +341,7 @@ class XMLSocketProtocol(StreamProtocol):
         Compute whether messages must be inspected as bytes.
         """
         self._inspects = bool(
-            self._wantsLines
-            or self.refused
+            self.refused
             or self._mayBeRequest
             or self._tap is not None
             or self._rateLimiter is not None

@@ -378,13 +378,20 @@ class Lobby:
         self._deliver(member, message)
 
     def _deliver(self, member: Member, message: bytes) -> None:
-        if member.recipient is not None:
-            try:
-                member.recipient.deliverMessage(message)
-            except Exception:
-                # The other members still get the message.
-                self.log.failure("error while a message was delivered to {name}", name=member.name)
+        recipient = member.recipient
+        if recipient is None:
+            self._keep(member, message)
             return
+        try:
+            recipient.deliverMessage(message)
+        except Exception:
+            # The other members still get the message.
+            self.log.failure("error while a message was delivered to {name}", name=member.name)
+
+    def _keep(self, member: Member, message: bytes) -> None:
+        """
+        Keep a message for a disconnected member.
+        """
         if member.room is None:
             return
         missed = member.missed = member.missed or deque()

@@ -55,7 +55,10 @@ class RoomProtocol(XMLSocketProtocol):
         super().makeConnection(transport)
         path = self.transport.requestPath.partition("?")[0].strip("/")
         if path and not self.transport.disconnecting:
-            self._attempt(lambda: self.joinRoom(unquote(path)))
+            try:
+                self.joinRoom(unquote(path))
+            except LobbyError as problem:
+                self.refuse(problem.code, str(problem))
 
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
@@ -82,14 +85,16 @@ class RoomProtocol(XMLSocketProtocol):
         Send a room message to the client. While the connection is closing, the message
         is kept in case the client resumes.
         """
-        member = self.member
-        if self.transport.disconnecting and member is not None:
+        transport = self.transport
+        if not transport.disconnecting:
+            self.factory.messagesOut += 1
+            transport.write(message)
+            return
+        member, self.member = self.member, None
+        if member is not None:
             # The client will not receive it on this connection.
-            self.member = None
             self.lobby.suspend(member)
             self.lobby.deliver(member, message)
-            return
-        self.write(message)
 
     def write(self, message: bytes) -> None:
         """
@@ -143,15 +148,6 @@ class RoomProtocol(XMLSocketProtocol):
         super().closeFor(reason, code)
         self.disconnectedByOperator()
 
-    def _attempt(self, function: Callable[[], object]) -> None:
-        """
-        Call a function, and report a L{LobbyError} to the client.
-        """
-        try:
-            function()
-        except LobbyError as problem:
-            self.refuse(problem.code, str(problem))
-
     def lineReceived(self, line: bytes) -> None:
         """
         Handle a message, and report an error to the client. While the broker is
@@ -162,7 +158,10 @@ class RoomProtocol(XMLSocketProtocol):
             remote.whenDrained(self.unblockReading)
             return
         before = self.lobby.deliveries
-        self._attempt(lambda: self.handleLine(line))
+        try:
+            self.handleLine(line)
+        except LobbyError as problem:
+            self.refuse(problem.code, str(problem))
         # Parsing and answering it costs more than a message of a protocol without rooms.
         self.spend(1 + (self.lobby.deliveries - before) // _DELIVERIES_PER_WORK)
 

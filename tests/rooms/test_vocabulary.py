@@ -2,9 +2,11 @@
 Tests for L{openfl_twisted.rooms.vocabulary}.
 """
 
-from xml.etree.ElementTree import Element, SubElement, fromstring
+import re
+from unittest.mock import patch
+from xml.etree.ElementTree import Element, SubElement, fromstring, tostring
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,9 +15,18 @@ from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import Member, Room, RoomLimits
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError, parseRequest
+from openfl_twisted.wire.messages import END
+from openfl_twisted.wire.text import encodeUTF8
 from tests.rooms.test_lobby import RecordingRecipient
 
 _names = st.text(st.characters(codec="utf-8"))
+
+
+def written(element: Element) -> bytes:
+    """
+    Encode an element as a message, with C{xml.etree}.
+    """
+    return encodeUTF8(tostring(element, "unicode")) + END
 
 
 class ParseTests(SynchronousTestCase):
@@ -190,6 +201,21 @@ class WriteTests(SynchronousTestCase):
             b'<say from="&lt;Ann&gt;" private="true">a &lt; <b>c</b></say>\0',
         )
 
+    @given(st.text() | st.text("a<>&]\t\n\r\0\x1f\ufffe\uffff"))
+    @example("a]]>b")
+    def test_plain(self, content: str) -> None:
+        """
+        A C{say} that is read without the parser has the same result with it.
+        """
+        results: list[Request | None] = []
+        for pattern in (vocabulary._plainSay, re.compile(r"(?!)")):
+            with patch.object(vocabulary, "_plainSay", pattern):
+                try:
+                    results.append(parseRequest(f"<say>{content}</say>"))
+                except VocabularyError:
+                    results.append(None)
+        self.assertEqual(*results)
+
     @given(st.text(st.characters(codec="utf-8", exclude_categories=["C"])))
     def test_roundTrip(self, text: str) -> None:
         """
@@ -197,7 +223,7 @@ class WriteTests(SynchronousTestCase):
         """
         element = fromstring("<say/>")
         element.text = text
-        request = parseRequest(vocabulary.write(element)[:-1].decode())
+        request = parseRequest(written(element)[:-1].decode())
         assert request is not None
         received = fromstring(vocabulary.say(self.member, request.content)[:-1].decode())
         self.assertEqual(received.text or "", text)
@@ -229,6 +255,6 @@ class WriteTests(SynchronousTestCase):
                     list(data).index(key),
                     SubElement(Element("x"), "data", {"key": key, "value": value}),
                 )
-        self.assertEqual(vocabulary.rooms(lobby.rooms), vocabulary.write(rooms))
+        self.assertEqual(vocabulary.rooms(lobby.rooms), written(rooms))
         if names:
-            self.assertEqual(vocabulary.who(lobby.rooms["a"], names), vocabulary.write(who))
+            self.assertEqual(vocabulary.who(lobby.rooms["a"], names), written(who))
