@@ -118,7 +118,8 @@ class GroupedOptions(usage.Options):
     one line and ends the process.
 
     @cvar options: the options that a class adds to those of its base classes. An option
-        with a method C{opt_...} is for the help only, as with C{usage.Options}.
+        with a method C{opt_...} is parsed by that method; its entry here only adds it
+        to the help.
     @cvar longdesc: the description of the command.
     """
 

@@ -90,7 +90,7 @@ class BrokerConnection(Protocol):
 
     def eventReceived(self, event: Any) -> None:
         """
-        Handle an event of the broker.
+        Handle an event from the broker.
 
         @param event: an event that L{read} has returned. No event follows a closed
             connection.

@@ -21,13 +21,14 @@ class BrokerLimits:
     Limits of the queue for a broker, and timeouts. All times are in seconds.
 
     @ivar maxBytes: maximum size of the queued messages (bytes), while the broker
-        cannot be reached or does not read. While it is connected, the last message
-        may exceed it.
+        cannot be reached or does not read. While the broker is connected, the last
+        queued message may exceed this size.
     @ivar maxMessages: maximum number of queued messages.
     @ivar maxAge: maximum time in the queue; then a message is dropped.
     @ivar maxPayload: maximum size of a payload, sent or received (bytes).
     @ivar connectTimeout: timeout of a connection attempt.
-    @ivar loginTimeout: timeout for the greetings, TLS and the login.
+    @ivar loginTimeout: timeout for the TLS handshake, the first message from the broker
+        and the login.
     @ivar pingInterval: interval between pings of the broker.
     @ivar pingTimeout: timeout for any answer to a ping; then the connection is
         closed.
@@ -69,7 +70,7 @@ class Outbox:
     """
     A queue of messages, with limits.
 
-    @ivar size: the size of their data (bytes).
+    @ivar size: total size of the queued messages (bytes).
     """
 
     def __init__(self, limits: BrokerLimits) -> None:

@@ -256,7 +256,7 @@ class QueuedPubSub(BasePubSub):
         """
         Handle a received envelope.
 
-        @param topic: its topic. One that is not subscribed to is ignored.
+        @param topic: its topic. If it is not subscribed to, the envelope is ignored.
         @param data: the envelope. Bytes that are not one are counted as malformed,
             and an envelope of this node is ignored.
         """

@@ -60,18 +60,18 @@ class _RedisPresenceConnection(RedisConnection):
 
     def ask(self, *words: bytes) -> Deferred[Reply]:
         """
-        Write a command.
+        Send a command.
 
-        @param words: its name and arguments.
+        @param words: the name and the arguments of the command.
         @return: fires with the reply; with a L{RedisProblem} if there is no connection.
         """
         return self._write([words])
 
     def transact(self, commands: list[tuple[bytes, ...]]) -> Deferred[Reply]:
         """
-        Write commands of which the server executes all or none.
+        Send commands as a transaction: the server executes all of them or none.
 
-        @param commands: the commands, in order: their words. They are written
+        @param commands: for each command its name and arguments. The commands are sent
             between C{MULTI} and C{EXEC}.
         @return: fires with the list of their replies; with a L{RedisProblem} if
             the connection is lost.
@@ -80,9 +80,9 @@ class _RedisPresenceConnection(RedisConnection):
 
     def _write(self, commands: list[tuple[bytes, ...]]) -> Deferred[Reply]:
         """
-        Write commands, all or none of them.
+        Send all commands, or none of them.
 
-        @return: fires with the reply to the last.
+        @return: fires with the reply to the last command.
         """
         if not self.takesMore:
             return succeed(RedisProblem("the send buffer to the broker is full"))
@@ -97,8 +97,8 @@ class _RedisPresenceConnection(RedisConnection):
 
     def replyReceived(self, reply: Reply) -> None:
         """
-        Fire the Deferred of the oldest command. There are no other replies, as
-        nothing is subscribed to.
+        Fire the Deferred of the oldest command. Redis sends no other
+        messages, since this connection has no subscriptions.
         """
         if not self._replies:
             self.fail("the broker has sent an unexpected reply")

@@ -17,15 +17,15 @@ class RedisProblem(NamedTuple):
 
 Reply: TypeAlias = Union[bytes, str, int, RedisProblem, "list[Reply]", None]
 """
-A reply of a server.
+A reply from a server.
 """
 
 
 def command(*words: bytes) -> bytes:
     """
-    Write a command.
+    Encode a command.
 
-    @param words: its name and arguments.
+    @param words: the name and the arguments of the command.
     @return: a RESP array of bulk strings, which may contain any bytes.
     """
     return b"*%d\r\n" % len(words) + b"".join(

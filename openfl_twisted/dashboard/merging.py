@@ -137,7 +137,7 @@ def _sums(pairs: Sequence[Sequence[int]]) -> list[int]:
 
 def _mergeRooms(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """
-    Merge rooms. A room that several processes show is one room.
+    Merge rooms. Rooms of the same name in several processes become one room.
     """
     if not found:
         return None
@@ -157,8 +157,8 @@ def _mergeRooms(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _mergeBrokers(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """
-    Merge the states of the connections to the broker. One that is not connected is
-    preferred, so that its problem is shown.
+    Merge the states of the connections to the broker. If a connection is not up, the
+    dashboard shows its state and its problem.
     """
     if not found:
         return None

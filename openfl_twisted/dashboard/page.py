@@ -267,7 +267,7 @@ def _dashboardResource(state: DashboardStreams, token: str) -> Resource:
 
 class DashboardService(AdminService):
     """
-    The dashboard of a server on its own port.
+    The dashboard of a server, on a separate port.
 
     @ivar token: the access token.
     @ivar state: the state and the streams that the pages show.

@@ -244,8 +244,8 @@ class MessageMonitor:
 
     def close(self) -> None:
         """
-        Stop collecting. After the last monitor of a client, its protocol no longer calls
-        a C{tap}.
+        Stop collecting. When the last monitor of a client is closed, the C{tap} of the
+        client's protocol is removed.
         """
         self._closed(self)
 
@@ -298,8 +298,8 @@ class MessageMonitors:
 
     def _close(self, monitor: MessageMonitor) -> None:
         """
-        Remove a monitor. After the last one of a client, its messages are no longer
-        tapped.
+        Remove a monitor. If it was the last monitor of its client, also remove the C{tap}
+        of the client's protocol.
         """
         id = monitor.connection.id
         self._monitors[id].remove(monitor)
@@ -313,8 +313,8 @@ class MessageMonitors:
 
 class DashboardStreams:
     """
-    The streams of a dashboard. Subclasses know the state that they show, and execute
-    the commands.
+    The streams of a dashboard. Subclasses provide the state to show, and execute the
+    commands.
 
     @ivar missed: number of events and messages dropped because a browser was too
         slow.

@@ -26,11 +26,11 @@ def _code(worker: AnsweringWorker) -> int:
 
 class WorkerStreams(DashboardStreams):
     """
-    The streams of the dashboard of several workers.
+    The streams of a dashboard that shows several workers.
 
-    The workers are asked for their states at each interval; an event shows the answers to
-    the questions of the previous one. The number of a client consists of its number in
-    the worker, and three digits for the process.
+    Each worker is asked for its state once per interval. An event shows the latest
+    states received, usually those requested one interval earlier. A client's number on
+    the dashboard is its number in the worker, followed by three digits for the process.
     """
 
     def __init__(self, workers: WorkerGroup, clock: IReactorTime | None = None) -> None:
@@ -41,7 +41,7 @@ class WorkerStreams(DashboardStreams):
         super().__init__(clock)
         self._workers = workers
         self._numbers = count(1)
-        # By filter and process: the latest states, and the questions without an answer.
+        # By filter and process: the latest states, and the requests without an answer.
         self._states: dict[str, dict[int, dict[str, Any]]] = {}
         self._asked: set[tuple[str, int]] = set()
 
@@ -70,7 +70,7 @@ class WorkerStreams(DashboardStreams):
 
     def _ask(self, find: str) -> None:
         """
-        Ask the workers for their states, unless they still owe an answer.
+        Request the states of the workers that have answered the previous request.
         """
         for worker in self._workers.active:
             key = (find, worker.process)

@@ -2,8 +2,8 @@
 C{openfl.net.Socket}: a byte stream, with events.
 
 Where OpenFL and Flash differ, the behavior is Flash's: data is dispatched before
-C{close}, C{close} is dispatched once, nothing is dispatched after a call of C{close},
-and objects are AMF.
+C{close}, C{close} is dispatched once, nothing is dispatched after C{close} was called,
+and objects are encoded in AMF.
 """
 
 from typing import Any, Self

@@ -227,7 +227,7 @@ _iterating: set[Messages] = set()
 
 def _endWhenClosed(messages: "weakref.ref[Messages]") -> Callable[[None], None]:
     """
-    Create a callback that ends an iterator if it still exists.
+    Create a callback that ends an iterator, if that iterator still exists.
     """
 
     def closed(result: None) -> None:

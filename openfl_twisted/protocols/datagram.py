@@ -21,9 +21,10 @@ The prefix of an answer.
 
 class DatagramEchoProtocol(DatagramProtocol):
     """
-    Answers each datagram with C{Echo -- } and its contents, as the guide's
-    C{ServerSocketExample} does. Datagrams with this prefix are not answered, so that
-    two such servers do not answer each other indefinitely.
+    Answers each datagram with C{Echo -- } and its contents, as the
+    C{ServerSocketExample} of Adobe's ActionScript guide does. Datagrams with this
+    prefix are not answered, so that two such servers do not answer each other
+    indefinitely.
 
     @ivar answered: number of answered datagrams.
     @ivar dropped: number of unanswered datagrams: answers of other servers, and

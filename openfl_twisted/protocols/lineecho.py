@@ -1,6 +1,6 @@
 """
-Base classes of the guide's two echo servers: they send a greeting, split the stream
-into texts by one of several framings, and answer each text.
+Base classes of the two echo servers from Adobe's ActionScript guide: they send a
+greeting, split the stream into texts by one of several framings, and answer each text.
 """
 
 from collections.abc import Collection

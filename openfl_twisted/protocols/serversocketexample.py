@@ -1,6 +1,6 @@
 """
-The guide's C{ServerSocketExample}: sends C{Connected.}, and answers everything with
-C{Echo -- } and the same text.
+The C{ServerSocketExample} of Adobe's ActionScript guide: sends C{Connected.}, and
+answers everything with C{Echo -- } and the same text.
 
 The guide's program answers each received chunk, and adds no terminator; so does this
 one, unless a framing is chosen. Two errors of the guide's program are corrected: a

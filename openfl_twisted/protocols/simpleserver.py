@@ -1,6 +1,6 @@
 """
-The guide's C{SimpleServer}, a Java program: sends a greeting, echoes lines, and closes
-the connection after C{EXIT}.
+The C{SimpleServer} of Adobe's ActionScript guide, a Java program: sends a greeting,
+echoes lines, and closes the connection after C{EXIT}.
 
 The guide's program does not compile. After the error is corrected, it sends the greeting
 twice, serves one client and one line, and never answers an C{XMLSocket}. This server
@@ -69,7 +69,7 @@ class _FaithfulServerProtocol(_SimpleServerProtocol):
 
     def isLast(self, text: bytes) -> bool:
         """
-        Return C{True}: the guide's program closes the connection in its loop.
+        Return C{True}: the guide's program closes the connection after the first line.
         """
         return True
 

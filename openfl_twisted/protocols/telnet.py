@@ -1,6 +1,6 @@
 """
-A Telnet client for lines of text, as in the guide's Telnet client: all Telnet options
-are refused.
+A Telnet client for lines of text. It refuses all Telnet options, as does the Telnet
+client in Adobe's ActionScript guide.
 
 L{openfl_twisted.wire.telnet} parses the Telnet commands. Servers that do not use Telnet
 commands are supported, too.

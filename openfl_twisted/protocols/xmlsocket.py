@@ -42,7 +42,8 @@ _Tap: TypeAlias = Callable[[str, str], object]
 @lru_cache(maxsize=256)
 def _withPolicy(refused: frozenset[Signature]) -> frozenset[Signature]:
     """
-    Add policy requests; all connections of a factory share the result.
+    Add policy requests to a set of refused signatures. The result is cached, so that all
+    connections of a factory share one set.
     """
     return refused | {Signature.POLICY}
 

@@ -27,8 +27,8 @@ class Present(NamedTuple):
 
 class IPresence(Interface):
     """
-    The members of rooms on all nodes. Each node registers its own members. Those of a
-    node that has crashed expire. NATS has no presence, since it stores nothing.
+    The members of rooms on all nodes. Each node registers its own members. The members of
+    a crashed node expire. NATS has no presence, since it stores nothing.
     """
 
     def start() -> Deferred[bool]:

@@ -121,16 +121,17 @@ class IPubSub(Interface):
 
     def unsubscribe(topic: str) -> None:
         """
-        Receive no more messages on a topic. Do nothing if it is not subscribed to.
+        Stop receiving messages on a topic. Do nothing if the topic is not subscribed to.
 
         @param topic: the argument of L{subscribe}.
         """
 
     def addListener(listener: "IPubSubListener") -> None:
         """
-        Notify an object of changes of the state, and of losses.
+        Add a listener. It is notified when the broker is reached or lost, when messages
+        can be published again, and when messages were lost.
 
-        @param listener: notified as long as this object exists.
+        @param listener: the listener. It cannot be removed.
         """
 
 
@@ -153,7 +154,7 @@ class IPubSubListener(Interface):
 
     def drained() -> None:
         """
-        Called when the broker was congested, and messages can be published again.
+        Called when the broker is no longer congested: messages can be published again.
         """
 
     def gap(topic: str, node: bytes, missed: int) -> None:
@@ -180,7 +181,7 @@ class BasePubSub:
         @param description: the address of the broker as shown in logs, without
             passwords.
         @param node: the name of this node; C{None} for a random one. A node that
-            starts again needs a new name.
+            is restarted needs a new name.
         """
         self.node = node or os.urandom(NODE_LENGTH)
         self.description = description
@@ -234,7 +235,7 @@ class BasePubSub:
         Call the callback of a topic.
 
         @param topic: a topic that is subscribed to.
-        @param payload: the message of another node.
+        @param payload: the message from another node.
         """
         self.received += 1
         with _delivering:

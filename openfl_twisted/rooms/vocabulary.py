@@ -88,7 +88,7 @@ class VocabularyError(Exception):
 
 def parseRequest(message: str) -> Request | None:
     """
-    Parse a message of a client.
+    Parse a message from a client.
 
     A message is text without C{<}, or exactly one well-formed element, see
     L{readElement<openfl_twisted.wire.strictxml.readElement>}.

@@ -146,7 +146,7 @@ class SupervisorService(MultiService):
 
     def startService(self) -> None:
         """
-        Reserve the ports, unless they are reserved: C{twist} does not call
+        Reserve the ports, unless they are already reserved: C{twist} does not call
         L{privilegedStartService}. Then start the workers.
         """
         if not self.supervisor.ports:

@@ -233,10 +233,10 @@ class Options(DataServerOptions):
 
     def _checkShared(self) -> None:
         """
-        Check that a client of one worker needs no client of another, except in rooms with
-        a broker.
+        Check that the options work with several workers: only rooms with a broker can
+        forward messages between clients of different workers.
 
-        @raise usage.UsageError: if it does.
+        @raise usage.UsageError: if an option does not.
         """
         if issubclass(self["app"], BroadcastProtocol):
             raise usage.UsageError(

@@ -68,8 +68,8 @@ class Kernel:
 
     def later(self, delay: float, call: Callable[[], object]) -> None:
         """
-        Call a function after a delay (seconds). Unlike those of a delayed call of the
-        reactor, its exceptions are raised in the test.
+        Call a function after a delay (seconds). Its exceptions are raised in the test;
+        the reactor would log the exceptions of a delayed call.
         """
         heapq.heappush(self._later, (self._seconds() + delay, next(self._numbers), call))
 
@@ -222,7 +222,7 @@ class _BaseSocket:
 
     def dup(self) -> Any:
         """
-        Return the same socket, which must be closed once more.
+        Return this socket itself. It then needs one more call of C{close}.
         """
         self._handles += 1
         return self

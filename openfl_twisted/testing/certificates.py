@@ -107,9 +107,10 @@ class CertificateMaker:
 
     def make(self, status: str = CertificateStatus.TRUSTED) -> Credentials:
         """
-        Make credentials whose handshake results in a status.
+        Create the credentials of a server. In a TLS handshake with that server, clients
+        find the given certificate status.
 
-        @param status: one of C{CertificateStatus}.
+        @param status: a constant of C{CertificateStatus}.
         @return: the credentials, with a new key. Certificates are valid from 2000
             to 2100, unless the status requires other dates.
         @raise ValueError: if the status is unknown.

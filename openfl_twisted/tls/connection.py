@@ -20,7 +20,7 @@ from openfl_twisted.logs import packageLogger
 
 MAX_ANSWERS = 8192
 """
-Maximum number of bytes sent in answer to TLS messages of the peer after the handshake:
+Maximum number of bytes sent in answer to the peer's TLS messages after the handshake:
 about 300 key updates or refused renegotiations. A correct peer needs far fewer: one key
 lasts for many millions of records (RFC 8446, 5.5).
 """

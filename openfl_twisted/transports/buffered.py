@@ -301,7 +301,7 @@ class BufferedTransport(Connection):
     def _readToTheEnd(self) -> None:
         """
         Drop received data, and read until the peer closes the connection: the closing
-        handshake of TLS needs an answer of the peer.
+        handshake of TLS needs an answer from the peer.
         """
         stopped = not self.reading
         self.dropReceived()

@@ -192,7 +192,7 @@ class Connection:
     @ivar work: number of messages handled since other connections were last served, see
         L{MAX_WORK<openfl_twisted.transports.receivebuffer.MAX_WORK>}.
     @ivar hasReceived: whether the peer has sent data. TLS resets it when it starts.
-    @ivar tap: called with each chunk that is written, unless it is C{None}.
+    @ivar tap: function called with each written chunk; C{None} for none.
     @ivar protocol: the protocol that receives data and the loss of the connection.
     @ivar owner: the protocol that has called L{bind}; C{None} for none.
     @ivar guard: the guard's record of the connection; C{None} for none.
@@ -408,8 +408,8 @@ class Connection:
 
     def finishConnection(self) -> None:
         """
-        Close the connection gracefully, beginning with the closing handshake of a
-        WebSocket or TLS on it.
+        Close the connection gracefully. If a WebSocket or TLS runs over it, that is closed
+        first, with its closing handshake.
         """
         above = self._above
         if above is None:
@@ -430,7 +430,8 @@ class Connection:
     @property
     def isClosing(self) -> bool:
         """
-        Whether this side has closed this connection, or a WebSocket or TLS on it.
+        Whether this side has closed this connection, or a WebSocket or TLS that runs over
+        it.
         """
         above = self._above
         return bool(self.disconnecting) or (above is not None and above.isClosing)
@@ -447,16 +448,16 @@ class Connection:
     @property
     def top(self) -> "Connection":
         """
-        The connection that the application uses: this one, or the WebSocket or the
-        connection inside TLS on it.
+        The connection that the application uses: the WebSocket, or the connection inside
+        TLS, that runs over this one; otherwise this one.
         """
         above = self._above
         return self if above is None else above.top
 
     def peerHalfClosed(self) -> None:
         """
-        Notify the guard that the peer was the first to close a WebSocket or TLS on this
-        connection. This side then closes the underlying transport.
+        Notify the guard that the peer was the first to close a WebSocket or TLS that runs
+        over this connection. This side then closes the underlying transport.
         """
         if self.guard is not None:
             self.guard.peerHalfClosed()

@@ -40,7 +40,7 @@ class DetectionTimer:
 
     def expectMore(self, timedOut: Callable[[], object]) -> None:
         """
-        Wait again for the delay, but not beyond L{DETECTION_TIMEOUT}. Call it when
+        Restart the delay, but do not wait beyond L{DETECTION_TIMEOUT}. Call this method when
         further data is needed to detect the client type.
 
         @param timedOut: called when the timer expires.

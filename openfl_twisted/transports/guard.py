@@ -230,9 +230,9 @@ class GuardedConnection:
 
 class _RefusedConnection(Protocol):
     """
-    The protocol of a refused connection, which it aborts. C{buildProtocol} must not
-    return C{None} instead: factories that wrap this one, such as TLS, do not support
-    it.
+    The protocol of a refused connection. It aborts the connection. C{buildProtocol}
+    must not return C{None} instead: factories that wrap this one, such as TLS, do not
+    support that.
     """
 
     def connectionMade(self) -> None:

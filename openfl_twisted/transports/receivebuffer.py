@@ -82,7 +82,7 @@ class ReceiveBuffer:
 
       - Items are delivered in the order in which they were received, each once.
       - Nothing is delivered while C{connection.reading} is false.
-      - The loss of the connection is notified once, after the last item.
+      - The loss of the connection is reported once, after the last item.
 
     The buffer can be non-empty although the protocol is not paused: it is I{blocked}
     when the protocol has called L{block}, and it I{yields its turn} after L{MAX_WORK}

@@ -1,9 +1,9 @@
 """
 The states of a connection.
 
-A connection stores flags, since each write tests only one of them.
+A connection stores flags instead of a state, so that each write tests only one flag.
 L{Connection.state<openfl_twisted.transports.connection.Connection.state>} computes the
-state. A test checks that connections follow L{TRANSITIONS}.
+state. A test checks that connections only make the transitions in L{TRANSITIONS}.
 """
 
 import enum
@@ -46,8 +46,8 @@ class State(enum.Enum):
     connection as open.
 
     The state ends with L{State.LOST}: when the buffer is empty and the protocol is not
-    paused; in the next reactor
-    iteration if the protocol closes or aborts the connection; and at the latest after
+    paused; in the next reactor iteration if the protocol closes or aborts the
+    connection; and at the latest after
     L{LATE_END_TIMEOUT<openfl_twisted.transports.receivebuffer.LATE_END_TIMEOUT>}. In
     the last two cases, the held data is dropped.
     """

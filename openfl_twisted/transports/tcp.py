@@ -204,7 +204,7 @@ class CoalescingTransport(Connection, tcp.Connection):
     @property
     def tap(self) -> Callable[[bytes], object] | None:
         """
-        Called with each chunk that is written, unless it is C{None}.
+        Function called with each written chunk; C{None} for none.
         """
         return self._tap
 

@@ -272,7 +272,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def tap(self) -> Callable[[bytes], object] | None:
         """
-        Called with each message that is written, unless it is C{None}.
+        Function called with each written message; C{None} for none.
         """
         return self._tap
 
@@ -511,7 +511,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _deliverPayload(self, payload: bytes) -> None:
         """
-        Deliver a payload, and count its work.
+        Deliver a payload, and add to C{work} in proportion to its length.
         """
         # A long payload can contain many messages. The protocol counts them in addition.
         work = self.work + len(payload) * MAX_WORK // self._frames.maxPayload

@@ -262,7 +262,7 @@ class DataInput(_ByteOrder):
         @param bytes: the array; it is padded with zeros to C{offset + length}, even if
             nothing is read.
         @param offset: position of the bytes in the array (default 0).
-        @param length: number of bytes (default 0, all that are available).
+        @param length: number of bytes; 0 for all available bytes (default).
         @raise EOFError: if fewer are available; the array is then unchanged.
         @raise IndexError: if the position is negative, or the array would be longer
             than 4294967295 bytes.
@@ -420,7 +420,7 @@ class DataOutput(_ByteOrder):
         Write a part of an array.
 
         @param offset: beginning of the part (default 0).
-        @param length: length of the part (default 0, up to the end).
+        @param length: length of the part; 0 for the rest of the array (default).
         @raise IndexError: if the part is not inside the array.
         @raise TypeError: if C{bytes} is C{None}.
         """

@@ -31,7 +31,7 @@ The answer to L{PING}.
 @dataclass(frozen=True)
 class ServerInfo:
     """
-    The first message of a server: C{INFO}.
+    The first message from a server: C{INFO}.
 
     @ivar maxPayload: maximum length of a payload (bytes).
     @ivar tlsRequired: whether the server requires TLS.
@@ -57,7 +57,7 @@ class Delivery(NamedTuple):
 
 class ControlMessage(NamedTuple):
     """
-    A message of the server without a payload.
+    A message from the server, without a payload.
 
     @ivar name: C{PING}, C{PONG}, C{+OK} or C{-ERR}.
     @ivar text: the error of C{-ERR} (default: empty).
@@ -69,7 +69,7 @@ class ControlMessage(NamedTuple):
 
 class NATSReader:
     """
-    Parses the messages of a server.
+    Parses the messages from a server.
     """
 
     def __init__(self, maxPayload: int = MAX_PAYLOAD) -> None:

@@ -279,7 +279,7 @@ def readElement(data: bytes) -> Element:
 
 class _Walker(_Reader):
     """
-    Passes elements and text to functions.
+    Reads a document, and calls a function for each element and each text.
     """
 
     hasDTD = False
@@ -319,11 +319,11 @@ class _Walker(_Reader):
 
 def _checkEncoding(data: bytes) -> None:
     """
-    Check that the declared encoding contains ASCII unchanged: in any other, the
-    declarations that L{walk} looks for are hidden from it.
+    Check that the declared encoding contains ASCII unchanged. In any other encoding,
+    L{walk} could not find the declarations that it must refuse.
 
-    @param data: the document without zero bytes.
-    @raise XMLError: if it does not, or is unknown.
+    @param data: the document without NUL bytes.
+    @raise XMLError: if the encoding changes ASCII, or is unknown.
     """
     found = _encoding.match(data)
     if found is not None and not _likeASCII.fullmatch(found[1]):
@@ -347,7 +347,7 @@ def walk(
     @raise XMLError: if the document is not well-formed, has declarations of its
         own or an undeclared entity, or exceeds a limit.
     """
-    # Without zero bytes, UTF-16 looks like ASCII too.
+    # Without NUL bytes, UTF-16 looks like ASCII, too.
     packed = data.replace(b"\0", b"")
     _checkEncoding(packed)
     if _declaration.search(packed):

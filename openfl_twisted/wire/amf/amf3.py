@@ -197,7 +197,8 @@ class AMF3Reader:
 
     def read(self, function: Callable[[int], tuple[Any, int]], position: int) -> tuple[Any, int]:
         """
-        Call a reading method, and convert the errors at the end of the data.
+        Call a reading method, and convert exceptions of Python, such as the C{IndexError} at
+        the end of the data.
 
         @param function: the method: it gets a position, and returns a value and the position
             after it.
@@ -219,8 +220,9 @@ class AMF3Reader:
         """
         Count values before memory is allocated for them.
 
-        @param least: their minimum length (bytes).
-        @param position: their position.
+        @param count: number of values.
+        @param least: minimum length of the values (bytes).
+        @param position: position of the first value.
         @raise AMFError: if the values exceed the limit.
         @raise EOFError: if fewer bytes are available.
         """

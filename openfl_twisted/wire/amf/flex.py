@@ -266,13 +266,13 @@ class CommandMessage(AsyncMessage):
     @cvar UNSUBSCRIBE_OPERATION: end a subscription.
     @cvar POLL_OPERATION: request pending messages.
     @cvar CLIENT_SYNC_OPERATION: send missed messages again.
-    @cvar CLIENT_PING_OPERATION: test the connection; the first message.
-    @cvar CLUSTER_REQUEST_OPERATION: request the other servers.
+    @cvar CLIENT_PING_OPERATION: test the connection; the first message from a client.
+    @cvar CLUSTER_REQUEST_OPERATION: request the URLs of the other servers in the cluster.
     @cvar LOGIN_OPERATION: log in; the body contains the credentials in Base64.
     @cvar LOGOUT_OPERATION: log out.
     @cvar DISCONNECT_OPERATION: the connection was closed.
     @cvar UNKNOWN_OPERATION: no operation was set (default).
-    @ivar operation: one of these numbers.
+    @ivar operation: one of the constants above.
     """
 
     SUBSCRIBE_OPERATION: ClassVar[int] = 0

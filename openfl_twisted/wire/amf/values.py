@@ -360,7 +360,7 @@ class Dictionary(MutableMapping[Any, Any]):
 
     def __init__(self, entries: Iterable[tuple[Any, Any]] = (), weak: bool = False) -> None:
         """
-        @param entries: keys with their values. Of two equal keys the later value counts.
+        @param entries: keys with their values. If a key occurs twice, the later value is used.
         """
         # Each entry contains its key, so the identities stay unique.
         self._entries: dict[Hashable, tuple[Any, Any]] = {}

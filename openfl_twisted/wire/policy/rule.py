@@ -42,11 +42,12 @@ def shown(text: str) -> str:
 
 def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
     """
-    Parse a list of ports: C{*}, C{80}, C{1000-2000}, or several of these with commas.
+    Parse a list of ports: C{*}, C{80}, C{1000-2000}, or several of these, separated by
+    commas.
 
     @param text: the list; spaces around its items are allowed.
     @return: the first and last port of each range.
-    @raise PolicyError: if it is not such a list.
+    @raise PolicyError: if the list is invalid.
     """
     ranges = []
     for item in text.split(","):
@@ -72,7 +73,7 @@ def portsMask(text: str) -> int:
 
     @param text: see L{parsePorts}.
     @return: the bit mask; bit 80 is port 80.
-    @raise PolicyError: if it is not such a list.
+    @raise PolicyError: if the list is invalid.
     """
     mask = 0
     for low, high in parsePorts(text):
@@ -100,7 +101,7 @@ def asciiHost(host: str) -> str:
     (C{xn--}) for names that are not ASCII.
 
     @param host: a host name, a C{*} and a host name, or an address.
-    @return: the name; in lower case only, if it has no such form.
+    @return: the name; if it has no such form, it is only converted to lower case.
     """
     host = host.lower()
     return host if host.isascii() or len(host) > _LONGEST_HOST else _punycode(host)
@@ -199,8 +200,8 @@ class AccessRule:
 
         @param domain: the host that the content was loaded from; empty for none.
         @param secure: whether the content was loaded over https.
-        @param servedFrom: the port that served the file. One of 1024 or higher cannot grant
-            a port below 1024.
+        @param servedFrom: the port that served the file. A file served by port 1024 or
+            higher cannot grant a port below 1024.
         @return: the reason; C{None} if the rule permits the connection.
         """
         if self.problem is not None or self.ports is None:

@@ -379,8 +379,8 @@ class WebSocketFrames:
 
     def _faultEnd(self, code: CloseCode, reason: str) -> End:
         """
-        Return the end for a violation of the protocol. After our own Close, no second one is
-        sent.
+        Create the L{End} after a violation of the protocol by the peer. Its answer is a
+        Close frame, unless this side has already sent one.
         """
         if self._closeSent:
             return End(b"", int(CloseCode.ABNORMAL_CLOSURE), reason, True)

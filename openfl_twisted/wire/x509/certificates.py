@@ -182,7 +182,7 @@ _STATUS = {
 @dataclass(frozen=True)
 class Finding:
     """
-    A problem of a certificate.
+    A problem with a certificate.
 
     @ivar code: an C{X509_V_ERR_} code, or one of our own.
     @ivar depth: position of the certificate in the path; 0 is the server certificate.

@@ -198,11 +198,11 @@ class _Counts(dict[x509.Certificate, int]):
 
 class _Search:
     """
-    The search for paths to a trust anchor. It verifies at most L{MAX_STEPS}
-    signatures and at most L{MAX_FAILURES} wrong ones. It first follows the
-    certificates that are closest to an anchor by their names. C{cryptography} could
-    search itself, but old versions try all paths: three certificates that sign each
-    other would keep them busy for hours.
+    The search for paths to a trust anchor. It fails after L{MAX_STEPS}
+    signature checks, or after L{MAX_FAILURES} wrong signatures. Certificates with the fewest steps
+    to an anchor, according to their issuer names, are tried first. C{cryptography} can
+    search for paths, too, but old versions try all of them: three certificates that
+    sign each other would keep them busy for hours.
     """
 
     def __init__(

@@ -131,8 +131,8 @@ def describeNames(certificate: x509.Certificate, limit: int = 3) -> str:
 
 def _withoutIDN(name: str) -> str:
     """
-    Replace the first label of an internationalized name. A wildcard
-    matches any label, but C{service_identity} matches none with an IDN.
+    Replace the first label if it is in punycode (C{xn--}). A wildcard should match such
+    a label, too, but in C{service_identity} it does not.
     """
     label, dot, rest = name.partition(".")
     return f"idn{dot}{rest}" if label.startswith("xn--") else name
