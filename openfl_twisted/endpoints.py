@@ -26,7 +26,6 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolEndpoint
 from openfl_twisted.reactors.backlog import deepenBacklog
-from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.transports.acceptanswer import answerOnAccept
 from openfl_twisted.transports.tcp import coalesceWrites
 from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
@@ -304,9 +303,12 @@ def parseServer(
         except ValueError as problem:
             raise ValueError(f"passThrough={passThrough}: {problem}") from None
     if tlsCertificate is not None:
+        # Importing it takes long, and a server without TLS does not need it.
+        from openfl_twisted.tls.server import ServerCertificates
+
         certificates = ServerCertificates(tlsCertificate, tlsKey)
         certificates.report()
-        settings["tls"] = ServerConnectionCreator(certificates, clock=reactor)
+        settings["tls"] = certificates.connectionCreator(reactor)
     elif tlsKey is not None:
         raise ValueError(f"tlsKey={tlsKey} requires tlsCertificate")
     return openflEndpoint(serverEndpoint(reactor, _describe(arguments, rest)), **settings)

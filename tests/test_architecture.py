@@ -234,3 +234,20 @@ class ImportTests(SynchronousTestCase):
         )
         found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         self.assertEqual(found.returncode, 0, found.stderr)
+
+    def test_lazy(self) -> None:
+        """
+        The start of a command does not import what most servers do not use.
+        """
+        unused = ("brokers", "dashboard", "workers", "wire.amf", "net", "tls.server", "testing")
+        script = (
+            "import importlib, sys\n"
+            "for name in ('xmlserver', 'echoserver', 'policyserver', 'bridge'):\n"
+            "    importlib.import_module(f'openfl_twisted.services.{name}')\n"
+            f"unused = tuple('openfl_twisted.' + name for name in {unused!r})\n"
+            "found = [n for n in sys.modules if n in unused or n.startswith(\n"
+            "    tuple(f'{name}.' for name in unused))]\n"
+            "assert not found, found\n"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)

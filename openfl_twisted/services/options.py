@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from ipaddress import ip_network
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel
@@ -27,10 +27,12 @@ from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.reactors import installDefault
 from openfl_twisted.services.configuration import ConfiguredOptions
-from openfl_twisted.tls.identities import CertificateError
-from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
+
+if TYPE_CHECKING:
+    # Importing it takes long, and a server without TLS does not need it.
+    from openfl_twisted.tls.server import ServerCertificates
 
 MIN_TOKEN = 8
 """
@@ -406,12 +408,15 @@ class ServerOptions(GroupedOptions):
                 f"--dashboard-token must have at least {MIN_TOKEN} letters, digits or ._~+/=-"
             )
 
-    def _certificates(self) -> ServerCertificates | None:
+    def _certificates(self) -> "ServerCertificates | None":
         certificate, key = self["tls-certificate"], self["tls-key"]
         if certificate is None:
             if key is not None:
                 raise usage.UsageError("--tls-key requires --tls-certificate")
             return None
+        from openfl_twisted.tls.identities import CertificateError
+        from openfl_twisted.tls.server import ServerCertificates
+
         try:
             return ServerCertificates(certificate, key)
         except CertificateError as problem:

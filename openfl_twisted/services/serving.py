@@ -4,7 +4,7 @@ Services that listen on ports, reload on SIGHUP, and shut down gracefully.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService, Service
@@ -28,9 +28,12 @@ from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.tls.connection import ServerTLSFactory
-from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
+
+if TYPE_CHECKING:
+    # Importing it takes long, and a server without TLS does not need it.
+    from openfl_twisted.tls.server import ServerCertificates
 
 T = TypeVar("T")
 Options = TypeVar("Options", bound=ServerOptions)
@@ -65,7 +68,7 @@ class ServerService(MultiService):
         factory: IProtocolFactory,
         *,
         idleTimeout: float = 0.0,
-        tls: ServerCertificates | None = None,
+        tls: "ServerCertificates | None" = None,
     ) -> None:
         """
         @param options: the endpoints, the limits and the policy.
@@ -89,7 +92,7 @@ class ServerService(MultiService):
         self.shutdownTimeout: float = options["shutdown-timeout"]
         served: IProtocolFactory = self.factory
         if tls is not None:
-            served = ServerTLSFactory(ServerConnectionCreator(tls), served)
+            served = ServerTLSFactory(tls.connectionCreator(), served)
         for endpoint in options["listen"]:
             port = StreamServerEndpointService(ListeningEndpoint(endpoint, self.portOpened), served)
             port.setServiceParent(self)
@@ -315,7 +318,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         factory,
         policy=options["policy"],
         accept=options["accept"],
-        tls=None if certificates is None else ServerConnectionCreator(certificates),
+        tls=None if certificates is None else certificates.connectionCreator(),
         webSocket=webSocket,
         passThrough=options["pass-through"],
         greetingDelay=options["greeting-delay"],

@@ -186,6 +186,14 @@ class ServerCertificates:
         for problem in identity.problems(self._now()):
             _log.warn("{path}: the certificate {problem}", path=str(identity.path), problem=problem)
 
+    def connectionCreator(self, clock: IReactorTime | None = None) -> "ServerConnectionCreator":
+        """
+        Create the object that creates TLS connections with these certificates.
+
+        @param clock: the clock (default: the global reactor).
+        """
+        return ServerConnectionCreator(self, clock=clock)
+
     # Renewal
 
     def _refresh(self) -> None:
