@@ -185,6 +185,8 @@ def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Ide
         | SSL.OP_CIPHER_SERVER_PREFERENCE
     )
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    # An idle connection needs no buffers.
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     try:
         context.use_certificate(chain[0])
         for other in chain[1:]:

@@ -72,6 +72,8 @@ class ContextTests(IdentityTestCase):
             SSL.OP_CIPHER_SERVER_PREFERENCE,
         ):
             self.assertEqual(options & option, option)
+        # Setting no modes returns those that are set, too.
+        self.assertTrue(context.set_mode(0) & SSL.MODE_RELEASE_BUFFERS)
         self.assertEqual(context.set_session_cache_mode(SSL.SESS_CACHE_OFF), SSL.SESS_CACHE_OFF)
 
 
