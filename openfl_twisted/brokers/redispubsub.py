@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from openfl_twisted.brokers.brokerlink import BrokerLink
 from openfl_twisted.brokers.brokerpubsub import PREFIX, BrokerPubSub, PubSubConnection
 from openfl_twisted.brokers.outbox import BrokerLimits
-from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin, checkInstalled
+from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin
 from openfl_twisted.brokers.redisreplies import RedisProblem, Reply, command
 from openfl_twisted.wire.envelope import OVERHEAD
 
@@ -52,7 +52,7 @@ class _RedisPubSubConnection(RedisConnection, PubSubConnection):
                 self._pubSub.arrived(topic, payload)
             case RedisProblem(text):
                 self._pubSub.wasRefused(f"error reply: {text}")
-            case "PONG":
+            case b"PONG":
                 if self.link.connection is None:
                     self.ready()
 
@@ -95,9 +95,7 @@ class RedisPubSub(BrokerPubSub[_RedisPubSubConnection]):
         The other parameters are those of L{BrokerPubSub}.
 
         @param endpoint: the endpoint of the server, with TLS if it is needed.
-        @raise ImportError: if txredisapi is not installed.
         """
-        checkInstalled()
         super().__init__(
             endpoint, description, prefix=prefix, node=node, limits=limits, clock=clock
         )
