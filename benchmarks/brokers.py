@@ -25,6 +25,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
 
 from openfl_twisted.brokers.brokerurl import pubSubFromURL
+from openfl_twisted.reactors import installDefault
 from openfl_twisted.rooms.pubsub import IPubSub, MemoryBroker, MemoryPubSub
 
 MESSAGES = 100_000
@@ -315,4 +316,6 @@ async def main(reactor: Any) -> None:
 
 
 if __name__ == "__main__":
+    # The reactor of the servers.
+    installDefault()
     react(lambda reactor: Deferred.fromCoroutine(main(reactor)))

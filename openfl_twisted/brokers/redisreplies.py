@@ -115,14 +115,14 @@ class RedisReader:
         start = 0
         for line in _LARGE.finditer(data):
             end = line.start()
-            found = _ANNOUNCEMENT.search(data, max(start, end - _LONGEST), end)
+            found = _ANNOUNCEMENT.search(data, max(0, end - _LONGEST), end)
             if found is not None:
                 yield from self._parse(data, start, found.start())
                 start = found.start()
                 # Otherwise it is a part of a string.
                 if not self._reader.has_data():
                     self._announce(found[1], int(found[2]))
-        rest = _INCOMPLETE.search(data, max(start, len(data) - _LONGEST))
+        rest = _INCOMPLETE.search(data, max(0, len(data) - _LONGEST))
         end = len(data) if rest is None else rest.start()
         self._held = data[end:]
         yield from self._parse(data, start, end)

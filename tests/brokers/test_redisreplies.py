@@ -184,6 +184,15 @@ class RedisReaderTests(SynchronousTestCase):
                 for chunk in [start, *[b"1" * 1000] * 68]:
                     list(reader.receive(chunk))
 
+    def test_longString(self) -> None:
+        """
+        A string is not limited as a line is.
+        """
+        content = b"12345678\r\n" * 20_000
+        stream = b"$%d\r\n%b\r\n" % (len(content), content)
+        chunks = [stream[start : start + 1000] for start in range(0, len(stream), 1000)]
+        self.assertEqual(read(*chunks, maxReply=300_000), [content])
+
     def test_eachReplyHasItsLimit(self) -> None:
         """
         The limit applies to each reply separately.
