@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks import plots, tables
 from benchmarks.__main__ import PARTS, chosen, workloads, write
+from benchmarks.brokers import measure
 from benchmarks.calls import CALLS
 from benchmarks.results import Profile, Results, best, reached, shares, steepest, verdicts
 from benchmarks.servers import Server, servers
 from benchmarks.workloads import GROWTHS, WORKLOADS, Workload
+from openfl_twisted.rooms.pubsub import MemoryBroker, MemoryPubSub
+from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 
 ROOT = Path(__file__).parent.parent
 
@@ -253,3 +257,47 @@ class TableTests(SynchronousTestCase):
             plots.bars(results(), folder)
             drawn.append((folder / "speed-echo.svg").read_bytes())
         self.assertEqual(*drawn)
+
+
+class BrokerTests(SynchronousTestCase):
+    """
+    The measurement of message brokers.
+    """
+
+    def test_measure(self) -> None:
+        """
+        All messages are received, and their CPU time is measured.
+        """
+        broker = MemoryBroker()
+        one, other = MemoryPubSub(broker), MemoryPubSub(broker)
+        measured = measure(one, other, 20_000, 95)
+        result = self.successResultOf(Deferred.fromCoroutine(measured))
+        self.assertEqual((result.lost, other.received), (0, 100))
+        self.assertGreater(min(result[:3]), 0)
+
+    def test_lost(self) -> None:
+        """
+        Lost messages are counted, and do not stop the measurement.
+        """
+        broker = LosingBroker()
+        sender = LossyPubSub(broker)
+        measured = measure(sender, LossyPubSub(broker), 100_000, 20)
+        result = self.successResultOf(Deferred.fromCoroutine(measured))
+        self.assertEqual(result.lost, 5)
+
+
+class LosingBroker(LossyBroker):
+    """
+    Loses every fourth message of a measurement.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._number = 0
+
+    def deliver(self, sender: LossyPubSub, topic: str, data: bytes) -> None:
+        if topic == "benchmark":
+            self._number += 1
+            if self._number % 4 == 2:
+                return
+        super().deliver(sender, topic, data)

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.brokers.outbox import BrokerLimits
+from openfl_twisted.transports.writebatch import currentBatch
 from openfl_twisted.wire.lineblocks import StreamError
 
 _GROWTH = 1.5
@@ -156,6 +157,10 @@ class BrokerConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._heard = True
+        # The messages of one read reach each member of a room in one write.
+        currentBatch.run(self._handle, data)
+
+    def _handle(self, data: bytes) -> None:
         try:
             for event in self.read(data):
                 if self._ended:

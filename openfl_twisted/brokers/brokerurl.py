@@ -12,9 +12,6 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from openfl_twisted.brokers.brokerpubsub import PREFIX
 from openfl_twisted.brokers.natspubsub import NATSLogin, NATSPubSub
 from openfl_twisted.brokers.outbox import BrokerLimits
-from openfl_twisted.brokers.redisconnection import RedisLogin
-from openfl_twisted.brokers.redispresence import RedisPresence
-from openfl_twisted.brokers.redispubsub import RedisPubSub
 from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.rooms.presence import IPresence, MemoryPresence
@@ -175,7 +172,7 @@ def pubSubFromURL(
     @param limits: the limits of the queue, and timeouts; C{None} for the defaults.
     @return: the implementation, not started yet.
     @raise ValueError: if the URL is invalid; the text contains no password.
-    @raise ImportError: if the broker is Redis, and txredisapi is not installed.
+    @raise ImportError: if the broker is Redis, and hiredis is not installed.
     """
     broker = parseBrokerURL(url)
     usual = limits or BrokerLimits()
@@ -184,6 +181,10 @@ def pubSubFromURL(
         return MemoryPubSub(node=node)
     common["prefix"] = broker.prefix
     if broker.scheme.startswith("redis"):
+        # NATS does not need the library that these modules import.
+        from openfl_twisted.brokers.redisconnection import RedisLogin
+        from openfl_twisted.brokers.redispubsub import RedisPubSub
+
         endpoint = broker.secured(reactor, usual)
         return RedisPubSub(
             endpoint, broker.description, login=RedisLogin(broker.user, broker.password), **common
@@ -212,13 +213,16 @@ def presenceFromURL(
     @return: the implementation, not started yet; C{None} for NATS, which stores
         nothing.
     @raise ValueError: if the URL is invalid; the text contains no password.
-    @raise ImportError: if the broker is Redis, and txredisapi is not installed.
+    @raise ImportError: if the broker is Redis, and hiredis is not installed.
     """
     broker = parseBrokerURL(url)
     if not broker.scheme:
         return MemoryPresence(node)
     if not broker.scheme.startswith("redis"):
         return None
+    from openfl_twisted.brokers.redisconnection import RedisLogin
+    from openfl_twisted.brokers.redispresence import RedisPresence
+
     usual = limits or BrokerLimits()
     return RedisPresence(
         broker.secured(reactor, usual),

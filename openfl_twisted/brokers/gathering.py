@@ -36,6 +36,7 @@ class Gathering:
     Tracks the other nodes. After the connection to the broker was interrupted, waits
     until all of them have reconnected.
 
+    @ivar topics: the topics to subscribe to.
     @ivar expected: the nodes that have not reconnected since the last interruption.
     """
 
@@ -55,6 +56,7 @@ class Gathering:
         @param complete: called when all nodes have reconnected, or after the timeout.
         """
         self.node = node
+        self.topics = [NODES, topicOf(node)]
         self.expected: set[bytes] = set()
         self._timeout = timeout
         self._clock = clock
@@ -63,13 +65,6 @@ class Gathering:
         # In the order of their last messages.
         self._known: dict[bytes, None] = {}
         self._deadline: IDelayedCall | None = None
-
-    @property
-    def topics(self) -> list[str]:
-        """
-        The topics to subscribe to.
-        """
-        return [NODES, topicOf(self.node)]
 
     @property
     def waiting(self) -> bool:

@@ -1,47 +1,20 @@
 """
 A connection to Redis or Valkey, 6 or newer.
 
-Commands are written to the transport without a C{Deferred} for each. Replies are
-parsed by txredisapi (the extra C{redis}).
+Commands are written to the transport without a C{Deferred} for each. Commands and
+replies are written and parsed by hiredis (the extra C{redis}).
 """
 
 from collections.abc import Iterator
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from openfl_twisted.brokers.brokerlink import BrokerConnection, BrokerLink
-from openfl_twisted.brokers.redisreplies import RedisProblem, Reply, command
-
-if TYPE_CHECKING:
-    from openfl_twisted.brokers.redisreader import RedisReader
+from openfl_twisted.brokers.redisreplies import RedisProblem, RedisReader, Reply, command
 
 MAX_REPLY = 16 * 1024 * 1024
 """
 Default maximum size of a reply with all its items, in bytes: 16 MiB.
 """
-
-
-def newReader(maxReply: int = MAX_REPLY) -> "RedisReader":
-    """
-    Make the parser of a connection. This imports txredisapi, and so installs a
-    reactor.
-
-    @param maxReply: maximum size of a reply with all its items (bytes).
-    @raise ImportError: if txredisapi is not installed.
-    """
-    from openfl_twisted.brokers.redisreader import RedisReader
-
-    return RedisReader(maxReply)
-
-
-def checkInstalled() -> None:
-    """
-    Check that txredisapi is installed.
-
-    @raise ImportError: if not; the text has the command that installs it.
-    """
-    if find_spec("txredisapi") is None:
-        raise ImportError("Redis requires txredisapi: pip install 'openfl-twisted[redis]'")
 
 
 class RedisLogin:
@@ -57,13 +30,14 @@ class RedisLogin:
         self._user = user or "default"
         self._password = password
 
-    def hello(self) -> bytes:
+    def hello(self, protocol: bytes) -> bytes:
         """
         Write the first command, which also selects the protocol.
 
-        @return: C{HELLO 3}, with the user and the password if there is one.
+        @param protocol: the version of RESP: 2 or 3.
+        @return: C{HELLO}, with the user and the password if there is one.
         """
-        words = [b"HELLO", b"3"]
+        words = [b"HELLO", protocol]
         if self._password is not None:
             words += [b"AUTH", self._user.encode(), self._password.encode()]
         return command(*words)
@@ -87,9 +61,11 @@ class RedisConnection(BrokerConnection):
     """
     One connection to Redis.
 
+    @cvar protocol: the version of RESP.
     @ivar greeted: whether the server has accepted the login.
     """
 
+    protocol = b"3"
     greeted = False
 
     def __init__(self, link: BrokerLink, login: RedisLogin, maxReply: int = MAX_REPLY) -> None:
@@ -101,7 +77,7 @@ class RedisConnection(BrokerConnection):
         """
         super().__init__(link)
         self._login = login
-        self._reader = newReader(maxReply)
+        self._reader = RedisReader(maxReply)
 
     def welcomed(self) -> None:
         """
@@ -119,7 +95,7 @@ class RedisConnection(BrokerConnection):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.transport.write(self._login.hello())
+        self.transport.write(self._login.hello(self.protocol))
 
     def read(self, data: bytes) -> Iterator[Reply]:
         return self._reader.receive(data)

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from openfl_twisted.brokers.brokerlink import BrokerLink, LinkUser
 from openfl_twisted.brokers.brokerpubsub import PREFIX
 from openfl_twisted.brokers.outbox import BrokerLimits
-from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin, checkInstalled
+from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin
 from openfl_twisted.brokers.redisreplies import RedisProblem, Reply, command
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
@@ -42,6 +42,9 @@ class _RedisPresenceConnection(RedisConnection):
     """
     A connection on which each command has a reply.
     """
+
+    # All lists of RESP2 are of one type.
+    protocol = b"2"
 
     def __init__(self, link: BrokerLink, login: RedisLogin) -> None:
         super().__init__(link, login)
@@ -148,9 +151,7 @@ class RedisPresence(LinkUser):
         @param lifetime: the time after which keys expire (seconds).
         @param limits: timeouts; C{None} for the defaults.
         @param clock: the clock; C{None} for the reactor.
-        @raise ImportError: if txredisapi is not installed.
         """
-        checkInstalled()
         self.description = description
         self._members = Members(node)
         self._prefix = prefix

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from openfl_twisted.brokers.brokerlink import BrokerLink
 from openfl_twisted.brokers.brokerpubsub import PREFIX, BrokerPubSub, PubSubConnection
 from openfl_twisted.brokers.outbox import BrokerLimits
-from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin, checkInstalled
+from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin
 from openfl_twisted.brokers.redisreplies import RedisProblem, Reply, command
 from openfl_twisted.wire.envelope import OVERHEAD
 
@@ -37,6 +37,8 @@ class _RedisPubSubConnection(RedisConnection, PubSubConnection):
         super().__init__(link, pubSub.login, link.limits.maxPayload + OVERHEAD + 64 * 1024)
         self._pubSub = pubSub
         self._prefix = f"{pubSub.prefix}:".encode()
+        # The subscribed topics by channel.
+        self._topics: dict[bytes, str] = {}
 
     def welcomed(self) -> None:
         self.speaking = True
@@ -46,15 +48,18 @@ class _RedisPubSubConnection(RedisConnection, PubSubConnection):
         self.writePing()
 
     def replyReceived(self, reply: Reply) -> None:
-        match reply:
-            case [b"message", bytes(channel), bytes(payload)]:
-                topic = channel[len(self._prefix) :].decode(errors="replace")
-                self._pubSub.arrived(topic, payload)
-            case RedisProblem(text):
-                self._pubSub.wasRefused(f"error reply: {text}")
-            case "PONG":
-                if self.link.connection is None:
-                    self.ready()
+        # Most replies are messages, or the number of receivers of one.
+        if isinstance(reply, list):
+            if len(reply) == 3 and reply[0] == b"message":
+                _, channel, payload = reply
+                if isinstance(channel, bytes) and isinstance(payload, bytes):
+                    topic = self._topics.get(channel)
+                    if topic is not None:
+                        self._pubSub.arrived(topic, payload)
+        elif isinstance(reply, RedisProblem):
+            self._pubSub.wasRefused(f"error reply: {reply.text}")
+        elif reply == b"PONG" and self.link.connection is None:
+            self.ready()
 
     def writePing(self) -> None:
         self.transport.write(_PING)
@@ -64,10 +69,14 @@ class _RedisPubSubConnection(RedisConnection, PubSubConnection):
         return True
 
     def subscribe(self, topic: str) -> None:
-        self.transport.write(command(b"SUBSCRIBE", self._channel(topic)))
+        channel = self._channel(topic)
+        self._topics[channel] = topic
+        self.transport.write(command(b"SUBSCRIBE", channel))
 
     def unsubscribe(self, topic: str) -> None:
-        self.transport.write(command(b"UNSUBSCRIBE", self._channel(topic)))
+        channel = self._channel(topic)
+        del self._topics[channel]
+        self.transport.write(command(b"UNSUBSCRIBE", channel))
 
     def _channel(self, topic: str) -> bytes:
         return self._prefix + topic.encode()
@@ -95,9 +104,7 @@ class RedisPubSub(BrokerPubSub[_RedisPubSubConnection]):
         The other parameters are those of L{BrokerPubSub}.
 
         @param endpoint: the endpoint of the server, with TLS if it is needed.
-        @raise ImportError: if txredisapi is not installed.
         """
-        checkInstalled()
         super().__init__(
             endpoint, description, prefix=prefix, node=node, limits=limits, clock=clock
         )

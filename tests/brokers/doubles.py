@@ -2,7 +2,11 @@
 In-memory brokers.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from twisted.internet import error
 from twisted.internet.interfaces import IProtocol, ITCPTransport
@@ -116,3 +120,15 @@ class Broker:
 
     def refuse(self) -> None:
         self.way.connecting.errback(Failure(error.ConnectionRefusedError()))
+
+
+@contextmanager
+def withoutHiredis() -> Iterator[None]:
+    """
+    Make C{import hiredis} fail while the block runs, as if it was not installed.
+    """
+    with mock.patch.dict(sys.modules, {"hiredis": None}):
+        for name in [*sys.modules]:
+            if name.startswith("openfl_twisted.brokers.redis"):
+                del sys.modules[name]
+        yield

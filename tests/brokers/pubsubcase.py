@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 
 from openfl_twisted.brokers.gathering import BYE, HELLO, HERE, NODES, topicOf
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
+from openfl_twisted.transports.writebatch import currentBatch
 from tests.brokers.doubles import (
     LIMITS,
     NODE,
@@ -141,6 +142,19 @@ class BrokerPubSubCase(SynchronousTestCase):
         for start in range(0, len(stream), 7):
             transport.arrive(stream[start : start + 7])
         self.assertEqual((self.received, self.pubSub.missed), ([b"a", b"b", b"a"], 1))
+
+    def test_batch(self) -> None:
+        """
+        The messages of one read are delivered in one write batch, so that each member of
+        a room gets them in one write.
+        """
+        batches: list[Any] = []
+        self.pubSub.subscribe("a", lambda payload: batches.append(currentBatch.waiting))
+        transport = self.connect()
+        transport.arrive(b"".join(self.delivery("a", envelope(n, b"")) for n in (1, 2)))
+        one, other = batches
+        self.assertIsNotNone(one)
+        self.assertIs(one, other)
 
     def test_unsubscribe(self) -> None:
         """

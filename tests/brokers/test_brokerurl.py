@@ -19,7 +19,7 @@ from openfl_twisted.brokers.redispubsub import RedisPubSub
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.rooms.presence import MemoryPresence
 from openfl_twisted.rooms.pubsub import MemoryPubSub
-from tests.brokers.doubles import NODE
+from tests.brokers.doubles import NODE, withoutHiredis
 from tests.laboratory import authority, toPEM
 
 
@@ -179,3 +179,14 @@ class MakeTests(SynchronousTestCase):
             presence = presenceFromURL(url, self.reactor, NODE)
             self.assertIsInstance(presence, kind)
             self.assertNotIn("secret", repr(presence))
+
+    def test_libraryMissing(self) -> None:
+        """
+        Redis requires hiredis, and an error names the command that installs it. Other
+        brokers do not require it.
+        """
+        with withoutHiredis():
+            self.assertIsInstance(self.pubSub("nats://a"), NATSPubSub)
+            for make in (self.pubSub, lambda url: presenceFromURL(url, self.reactor, NODE)):
+                with self.assertRaisesRegex(ImportError, r"pip install 'openfl-twisted\[redis\]'"):
+                    make("redis://a")

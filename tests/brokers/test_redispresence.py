@@ -14,7 +14,7 @@ from openfl_twisted.rooms.presence import IPresence, Present
 from tests.brokers.doubles import LIMITS, NODE, OTHER, Broker, BrokerTransport
 from tests.doubles import linesOf
 
-HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
+HELLO = b"*2\r\n$5\r\nproto\r\n:2\r\n"
 
 
 class RedisPresenceTests(SynchronousTestCase):
@@ -121,11 +121,11 @@ class RedisPresenceTests(SynchronousTestCase):
         transport.arrive(b"+OK\r\n" + b"+QUEUED\r\n" * 4 + b"*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n")
         lookup = self.presence.membersOf("hall")
         self.assertEqual(transport.takeOutput(), command(b"SMEMBERS", b"openfl:where:hall"))
-        transport.arrive(b"~4\r\n$16\r\n%b\r\n$16\r\n%b\r\n$1\r\nx\r\n:1\r\n" % (NODE, OTHER))
+        transport.arrive(b"*4\r\n$16\r\n%b\r\n$16\r\n%b\r\n$1\r\nx\r\n:1\r\n" % (NODE, OTHER))
         asked = transport.takeOutput()
         self.assertEqual(asked.count(b"HGETALL"), 2)
         self.assertIn(b"openfl:here:" + OTHER.hex().encode() + b":hall", asked)
-        transport.arrive(b"%2\r\n$3\r\nbob\r\n$1\r\n2\r\n:1\r\n$1\r\n3\r\n-WRONGTYPE\r\n")
+        transport.arrive(b"*4\r\n$3\r\nbob\r\n$1\r\n2\r\n:1\r\n$1\r\n3\r\n-WRONGTYPE\r\n")
         self.assertEqual(
             self.successResultOf(lookup),
             [Present(NODE, "ann", b"1"), Present(OTHER, "bob", b"2")],
@@ -166,7 +166,7 @@ class RedisPresenceTests(SynchronousTestCase):
         transport.breakConnection()
         self.assertEqual(self.successResultOf(lookup), [Present(NODE, "ann", b"1")])
         self.clock.advance(40)
-        self.assertEqual(self.broker.accept().takeOutput(), command(b"HELLO", b"3"))
+        self.assertEqual(self.broker.accept().takeOutput(), command(b"HELLO", b"2"))
 
     def test_refresh(self) -> None:
         """

@@ -4,12 +4,15 @@ Tests for L{openfl_twisted.brokers.redispubsub}, with an in-memory server.
 
 from typing import Any
 
+from hypothesis import given
+
 from openfl_twisted.brokers.gathering import NODES, topicOf
 from openfl_twisted.brokers.redisconnection import RedisLogin
 from openfl_twisted.brokers.redispubsub import RedisPubSub
 from openfl_twisted.brokers.redisreplies import command
 from tests.brokers import pubsubcase
 from tests.brokers.doubles import LIMITS, NODE, Broker, envelope
+from tests.brokers.test_redisreplies import streams
 
 HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
 
@@ -103,6 +106,7 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
         """
         transport = self.connect()
         transport.arrive(b":1\r\n>3\r\n+subscribe\r\n+openfl:a\r\n:1\r\n+PONG\r\n")
+        transport.arrive(b">3\r\n$7\r\nmessage\r\n*0\r\n:1\r\n>1\r\n+invalidate\r\n")
         self.assertEqual((self.pubSub.refused, self.pubSub.reconnects), (0, 0))
         transport.arrive(b"-NOPERM this user has no permissions to access a channel\r\n")
         self.assertEqual(self.pubSub.refused, 1)
@@ -118,6 +122,19 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
         transport.arrive(b">3\r\n$7\r\nmessage\r\n$8\r\nopenfl:a\r\n$100000000\r\n")
         self.assertTrue(transport.closed)
         self.assertIn("a string of 100000000 bytes", self.pubSub.problem)
+
+    @given(streams)
+    def test_anyBytes(self, stream: bytes) -> None:
+        """
+        Any bytes are ignored, or close the connection with the reason.
+        """
+        broker = Broker()
+        pubSub = self.build(broker)
+        pubSub.subscribe("a", self.received.append)
+        pubSub.start()
+        transport = broker.accept()
+        transport.arrive(self.GREETING + stream)
+        self.assertEqual(transport.closed, "invalid data from the broker" in pubSub.problem)
 
     def test_otherPublishers(self) -> None:
         """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import brokers
 from benchmarks.comparing import Comparison
 from benchmarks.results import Results
 from benchmarks.servers import Server, buildLoad
@@ -99,3 +100,23 @@ def test_broken(tmp_path: Path) -> None:
     missing = comparison.results.missing
     assert missing[f"ending, {title}"] == "exited immediately: no reason"
     assert missing[f"closing, {title}"].startswith("load: ")
+
+
+def test_brokers() -> None:
+    """
+    Messages are received in memory and through each installed broker, without loss.
+    """
+    done = subprocess.run(
+        [sys.executable, "benchmarks/brokers.py", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1000,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    installed = [name for name, command in brokers.PROGRAMS.items() if shutil.which(command[0])]
+    expected = [[str(size), name] for size in brokers.SIZES for name in ["memory", *installed]]
+    assert [row[:2] for row in rows] == expected
+    assert all(float(rate) > 0 and lost == "0" for _, _, rate, *_, lost in rows)

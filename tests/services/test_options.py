@@ -17,7 +17,6 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.brokers import redisconnection
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.logs import packageLogger, setLogLevel
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
@@ -30,6 +29,7 @@ from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
+from tests.brokers.doubles import withoutHiredis
 from tests.laboratory import PAST, authority, server
 
 INTERMEDIATE = authority("Intermediate", authority("Root"))
@@ -421,10 +421,10 @@ class RoomOptionTests(OptionsTestCase):
         Without the library, a Redis URL is an error that names the package to install.
         Other options are unaffected.
         """
-        self.patch(redisconnection, "find_spec", lambda name: None)
         arguments = ["--rooms=xml", "--broker=redis://127.0.0.1"]
-        self.assertUsage(xmlserver, arguments, "pip install 'openfl-twisted[redis]'")
-        self.parse(xmlserver, "--rooms=xml", "--broker=nats://127.0.0.1")
+        with withoutHiredis():
+            self.assertUsage(xmlserver, arguments, "pip install 'openfl-twisted[redis]'")
+            self.parse(xmlserver, "--rooms=xml", "--broker=nats://127.0.0.1")
 
     def test_wrong(self) -> None:
         """
