@@ -73,10 +73,10 @@ class Costs:
     @ivar overhead: length of what the broker's protocol adds to a message.
     """
 
-    receive: float = 36.0
-    deliver: float = 3.5
-    publish: float = 6.0
-    arrive: float = 6.0
+    receive: float = 35.0
+    deliver: float = 3.2
+    publish: float = 3.8
+    arrive: float = 2.5
     brokerIn: float = 0.6
     brokerOut: float = 0.16
     memory: float = 1650.0
@@ -84,7 +84,7 @@ class Costs:
 
 
 REDIS = Costs()
-NATS = replace(REDIS, brokerIn=0.85, brokerOut=0.42, overhead=78)
+NATS = replace(REDIS, publish=4.5, arrive=4.0, brokerIn=0.35, brokerOut=0.42, overhead=78)
 
 
 class Demand(NamedTuple):
