@@ -153,7 +153,8 @@ def kindOf(connection: Any) -> str:
         above.wrappedProtocol, connections.Connection
     ):
         return inTLS(kindOf(above.wrappedProtocol))
-    kind = connection.clientType or PLAIN
+    # Without protocol detection, a factory can still create WebSockets.
+    kind = connection.clientType or (WEBSOCKET if connection.top.preservesMessages else PLAIN)
     return inTLS(kind) if ISSLTransport.providedBy(connection) else kind
 
 

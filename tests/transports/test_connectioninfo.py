@@ -18,6 +18,7 @@ from zope.interface import alsoProvides
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.transports.connectioninfo import CLIENT_TYPES, Traffic, inTLS
 from openfl_twisted.transports.guard import GuardFactory
@@ -128,6 +129,20 @@ class KindTests(ClientTestCase):
                 alsoProvides(transport, ISSLTransport)
             connection.makeConnection(transport)
             self.assertEqual([client.kind for client in guard.clients()], [kind])
+
+    def test_webSocketFactory(self) -> None:
+        """
+        Without protocol detection, the client of a L{WebSocketFactory} is a WebSocket.
+        """
+        clock = Clock()
+        factory = WebSocketFactory(XMLSocketFactory(EchoProtocol), clock=clock)
+        guard = GuardFactory(factory, clock=clock)
+        connection = guard.buildProtocol(None)
+        transport = TightTransport(connection)
+        connection.makeConnection(transport)
+        connection.dataReceived(UPGRADE)
+        self.assertEqual([client.kind for client in guard.clients()], ["websocket"])
+        connection.abortConnection()
 
     def test_inTLS(self) -> None:
         """
