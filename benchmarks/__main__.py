@@ -25,10 +25,10 @@ measures how the cost grows with the connections, the length of the messages and
 members of a room.
 """
 
-ROUNDS = {"speed": 7, "growth": 3}
+ROUNDS = {"speed": 5, "growth": 3}
 
 PARTS = {
-    "speed": (tables.summary, tables.profiles, tables.comparison),
+    "speed": (tables.throughput, tables.summary, tables.profiles, tables.comparison),
     "growth": (tables.growth,),
 }
 
@@ -58,9 +58,9 @@ def parser() -> argparse.ArgumentParser:
         help="beginnings of the names of the servers to measure, in addition to the references "
         "of the workloads; for example ours,Node (default: all)",
     )
-    options.add_argument("--rounds", type=int, help="number of rounds (default: 7, for growth 3)")
+    options.add_argument("--rounds", type=int, help="number of rounds (default: 5, for growth 3)")
     options.add_argument(
-        "--seconds", type=float, default=0.4, help="seconds per measurement (default: %(default)s)"
+        "--seconds", type=float, default=2.0, help="seconds per measurement (default: %(default)g)"
     )
     options.add_argument(
         "--quick",
