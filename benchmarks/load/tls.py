@@ -98,6 +98,10 @@ class TLSLoad:
 def main(load: str, anchors: str, *arguments: str) -> None:
     """
     Run a load.
+
+    @param load: C{tls-echo} or C{tls-idle}.
+    @param anchors: the file of the trusted certificates.
+    @param arguments: the settings, as C{NAME=NUMBER}.
     """
     pairs = (argument.split("=") for argument in arguments)
     made = TLSLoad(anchors, {name: int(value) for name, value in pairs})
