@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from unittest import mock
 
 import twisted.internet
 from twisted.internet.interfaces import IProtocolFactory
@@ -298,9 +299,12 @@ class AsTypedTests(SynchronousTestCase):
 
         @return: its reactor, and the port.
         """
-        with way("openfl") as own:
-            # The endpoints and timers of the command use the global reactor.
-            self.patch(twisted.internet, "reactor", own.reactor)
+        # The endpoints and timers of the command use the global reactor, which trial has
+        # not imported yet.
+        with (
+            way("openfl") as own,
+            mock.patch.object(twisted.internet, "reactor", own.reactor, create=True),
+        ):
             parsed = xmlserver.Options()
             parsed.parseOptions(["--listen=tcp:0:interface=127.0.0.1", *options])
             service = xmlserver.makeService(parsed)
