@@ -40,20 +40,26 @@ class Comparison:
     """
 
     def __init__(
-        self, folder: Path, servers: Sequence[Server], rounds: int, seconds: float
+        self, folder: Path, servers: Sequence[Server], rounds: int, seconds: float, runs: int = 1
     ) -> None:
         """
         @param folder: the folder of the compiled programs.
-        @param rounds: number of rounds after a first one, which is discarded. With 0, the
-            first one counts.
+        @param rounds: number of rounds of a run after a first one, which is discarded. With
+            0, the first one counts.
         @param seconds: duration of each measurement.
+        @param runs: number of runs with new processes of the servers.
         """
         self.results = Results()
-        self.results.machine |= {"rounds": str(rounds), "time per measurement": f"{seconds:g} s"}
+        self.results.machine |= {
+            "runs": str(runs),
+            "rounds per run": str(rounds),
+            "time per measurement": f"{seconds:g} s",
+        }
         self._folder = folder
         self._servers = {server.name: server for server in servers}
         self._rounds = rounds
         self._seconds = seconds
+        self._runs = runs
         for server in servers:
             if server.missing:
                 self._skip(server.name, server.missing)
@@ -69,14 +75,23 @@ class Comparison:
         Measure all servers in a workload.
         """
         report(workload.title)
+        costs = self._runOnce(workload)
+        for _ in range(self._runs - 1):
+            further = self._runOnce(workload)
+            # A server that fails once is skipped.
+            costs = {name: costs[name] + further[name] for name in costs if name in further}
+        if costs:
+            self.results.costs[workload.name] = costs
+
+    def _runOnce(self, workload: Workload) -> Costs:
+        """
+        Measure all servers with new processes.
+        """
         # Unused servers are stopped, since each one wakes up occasionally.
         with Laboratory(self._folder) as laboratory:
             if workload.load == "calls":
-                costs = self._runRounds(workload, self._callMeasurements(workload))
-            else:
-                costs = self._runRounds(workload, self._loadMeasurements(laboratory, workload))
-        if costs:
-            self.results.costs[workload.name] = costs
+                return self._runRounds(workload, self._callMeasurements(workload))
+            return self._runRounds(workload, self._loadMeasurements(laboratory, workload))
 
     def _runRounds(self, workload: Workload, measures: dict[str, Measure]) -> Costs:
         """
