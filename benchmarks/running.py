@@ -207,24 +207,18 @@ class Laboratory:
                 text=True,
             )
 
-    def cost(
-        self,
-        load: str,
-        server: RunningServer,
-        settings: Settings,
-        seconds: float,
-        warmup: float = 0.1,
-    ) -> float:
+    def cost(self, load: str, server: RunningServer, settings: Settings, seconds: float) -> float:
         """
         Measure the CPU time that a load costs a server.
 
         @param load: the kind of load.
         @param settings: the settings of the load.
         @param seconds: duration of the measurement.
-        @param warmup: duration of the load before the measurement (seconds).
         @return: CPU time of the server per unit of the load (microseconds).
         @raise MeasurementError: if the load generator reports an error.
         """
+        # Opening the connections causes further work in the first half of a second.
+        warmup = max(0.1, seconds / 4)
         times = {"duration": round(seconds * 1000), "warmup": round(warmup * 1000)}
         process = self._load(load, server, {**settings, **times})
         try:
@@ -300,7 +294,7 @@ class Laboratory:
         with suppress(psutil.Error):
             psutil.Process(profiler.pid).nice(-20)
         try:
-            self.cost(load, server, settings, seconds, warmup=0.5)
+            self.cost(load, server, settings, seconds)
         finally:
             _, problem = profiler.communicate()
         if profiler.returncode:

@@ -27,6 +27,9 @@ GOALS = (
 DETAILS = ("server", "cost", "ratio")
 PROFILE = ("part of the time", "function", "line")
 
+# Lines with less time are left out.
+_MIN_SHARE = 0.005
+
 # The workloads whose messages per second are compared, and the servers.
 _RATES = (
     "ping-pong",
@@ -167,7 +170,8 @@ def profiled(results: Results, workload: Workload) -> Iterator[Row]:
     """
     for place, share in results.profiles[workload.name].shares.items():
         function, _, line = place.partition(": ")
-        yield f"{share:.0%}", f"``{function}``", f"``{line}``" if line else ""
+        if share >= _MIN_SHARE:
+            yield f"{share:.0%}", f"``{function}``", f"``{line}``" if line else ""
 
 
 def grid(head: Row, rows: Iterable[Row]) -> str:

@@ -39,7 +39,9 @@ def results() -> Results:
             "connections-100": {"ours twistd": [20.0]},
         },
         missing={"Java": "javac is not installed"},
-        profiles={"ping-pong": Profile("ours twistd", {"doRead: self.socket.recv()": 0.5})},
+        profiles={
+            "ping-pong": Profile("ours twistd", {"doRead: self.socket.recv()": 0.5, "write": 0.004})
+        },
     )
 
 
@@ -217,6 +219,7 @@ class TableTests(SynchronousTestCase):
         )
         self.assertEqual(rows["Node"], ["4.00", "1.33 (0.40\N{EN DASH}2.00) x uvloop"])
         self.assertEqual(rows["50%"], ["``doRead``", "``self.socket.recv()``"])
+        self.assertNotIn("0%", rows)
         self.assertIn("* Java: ``javac is not installed``", text)
         self.assertNotIn("image::", text)
 
