@@ -228,8 +228,8 @@ WORKLOADS = [
     broadcast(1),
     broadcast(16),
     # A third of the cost of version 1.0.0.
-    say("say", "TCP", "uvloop", 2.02 / 3),
-    say("say-websocket", "WebSocket", "Node ws", 2.05 / 3),
+    say("say", "TCP", "uvloop", 0.7),
+    say("say-websocket", "WebSocket", "Node ws", 0.75),
     webSocket("websocket", "64 B ping-pong, 64 connections", load(64, 1), 1.1),
     webSocket("websocket-1000", "64 B ping-pong, 1,000 connections", load(1000, 1), 1.1),
     webSocket("websocket-pipelined", "64 B pipelined", load(16, 64), 0.22),
