@@ -25,10 +25,11 @@ measures how the cost grows with the connections, the length of the messages and
 members of a room.
 """
 
-ROUNDS = {"speed": 7, "growth": 3}
+RUNS = {"speed": 3, "growth": 1}
+ROUNDS = {"speed": 2, "growth": 3}
 
 PARTS = {
-    "speed": (tables.summary, tables.profiles, tables.comparison),
+    "speed": (tables.throughput, tables.summary, tables.profiles, tables.comparison),
     "growth": (tables.growth,),
 }
 
@@ -58,9 +59,14 @@ def parser() -> argparse.ArgumentParser:
         help="beginnings of the names of the servers to measure, in addition to the references "
         "of the workloads; for example ours,Node (default: all)",
     )
-    options.add_argument("--rounds", type=int, help="number of rounds (default: 7, for growth 3)")
     options.add_argument(
-        "--seconds", type=float, default=0.4, help="seconds per measurement (default: %(default)s)"
+        "--runs", type=int, help="number of runs, with new processes (default: 3, for growth 1)"
+    )
+    options.add_argument(
+        "--rounds", type=int, help="number of rounds of a run (default: 2, for growth 3)"
+    )
+    options.add_argument(
+        "--seconds", type=float, default=2.0, help="seconds per measurement (default: %(default)g)"
     )
     options.add_argument(
         "--quick",
@@ -112,7 +118,7 @@ def chosen(found: Sequence[Server], names: str | None, work: Iterable[Workload])
     """
     if names is None:
         return [*found]
-    references = {each.reference for each in work}
+    references = {name for each in work for name in (each.reference, each.ahead)}
     beginnings = tuple(names.split(","))
     return [each for each in found if each.name in references or each.name.startswith(beginnings)]
 
@@ -134,10 +140,11 @@ def measure(options: argparse.Namespace, work: Sequence[Workload]) -> Results | 
         if missing:
             report(f"cannot build the load generator: {missing}")
             return None
-        rounds, seconds = options.rounds or ROUNDS[options.mode], options.seconds
+        runs, rounds = options.runs or RUNS[options.mode], options.rounds or ROUNDS[options.mode]
+        seconds = options.seconds
         if options.quick:
-            rounds, seconds = 0, 0.05
-        comparison = Comparison(folder, found, rounds, seconds)
+            runs, rounds, seconds = 1, 0, 0.05
+        comparison = Comparison(folder, found, rounds, seconds, runs)
         for workload in work:
             comparison.run(workload)
         if options.mode == "speed" and not options.quick:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.calls import CALLS, microseconds
-from benchmarks.results import Costs, Profile, Results, best, reached, shares, verdicts
+from benchmarks.results import Costs, Profile, Results, asTyped, shares, verdicts
 from benchmarks.running import Laboratory, MeasurementError
 from benchmarks.servers import Server
 from benchmarks.workloads import Workload
@@ -16,6 +16,9 @@ from benchmarks.workloads import Workload
 Measure = Callable[[], float]
 
 _PROFILE_SECONDS = 4.0
+
+# Plots of workloads that start a new process for each measurement.
+_RESTARTED = ("idle", "start")
 
 # Maximum length of the reason for a missing server.
 _MAX_REASON = 200
@@ -37,20 +40,26 @@ class Comparison:
     """
 
     def __init__(
-        self, folder: Path, servers: Sequence[Server], rounds: int, seconds: float
+        self, folder: Path, servers: Sequence[Server], rounds: int, seconds: float, runs: int = 1
     ) -> None:
         """
         @param folder: the folder of the compiled programs.
-        @param rounds: number of rounds after a first one, which is discarded. With 0, the
-            first one counts.
+        @param rounds: number of rounds of a run after a first one, which is discarded. With
+            0, the first one counts.
         @param seconds: duration of each measurement.
+        @param runs: number of runs with new processes of the servers.
         """
         self.results = Results()
-        self.results.machine |= {"rounds": str(rounds), "time per measurement": f"{seconds:g} s"}
+        self.results.machine |= {
+            "runs": str(runs),
+            "rounds per run": str(rounds),
+            "time per measurement": f"{seconds:g} s",
+        }
         self._folder = folder
         self._servers = {server.name: server for server in servers}
         self._rounds = rounds
         self._seconds = seconds
+        self._runs = runs
         for server in servers:
             if server.missing:
                 self._skip(server.name, server.missing)
@@ -66,21 +75,30 @@ class Comparison:
         Measure all servers in a workload.
         """
         report(workload.title)
+        costs = self._runOnce(workload)
+        for _ in range(self._runs - 1):
+            further = self._runOnce(workload)
+            # A server that fails once is skipped.
+            costs = {name: costs[name] + further[name] for name in costs if name in further}
+        if costs:
+            self.results.costs[workload.name] = costs
+
+    def _runOnce(self, workload: Workload) -> Costs:
+        """
+        Measure all servers with new processes.
+        """
         # Unused servers are stopped, since each one wakes up occasionally.
         with Laboratory(self._folder) as laboratory:
             if workload.load == "calls":
-                costs = self._runRounds(workload, self._callMeasurements(workload))
-            else:
-                costs = self._runRounds(workload, self._loadMeasurements(laboratory, workload))
-        if costs:
-            self.results.costs[workload.name] = costs
+                return self._runRounds(workload, self._callMeasurements(workload))
+            return self._runRounds(workload, self._loadMeasurements(laboratory, workload))
 
     def _runRounds(self, workload: Workload, measures: dict[str, Measure]) -> Costs:
         """
         Run all measurements alternately.
         """
         # Unlike the time, the memory of a new process is the same in each round.
-        rounds = 0 if workload.load == "idle" else self._rounds
+        rounds = 0 if workload.plot == "idle" else self._rounds
         costs: Costs = {name: [] for name in measures}
         for _ in range(rounds + 1):
             for name in list(costs):
@@ -129,24 +147,27 @@ class Comparison:
         command, settings = server.plan(workload)
         try:
             running = laboratory.server(command)
-            if workload.load != "idle":
+            if workload.plot not in _RESTARTED:
                 return laboratory.cost(workload.load, running, settings, self._seconds)
-            memory = laboratory.memory(running, settings)
+            if workload.load == "start":
+                measured = running.cpu if settings["cpu"] else running.elapsed
+            else:
+                measured = laboratory.memory(workload.load, running, settings)
             laboratory.stop(command)
-            return memory
+            return measured
         except MeasurementError:
             laboratory.stop(command)
             raise
 
     def profile(self, workloads: Iterable[Workload]) -> None:
         """
-        Profile our fastest server in each workload whose goal is not reached.
+        Profile our command in each workload whose goals are not reached.
         """
         for workload, costs in self.results.measured(workloads):
-            own = best(verdicts(workload, costs))
-            if own is None or own.server not in self._servers or workload.load == "idle":
+            own = asTyped(verdicts(costs))
+            if own is None or own.server not in self._servers or workload.plot in _RESTARTED:
                 continue
-            if reached(workload, own) in ("prototype", "no"):
+            if own.reached(workload) is False:
                 report(f"profile: {workload.title}")
                 self._profile(workload, self._servers[own.server])
 

@@ -35,18 +35,18 @@ def _bars(axes: Axes, workload: Workload, costs: Costs) -> None:
     """
     Draw a bar for each server, ours in a separate color, and the goal as a line.
     """
-    found = verdicts(workload, costs)
+    found = verdicts(costs)
     # Longer bars are cut off, so that the others remain readable.
-    limit = _MAX_LENGTH * max((each.cost for each in found if each.own), default=math.inf)
+    limit = _MAX_LENGTH * max((each.cost.median for each in found if each.own), default=math.inf)
     drawn = axes.barh(
         [each.server for each in found],
-        [min(each.cost, limit) for each in found],
+        [min(each.cost.median, limit) for each in found],
         color=[_OWN if each.own else _OTHER for each in found],
     )
-    labels = [number(each.cost) + _CUT_OFF * (each.cost > limit) for each in found]
+    medians = {each.server: each.cost.median for each in found}
+    labels = [number(cost) + _CUT_OFF * (cost > limit) for cost in medians.values()]
     axes.bar_label(drawn, labels, padding=3, fontsize=8)
-    reference = next((each.cost for each in found if each.server == workload.reference), None)
-    unit = reference if workload.reference else 1.0
+    unit = medians.get(workload.reference) if workload.reference else 1.0
     if workload.goal is not None and unit is not None:
         axes.axvline(workload.goal * unit, color=_GOAL, linestyle="--", linewidth=1)
     axes.invert_yaxis()

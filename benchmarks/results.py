@@ -10,14 +10,14 @@ import platform
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 import twisted
-from benchmarks.servers import OURS
+from benchmarks.servers import AS_TYPED, OURS
 from benchmarks.workloads import Workload
 
 Costs = dict[str, list[float]]
@@ -101,21 +101,35 @@ class Results:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """
+    The median of numbers, and their range.
+    """
+
+    median: float
+    low: float
+    high: float
+
+
+def spread(numbers: Collection[float]) -> Spread:
+    """
+    Return the median, the lowest and the highest of some numbers.
+    """
+    return Spread(statistics.median(numbers), min(numbers), max(numbers))
+
+
+@dataclass(frozen=True)
 class Verdict:
     """
     The result of a server in a workload.
 
-    @ivar cost: median of its costs.
-    @ivar ratio: median of the ratios to the reference in the same round, or C{None}
-        without a reference.
-    @ivar value: the value to compare with the goal: the ratio, or the cost if the
-        workload has no reference.
+    @ivar cost: its costs.
+    @ivar ratios: by server, the ratios of the costs measured in the same rounds.
     """
 
     server: str
-    cost: float
-    ratio: float | None
-    value: float | None
+    cost: Spread
+    ratios: Mapping[str, Spread]
 
     @property
     def own(self) -> bool:
@@ -124,27 +138,43 @@ class Verdict:
         """
         return self.server.startswith(OURS)
 
+    def value(self, workload: Workload) -> float | None:
+        """
+        Return the value to compare with the goal: the ratio to the reference, or the
+        cost if the workload has no reference. It is C{None} if the reference was not
+        measured.
+        """
+        if workload.reference is None:
+            return self.cost.median
+        ratio = self.ratios.get(workload.reference)
+        return None if ratio is None else ratio.median
 
-def pairedRatio(costs: Sequence[float], references: Sequence[float]) -> float:
-    """
-    Return the median of the ratios of costs measured in the same rounds.
-    """
-    return statistics.median(a / b for a, b in zip(costs, references, strict=True))
+    def reached(self, workload: Workload) -> bool | None:
+        """
+        Return whether the goals are reached, or C{None} if that is unknown.
+        """
+        value = self.value(workload)
+        if value is None or workload.goal is None:
+            return None
+        other = self.ratios.get(workload.ahead or "")
+        return value <= workload.goal and (other is None or other.median < 1)
 
 
-def verdicts(workload: Workload, costs: Costs) -> list[Verdict]:
+def verdicts(costs: Costs) -> list[Verdict]:
     """
-    Compare all servers with the reference.
+    Compare all servers with each other.
     """
-    found = []
-    references = costs.get(workload.reference or "")
-    for server, own in costs.items():
-        cost, ratio = statistics.median(own), None
-        if references is not None:
-            ratio = pairedRatio(own, references)
-        value = cost if workload.reference is None else ratio
-        found.append(Verdict(server, cost, ratio, value))
-    return found
+    return [
+        Verdict(
+            server,
+            spread(own),
+            {
+                name: spread([a / b for a, b in zip(own, others, strict=True)])
+                for name, others in costs.items()
+            },
+        )
+        for server, own in costs.items()
+    ]
 
 
 def best(found: Iterable[Verdict]) -> Verdict | None:
@@ -152,20 +182,15 @@ def best(found: Iterable[Verdict]) -> Verdict | None:
     Return the result of our fastest server, if any.
     """
     own = [each for each in found if each.own]
-    return min(own, key=lambda each: each.cost if each.value is None else each.value, default=None)
+    return min(own, key=lambda each: each.cost.median, default=None)
 
 
-def reached(workload: Workload, verdict: Verdict) -> str:
+def asTyped(found: Sequence[Verdict]) -> Verdict | None:
     """
-    Return whether a server reaches the goal or the prototype's result, as one word for a table.
+    Return the result of our command with default options. A workload without a command
+    has only one server of ours.
     """
-    if verdict.value is None or workload.goal is None:
-        return "?"
-    if verdict.value <= workload.goal:
-        return "goal"
-    if workload.mark is not None and verdict.value <= workload.mark:
-        return "prototype"
-    return "no"
+    return next((each for each in found if each.server == AS_TYPED), best(found))
 
 
 def steepest(points: Iterable[tuple[float, float]]) -> float:

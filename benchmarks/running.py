@@ -17,10 +17,15 @@ from types import TracebackType
 
 import psutil
 
+from benchmarks.load.tls import cpuTime
+
 # Timeouts for the start of a server, and of the load in addition to its duration
 # (seconds).
 START_TIMEOUT = 240.0
 LOAD_TIMEOUT = 600.0
+
+# Time between two checks whether a server listens (seconds).
+_POLL_TIME = 0.002
 
 # Length of a program's last output to include in an error.
 _MAX_OUTPUT = 200
@@ -30,6 +35,13 @@ _IDLE_TIME = 0.5
 
 # Samples of the profiler per second.
 _SAMPLE_RATE = 500
+
+_TLS_LOAD = Path(__file__).parent / "load" / "tls.py"
+
+ANCHORS = "anchors.pem"
+"""
+The file of the certificates that the load generator trusts.
+"""
 
 Settings = Mapping[str, int]
 
@@ -70,12 +82,15 @@ class RunningServer:
 
     @ivar pid: its process ID.
     @ivar port: the port on which it listens.
+    @ivar elapsed: time until it listened (seconds).
+    @ivar cpu: its CPU time until then (seconds).
     """
 
     def __init__(self, command: list[str]) -> None:
         """
         @raise MeasurementError: if the server does not listen within L{START_TIMEOUT}.
         """
+        began = time.perf_counter()
         with _onCores(_serverCores):
             # A pipe could fill up, since its output is not read during the measurement.
             self._log = tempfile.TemporaryFile()  # noqa: SIM115 It is closed in stop.
@@ -85,10 +100,12 @@ class RunningServer:
         self.pid = self._process.pid
         self._processInfo = psutil.Process(self.pid)
         try:
-            self.port = self._waitForPort(time.monotonic() + START_TIMEOUT)
+            with _onCores(_loadCores):
+                self.port = self._waitForPort(time.monotonic() + START_TIMEOUT)
         except MeasurementError:
             self.stop()
             raise
+        self.elapsed, self.cpu = time.perf_counter() - began, cpuTime(self.pid)
 
     def _waitForPort(self, deadline: float) -> int:
         """
@@ -104,7 +121,7 @@ class RunningServer:
                     datagrams = found.type == socket.SOCK_DGRAM
                     if datagrams or found.status == psutil.CONN_LISTEN:
                         return int(found.laddr.port)
-            time.sleep(0.02)
+            time.sleep(_POLL_TIME)
         raise MeasurementError(f"not listening after {START_TIMEOUT:g} seconds")
 
     def memory(self) -> int:
@@ -132,7 +149,7 @@ class Laboratory:
     """
     Context manager that runs servers and load, and stops them at its exit.
 
-    @ivar folder: the folder of the load generator.
+    @ivar folder: the folder of the load generator and the certificates.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -178,33 +195,30 @@ class Laboratory:
     ) -> "subprocess.Popen[str]":
         target = {"port": server.port, "pid": server.pid}
         arguments = [f"{name}={value}" for name, value in {**target, **settings}.items()]
+        program = [str(self.folder / "load"), load]
+        if load.startswith("tls"):
+            program = [sys.executable, str(_TLS_LOAD), load, str(self.folder / ANCHORS)]
         with _onCores(_loadCores):
             return subprocess.Popen(
-                [str(self.folder / "load"), load, *arguments],
+                [*program, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
             )
 
-    def cost(
-        self,
-        load: str,
-        server: RunningServer,
-        settings: Settings,
-        seconds: float,
-        warmup: float = 0.1,
-    ) -> float:
+    def cost(self, load: str, server: RunningServer, settings: Settings, seconds: float) -> float:
         """
         Measure the CPU time that a load costs a server.
 
         @param load: the kind of load.
         @param settings: the settings of the load.
         @param seconds: duration of the measurement.
-        @param warmup: duration of the load before the measurement (seconds).
         @return: CPU time of the server per unit of the load (microseconds).
         @raise MeasurementError: if the load generator reports an error.
         """
+        # Opening the connections causes further work in the first half of a second.
+        warmup = max(0.1, seconds / 4)
         times = {"duration": round(seconds * 1000), "warmup": round(warmup * 1000)}
         process = self._load(load, server, {**settings, **times})
         try:
@@ -219,14 +233,15 @@ class Laboratory:
         cost: float = measured["cpu"] / measured["count"] * 1e6
         return cost
 
-    def memory(self, server: RunningServer, settings: Settings) -> float:
+    def memory(self, load: str, server: RunningServer, settings: Settings) -> float:
         """
         Measure the memory of idle connections.
 
+        @param load: the kind of load.
         @return: memory of the process per connection (bytes), without the kernel's.
         @raise MeasurementError: if the connections cannot be opened.
         """
-        process = self._load("idle", server, settings)
+        process = self._load(load, server, settings)
         try:
             before = self._memoryAt("begun", process, server)
             after = self._memoryAt("open", process, server)
@@ -279,7 +294,7 @@ class Laboratory:
         with suppress(psutil.Error):
             psutil.Process(profiler.pid).nice(-20)
         try:
-            self.cost(load, server, settings, seconds, warmup=0.5)
+            self.cost(load, server, settings, seconds)
         finally:
             _, problem = profiler.communicate()
         if profiler.returncode:

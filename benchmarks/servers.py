@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from twisted.application.reactors import getReactorTypes
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from benchmarks.running import ANCHORS
 from benchmarks.workloads import Workload
-from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.testing.certificates import CertificateMaker
 
 ROOT = Path(__file__).parent
 PEERS = ROOT / "peers"
@@ -23,13 +24,17 @@ OURS = "ours"
 The names of our own servers start with this word.
 """
 
+AS_TYPED = f"{OURS} twistd"
+"""
+The server that is compared with the goals: the C{twistd} commands with default options.
+"""
+
 Commands = Mapping[str, list[str]]
 
-# The limits allow the largest measured message and number of connections.
-_LIMITS = ["--max-message=256M", "--max-connections=20000"]
-_QUEUE = ["--max-queue=256M"]
+# The limits allow the largest measured message.
+_LIMITS = ["--max-message=256M", "--max-queue=256M"]
 # Servers whose time grows with the square of the size are skipped in these workloads.
-_QUADRATIC = frozenset({"large-64", "sizes-67108864"})
+_QUADRATIC = frozenset({"sizes-67108864"})
 
 
 @dataclass(frozen=True)
@@ -89,18 +94,26 @@ def _module(name: str) -> str:
     return "" if importlib.util.find_spec(name) else f"{name} is not installed"
 
 
-def _commands(modes: str, *command: str | Path) -> Commands:
+# Services that one mode of a server provides.
+_SHARED = {
+    **dict.fromkeys(("text", "large-text", "large-bytes", "tls", "start"), "echo"),
+    # Without rooms, a message is sent to all clients.
+    "rooms": "broadcast",
+    "policy-port": "policy",
+    "say-websocket": "say",
+}
+
+
+def _commands(services: str, *command: str | Path) -> dict[str, list[str]]:
     """
     Return the commands of a server whose last argument is the mode.
 
-    @param modes: the supported services, separated by spaces.
+    @param services: the supported services, separated by spaces.
     """
-    # Without rooms, a message is sent to all clients.
-    shared = {"policy-port": "policy", "rooms": "broadcast"}
-    return {each: [*map(str, command), shared.get(each, each)] for each in modes.split()}
+    return {each: [*map(str, command), _SHARED.get(each, each)] for each in services.split()}
 
 
-_STREAMS = "echo broadcast rooms policy policy-port datagrams"
+_STREAMS = "echo text large-text large-bytes broadcast rooms policy policy-port datagrams start"
 
 
 def _python(*arguments: str) -> list[str]:
@@ -118,28 +131,33 @@ def _java(folder: Path) -> Server:
     return Server("Java", _commands(_STREAMS, *command), missing=missing)
 
 
-def _node() -> Iterator[Server]:
+def _node(certificate: Path) -> Iterator[Server]:
     program, script = shutil.which("node"), str(PEERS / "server.js")
     missing = "" if program else "node is not installed"
-    yield Server("Node", _commands(_STREAMS, "node", script), missing=missing)
+    commands = _commands(f"{_STREAMS} say tls", "node", script)
+    commands["tls"].append(str(certificate))
+    yield Server("Node", commands, missing=missing)
     if not missing and not (PEERS / "node_modules" / "ws").exists():
         missing = "ws is not installed: npm install --prefix benchmarks/peers"
-    yield Server("Node ws", _commands("websocket", "node", script), missing=missing)
+    commands = {
+        "websocket": ["node", script, "echo", "websocket"],
+        "say-websocket": ["node", script, "say", "websocket"],
+    }
+    yield Server("Node ws", commands, missing=missing)
 
 
-def _others(folder: Path) -> Iterator[Server]:
+def _others(folder: Path, certificate: Path) -> Iterator[Server]:
     """
     Yield the servers to compare with.
     """
     yield _cServer(folder)
-    yield Server(
-        "uvloop", _commands(_STREAMS, *_python("loops.py", "uvloop")), missing=_module("uvloop")
-    )
-    yield Server("asyncio", _commands(_STREAMS, *_python("loops.py", "asyncio")))
-    for name in ("LineReceiver", "LineOnlyReceiver"):
-        commands = _commands(_STREAMS, *_python("receivers.py", name))
-        yield Server(f"Twisted {name}", commands, skips=_QUADRATIC)
-    yield from _node()
+    for name, missing in (("uvloop", _module("uvloop")), ("asyncio", "")):
+        commands = _commands(f"{_STREAMS} say tls", *_python("loops.py", name))
+        commands["tls"].append(str(certificate))
+        yield Server(name, commands, missing=missing)
+    receivers = _commands(_STREAMS, *_python("receivers.py"))
+    yield Server("Twisted LineOnlyReceiver", receivers, skips=_QUADRATIC)
+    yield from _node(certificate)
     yield _java(folder)
     yield Server("Autobahn", {"websocket": _python("autobahns.py")}, missing=_module("autobahn"))
     yield Server(
@@ -150,43 +168,38 @@ def _others(folder: Path) -> Iterator[Server]:
     yield Server("websockets", {"websocket": _python("websocketsserver.py")})
 
 
-def _twistd(reactor: str, command: str, *options: str) -> list[str]:
+def _twistd(*arguments: str) -> list[str]:
     twistd = str(Path(sys.executable).parent / "twistd")
-    start = [*(twistd, "-n", "--pidfile=", "--logfile=-"), f"--reactor={reactor}", command]
-    kind = "udp" if "--udp" in options else "tcp"
+    kind = "udp" if "--udp" in arguments else "tcp"
     backlog = "" if kind == "udp" else ":backlog=1024"
-    return [*start, f"--listen={kind}:0:interface=127.0.0.1{backlog}", *options]
+    listen = f"--listen={kind}:0:interface=127.0.0.1{backlog}"
+    return [twistd, "-n", "--pidfile=", "--logfile=-", *arguments, listen]
 
 
-def _ownServers(reactor: str, suffix: str) -> Iterator[Server]:
+def _commandServer(certificate: Path, name: str, *reactor: str) -> Server:
     """
-    Yield the servers of this package.
+    Create the server of the C{twistd} commands.
 
-    @param reactor: the reactor, as named by C{twistd}.
-    @param suffix: the suffix of their names.
+    @param reactor: options of C{twistd}.
     """
-    protocols = {
-        "bytes": ("echo",),
-        "text": ("echo", "broadcast", "websocket", "policy", "policy-port"),
-        "list": ("echo", "broadcast", "websocket"),
-    }
-    if not hasattr(XMLSocketProtocol, "messagesReceived"):
-        del protocols["list"]
-    modes = {"websocket": "oneport", "policy": "oneport"}
-    for layer, services in protocols.items():
-        commands = {
-            each: _python("ours.py", reactor, modes.get(each, each), layer) for each in services
-        }
-        yield Server(f"{OURS} {layer}{suffix}", commands)
-    echo = _twistd(reactor, "openfl-xml", "--echo", *_LIMITS, *_QUEUE)
-    relay = _twistd(reactor, "openfl-xml", *_LIMITS)
-    rooms = [*relay, "--rooms=path", "--max-members=10000"]
+
+    def xml(*options: str) -> list[str]:
+        return _twistd(*reactor, "openfl-xml", *options)
+
+    handlers, echo = "--app=benchmarks.peers.ours", xml("--echo")
+    rooms, say = xml("--rooms=path", "--max-members=10000"), xml("--rooms=xml")
     commands = {
         **dict.fromkeys(("echo", "websocket", "policy"), echo),
-        "broadcast": relay,
+        "text": xml(f"{handlers}:Text"),
+        "large-text": xml(f"{handlers}:Text", *_LIMITS),
+        "large-bytes": xml(f"{handlers}:Bytes", *_LIMITS),
+        "broadcast": xml(),
         **dict.fromkeys(("rooms", "members"), rooms),
-        "policy-port": _twistd(reactor, "openfl-policy", "--allow=*:*"),
-        "datagrams": _twistd(reactor, "openfl-echo", "--udp"),
+        **dict.fromkeys(("say", "say-websocket"), say),
+        "tls": xml("--echo", f"--tls-certificate={certificate}"),
+        "policy-port": _twistd(*reactor, "openfl-policy", "--allow=*:*"),
+        "datagrams": _twistd(*reactor, "openfl-echo", "--udp"),
+        "start": xml(),
     }
     # A message is not sent back to its sender, and is sent to idle clients only after
     # protocol detection. Replies to datagrams have a prefix of 8 bytes.
@@ -197,20 +210,40 @@ def _ownServers(reactor: str, suffix: str) -> Iterator[Server]:
         "members": {"join": 1},
         "datagrams": {"prefix": 8},
     }
-    yield Server(f"{OURS} twistd{suffix}", commands, settings)
-    quiet = {each: [*commands[each], "--log-level=warn"] for each in ("policy", "policy-port")}
-    yield Server(f"{OURS} twistd quiet{suffix}", quiet)
+    return Server(name, commands, settings)
+
+
+def _bareServer() -> Server:
+    """
+    Create the server of the protocols without C{twistd}.
+    """
+    modes = {
+        "echo": ("echo", "Lists"),
+        "text": ("echo", "Text"),
+        "large-text": ("echo", "Text"),
+        "large-bytes": ("echo", "Bytes"),
+        "broadcast": ("echo", "Broadcast"),
+        "websocket": ("oneport", "Lists"),
+        "policy": ("oneport", "Lists"),
+        "policy-port": ("policy-port", "Lists"),
+    }
+    commands = {service: _python("ours.py", *mode) for service, mode in modes.items()}
+    return Server(f"{OURS} bare", commands)
 
 
 def servers(folder: Path) -> list[Server]:
     """
-    Return all servers, and compile those that require it.
+    Return all servers. Compile those that require it, and make their certificate.
 
-    @param folder: the folder for compiled programs.
+    @param folder: the folder for compiled programs and certificates.
     """
-    installed = {each.shortName for each in getReactorTypes()}
-    found = [*_ownServers("default", "")]
-    for reactor in ("openfl", "openfl-uvloop"):
-        if reactor in installed:
-            found += _ownServers(reactor, f" on {reactor}")
-    return [*found, *_others(folder)]
+    credentials = CertificateMaker().make()
+    certificate = credentials.save(folder / "server.pem")
+    [anchor] = credentials.trust.anchors
+    (folder / ANCHORS).write_bytes(anchor.public_bytes(Encoding.PEM))
+    return [
+        _commandServer(certificate, AS_TYPED),
+        _commandServer(certificate, f"{AS_TYPED} on epoll", "--reactor=epoll"),
+        _bareServer(),
+        *_others(folder, certificate),
+    ]

@@ -5,16 +5,8 @@ Tables of results, for the terminal and the documentation.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.results import (
-    Costs,
-    Results,
-    Verdict,
-    best,
-    pairedRatio,
-    reached,
-    steepest,
-    verdicts,
-)
+from benchmarks.results import Costs, Results, Spread, Verdict, asTyped, best, steepest, verdicts
+from benchmarks.servers import AS_TYPED
 from benchmarks.workloads import GROWTHS, WORKLOADS, Growth, Workload
 
 Row = Sequence[str]
@@ -22,10 +14,42 @@ Row = Sequence[str]
 # A hyphen would start a list.
 _MISSING = "\N{EN DASH}"
 
-GOALS = ("workload", "best of ours", "cost", "ratio", "C", "prototype", "goal", "reached")
-COMPARED_WITH_C = ("workload", "best of ours, ratio to C", "prototype, ratio to C")
-DETAILS = ("server", "cost", "ratio", "reached")
+GOALS = (
+    "workload",
+    "cost as typed",
+    "ratio",
+    "goal",
+    "reached",
+    "ratio to Node",
+    "ratio to C",
+    "lowest cost of ours",
+)
+DETAILS = ("server", "cost", "ratio")
 PROFILE = ("part of the time", "function", "line")
+
+# Lines with less time are left out.
+_MIN_SHARE = 0.005
+
+# The workloads whose messages per second are compared, and the servers.
+_RATES = (
+    "ping-pong",
+    "pipelined",
+    "broadcast-1",
+    "say",
+    "websocket",
+    "websocket-pipelined",
+    "tls",
+    "policy",
+)
+_RATED = {
+    "openfl-twisted": (AS_TYPED,),
+    "Twisted": ("Twisted LineOnlyReceiver",),
+    "Autobahn": ("Autobahn",),
+    "Node": ("Node", "Node ws"),
+    "asyncio": ("asyncio",),
+    "uvloop": ("uvloop",),
+    "picows": ("picows",),
+}
 
 
 def number(value: float | None) -> str:
@@ -39,13 +63,50 @@ def number(value: float | None) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def _spread(found: Spread | None) -> str:
+    """
+    Format a median and the range.
+    """
+    if found is None:
+        return _MISSING
+    if found.low == found.high:
+        return number(found.median)
+    return f"{number(found.median)} ({number(found.low)}\N{EN DASH}{number(found.high)})"
+
+
 def _ratio(workload: Workload, verdict: Verdict) -> str:
     """
     Format the ratio of a server to the reference.
     """
-    if workload.reference is None:
-        return _MISSING
-    return f"{number(verdict.ratio)} x {workload.reference}"
+    ratio = verdict.ratios.get(workload.reference or "")
+    return f"{_spread(ratio)} x {workload.reference}" if ratio else _MISSING
+
+
+def _cost(workload: Workload, verdict: Verdict) -> str:
+    """
+    Format the cost of a server. Its range is only of interest without a ratio.
+    """
+    return number(verdict.cost.median) if workload.reference else _spread(verdict.cost)
+
+
+def rates(results: Results) -> list[Row]:
+    """
+    Return the header and the rows of the table of messages per second.
+    """
+    found: list[tuple[str, dict[str, str]]] = []
+    for workload, costs in results.measured(WORKLOADS):
+        if workload.name in _RATES:
+            rated = {each.server: each.cost.median for each in verdicts(costs)}
+            cells = {
+                column: f"{float(f'{1e6 / rated[name]:.2g}'):,.0f}"
+                for column, names in _RATED.items()
+                for name in names
+                if name in rated
+            }
+            found.append((workload.title, cells))
+    columns = [column for column in _RATED if any(column in cells for _, cells in found)]
+    rows = [[title, *(cells.get(each, _MISSING) for each in columns)] for title, cells in found]
+    return [["messages per second", *columns], *rows]
 
 
 def goals(results: Results) -> Iterator[Row]:
@@ -53,41 +114,31 @@ def goals(results: Results) -> Iterator[Row]:
     Yield the rows of the table of goals.
     """
     for workload, costs in results.measured(WORKLOADS):
-        found = verdicts(workload, costs)
-        own = best(found)
-        floor = next((each.value for each in found if each.server == "C"), None)
-        if own is not None:
-            yield (
-                workload.title,
-                own.server,
-                f"{number(own.cost)} {workload.unit}",
-                _ratio(workload, own),
-                number(floor),
-                number(workload.mark),
-                number(workload.goal),
-                reached(workload, own),
-            )
-
-
-def comparedWithC(results: Results) -> Iterator[Row]:
-    """
-    Yield the rows of the table with the server in C as the reference of all workloads.
-    Unlike other references, its cost is similar on all machines.
-    """
-    for workload, costs in results.measured(WORKLOADS):
-        own = best(verdicts(workload, costs))
-        if own is not None and workload.prototype is not None and "C" in costs:
-            ratio = pairedRatio(costs[own.server], costs["C"])
-            yield workload.title, number(ratio), number(workload.prototype)
+        found = verdicts(costs)
+        own, fastest = asTyped(found), best(found)
+        if own is None or fastest is None:
+            continue
+        goal = number(workload.goal)
+        if workload.ahead:
+            goal = f"{goal}, ahead of {workload.ahead}"
+        yield (
+            workload.title,
+            f"{_cost(workload, own)} {workload.unit}",
+            _ratio(workload, own),
+            goal,
+            {True: "yes", False: "no", None: _MISSING}[own.reached(workload)],
+            _spread(own.ratios.get("Node") or own.ratios.get("Node ws")),
+            _spread(own.ratios.get("C")),
+            "" if fastest is own else f"{number(fastest.cost.median)}: {fastest.server}",
+        )
 
 
 def details(workload: Workload, costs: Costs) -> Iterator[Row]:
     """
     Yield the rows of the table of one workload.
     """
-    for verdict in verdicts(workload, costs):
-        ending = reached(workload, verdict) if verdict.own else ""
-        yield verdict.server, number(verdict.cost), _ratio(workload, verdict), ending
+    for verdict in verdicts(costs):
+        yield verdict.server, _cost(workload, verdict), _ratio(workload, verdict)
 
 
 def curves(results: Results, growth: Growth) -> dict[str, dict[int, float]]:
@@ -96,8 +147,8 @@ def curves(results: Results, growth: Growth) -> dict[str, dict[int, float]]:
     """
     found: dict[str, dict[int, float]] = {}
     for quantity, workload in growth.points.items():
-        for verdict in verdicts(workload, results.costs.get(workload.name, {})):
-            found.setdefault(verdict.server, {})[quantity] = verdict.cost
+        for verdict in verdicts(results.costs.get(workload.name, {})):
+            found.setdefault(verdict.server, {})[quantity] = verdict.cost.median
     return found
 
 
@@ -119,7 +170,8 @@ def profiled(results: Results, workload: Workload) -> Iterator[Row]:
     """
     for place, share in results.profiles[workload.name].shares.items():
         function, _, line = place.partition(": ")
-        yield f"{share:.0%}", f"``{function}``", f"``{line}``" if line else ""
+        if share >= _MIN_SHARE:
+            yield f"{share:.0%}", f"``{function}``", f"``{line}``" if line else ""
 
 
 def grid(head: Row, rows: Iterable[Row]) -> str:
@@ -154,15 +206,20 @@ def _skipped(results: Results) -> str:
     return "\n".join(["Skipped:", "", *rows, ""]) if rows else "No server was skipped.\n"
 
 
+def throughput(results: Results) -> Iterator[str]:
+    """
+    Yield the table of messages per second.
+    """
+    header, *rows = rates(results)
+    yield grid(header, rows)
+
+
 def summary(results: Results) -> Iterator[str]:
     """
     Yield the parts of the table of goals.
     """
     yield _measuredWith(results)
     yield grid(GOALS, goals(results))
-    rows = [*comparedWithC(results)]
-    if rows:
-        yield grid(COMPARED_WITH_C, rows)
     yield _skipped(results)
 
 

@@ -10,6 +10,8 @@ KIB, MIB = 1024, 1024 * 1024
 MESSAGE = "\N{MICRO SIGN}s a message"
 DELIVERY = "\N{MICRO SIGN}s a delivery"
 
+ROOM = 10
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -20,16 +22,14 @@ class Workload:
     @ivar title: its title in tables.
     @ivar plot: the plot that contains it.
     @ivar serves: the service that a server must provide.
-    @ivar load: the kind of load, or C{"calls"} for a workload without a network.
+    @ivar load: the kind of load; C{"calls"} and C{"start"} are without a load generator.
     @ivar settings: the settings of the load generator.
     @ivar unit: the unit of the costs.
     @ivar units: number of units per count of the load generator.
     @ivar reference: the server to compare with, or C{None} if the goal is an absolute
         cost.
-    @ivar mark: the result of a prototype.
-    @ivar goal: the target.
-    @ivar prototype: the cost of the first prototype relative to the server in C, measured
-        on another machine.
+    @ivar goal: the maximum ratio to the reference, or the maximum cost.
+    @ivar ahead: a server that must have a higher cost, as a second goal.
     """
 
     name: str
@@ -41,9 +41,8 @@ class Workload:
     unit: str = MESSAGE
     units: float = 1.0
     reference: str | None = "uvloop"
-    mark: float | None = None
     goal: float | None = None
-    prototype: float | None = None
+    ahead: str | None = None
 
 
 def load(connections: int, window: int, size: int = 64) -> dict[str, int]:
@@ -57,56 +56,22 @@ def load(connections: int, window: int, size: int = 64) -> dict[str, int]:
     return {"connections": connections, "window": window, "size": size}
 
 
-def large(size: int, chunk: int = 64 * KIB, pause: int = 0) -> Workload:
-    """
-    Create the workload of single large messages.
-
-    @param size: length of a message (bytes).
-    @param chunk: length of a chunk (bytes).
-    @param pause: time between chunks (microseconds).
-    """
-    name = f"large-{size // MIB}"
-    title = f"one message of {size // MIB} MiB"
-    if chunk < 64 * KIB:
-        name, title = f"{name}-{chunk}", f"{title}, chunks of {chunk} B"
-    if pause:
-        name, title = f"{name}-paced", f"{title} every {pause} \N{MICRO SIGN}s"
-    return Workload(
-        name,
-        title,
-        "large",
-        "echo",
-        "large",
-        {"size": size, "chunk": chunk, "pause": pause},
-        unit="\N{MICRO SIGN}s a MiB",
-        units=size / MIB,
-        reference="C",
-        mark=2.5,
-        goal=1.7,
-    )
-
-
-def webSocket(
-    name: str, title: str, settings: dict[str, int], mark: float, prototype: float
+def echo(
+    name: str,
+    title: str,
+    settings: dict[str, int],
+    goal: float,
+    *,
+    serves: str = "echo",
+    ahead: str | None = None,
 ) -> Workload:
     """
-    Create a workload of WebSocket messages.
+    Create a workload of echoed messages.
     """
-    return Workload(
-        name,
-        f"WebSocket echo, {title}",
-        "websocket",
-        "websocket",
-        "echo",
-        {**settings, "websocket": 1},
-        reference="Autobahn",
-        mark=mark,
-        goal=0.2,
-        prototype=prototype,
-    )
+    return Workload(name, title, "echo", serves, "echo", settings, goal=goal, ahead=ahead)
 
 
-def broadcast(window: int, prototype: float) -> Workload:
+def broadcast(window: int) -> Workload:
     """
     Create the workload of one sender and many receivers.
 
@@ -121,19 +86,48 @@ def broadcast(window: int, prototype: float) -> Workload:
         "broadcast",
         load(receivers, window),
         unit=DELIVERY,
-        mark=1.2,
-        goal=1.0,
-        prototype=prototype,
+        goal=1.08,
     )
 
 
-def policy(
-    name: str,
-    title: str,
-    goal: float,
-    mark: float | None = None,
-    prototype: float | None = None,
-) -> Workload:
+def say(name: str, title: str, reference: str, goal: float) -> Workload:
+    """
+    Create the workload of C{<say>} in a room.
+    """
+    settings = {"say": 1, "silent": 1, "websocket": int(name == "say-websocket")}
+    return Workload(
+        name,
+        f"<say> in a room of {ROOM}, {title}",
+        "rooms",
+        name,
+        "broadcast",
+        {**load(ROOM, 1), **settings},
+        unit="\N{MICRO SIGN}s a <say>",
+        # The load generator counts deliveries.
+        units=1 / (ROOM - 1),
+        reference=reference,
+        goal=goal,
+    )
+
+
+def webSocket(name: str, title: str, settings: dict[str, int], goal: float) -> Workload:
+    """
+    Create a workload of WebSocket messages.
+    """
+    return Workload(
+        name,
+        f"WebSocket echo, {title}",
+        "websocket",
+        "websocket",
+        "echo",
+        {**settings, "websocket": 1},
+        reference="picows",
+        goal=goal,
+        ahead="Node ws",
+    )
+
+
+def policy(name: str, title: str) -> Workload:
     """
     Create the workload of policy requests.
     """
@@ -145,29 +139,60 @@ def policy(
         "policy",
         load(16, 1),
         unit="\N{MICRO SIGN}s a connection",
-        mark=mark,
-        goal=goal,
-        prototype=prototype,
+        goal=1.3,
     )
 
 
-def idle(
-    name: str, title: str, serves: str, mark: float | None = None, goal: float | None = None
-) -> Workload:
+def large(name: str, title: str, serves: str, goal: float, **settings: int) -> Workload:
+    """
+    Create the workload of single messages of 8 MiB.
+    """
+    return Workload(
+        name,
+        f"one message of 8 MiB{title}",
+        "large",
+        serves,
+        "large",
+        {"size": 8 * MIB, **settings},
+        unit="\N{MICRO SIGN}s a MiB",
+        units=8,
+        reference="C",
+        goal=goal,
+    )
+
+
+def idle(name: str, title: str, serves: str, goal: float) -> Workload:
     """
     Create the workload of idle connections.
     """
-    settings = {"connections": 5000, "websocket": int(serves == "websocket")}
+    secure = serves == "tls"
     return Workload(
         name,
         f"memory of an idle {title}",
         "idle",
         serves,
-        "idle",
-        settings,
+        "tls-idle" if secure else "idle",
+        {"connections": 500 if secure else 5000, "websocket": int(serves == "websocket")},
         unit="B",
         reference=None,
-        mark=mark,
+        goal=goal,
+    )
+
+
+def start(name: str, title: str, goal: float | None = None) -> Workload:
+    """
+    Create the workload of starting a server.
+    """
+    settings = {"cpu": int(name == "start-cpu")}
+    return Workload(
+        name,
+        f"start until listening, {title}",
+        "start",
+        "start",
+        "start",
+        settings,
+        unit="s",
+        reference=None,
         goal=goal,
     )
 
@@ -185,47 +210,42 @@ def calls(name: str, title: str) -> Workload:
         {},
         unit="\N{MICRO SIGN}s",
         reference="Py3AMF",
-        mark=0.5,
         goal=0.5,
     )
 
 
-def echo(
-    name: str,
-    title: str,
-    settings: dict[str, int],
-    mark: float,
-    goal: float,
-    prototype: float,
-) -> Workload:
-    """
-    Create a workload of echoed messages.
-    """
-    return Workload(
-        name,
-        title,
-        "echo",
-        "echo",
-        "echo",
-        settings,
-        mark=mark,
-        goal=goal,
-        prototype=prototype,
-    )
-
-
 WORKLOADS = [
-    echo("ping-pong", "ping-pong, 64 connections", load(64, 1), 1.3, 1.0, 2.25),
-    echo("ping-pong-1000", "ping-pong, 1,000 connections", load(1000, 1), 1.3, 1.0, 18.8 / 11.2),
-    echo("pipelined", "pipelined, 16 x 64 outstanding", load(16, 64), 1.0, 0.55, 3.6),
-    broadcast(1, 10.0 / 5.6),
-    broadcast(16, 0.72 / 0.82),
-    # The marks are the costs of a minimal codec relative to Autobahn.
-    webSocket("websocket", "64 B ping-pong", load(64, 1), 21 / 140, 2.3),
-    webSocket("websocket-pipelined", "64 B pipelined", load(16, 64), 2.5 / 56, 9.5),
-    webSocket("websocket-60k", "60 kB", load(16, 1, 60_000), 58 / 215, 58 / 118),
-    policy("policy", "on a shared port", 1.4),
-    policy("policy-port", "on a separate port", 0.7, 0.56, 1.1),
+    echo("ping-pong", "ping-pong, 64 connections", load(64, 1), 1.05, ahead="Node"),
+    echo("ping-pong-1000", "ping-pong, 1,000 connections", load(1000, 1), 1.1, ahead="Node"),
+    echo("pipelined", "pipelined, 16 x 64 outstanding", load(16, 64), 0.85),
+    echo(
+        "pipelined-single",
+        "pipelined, 16 x 64 outstanding, messageReceived",
+        load(16, 64),
+        1.8,
+        serves="text",
+    ),
+    broadcast(1),
+    broadcast(16),
+    # A third of the cost of version 1.0.0.
+    say("say", "TCP", "uvloop", 0.7),
+    say("say-websocket", "WebSocket", "Node ws", 0.75),
+    webSocket("websocket", "64 B ping-pong, 64 connections", load(64, 1), 1.1),
+    webSocket("websocket-1000", "64 B ping-pong, 1,000 connections", load(1000, 1), 1.1),
+    webSocket("websocket-pipelined", "64 B pipelined", load(16, 64), 0.22),
+    webSocket("websocket-60k", "60 kB", load(16, 1, 60_000), 1.25),
+    Workload(
+        "tls",
+        "TLS echo, 64 B ping-pong, 32 connections",
+        "tls",
+        "tls",
+        "tls-echo",
+        load(32, 1),
+        reference="asyncio",
+        goal=1.15,
+    ),
+    policy("policy", "on a shared port"),
+    policy("policy-port", "on a separate port"),
     Workload(
         "datagrams",
         "UDP echo, 16 x 8",
@@ -233,19 +253,17 @@ WORKLOADS = [
         "datagrams",
         "datagrams",
         load(16, 8),
-        mark=1.0,
         goal=0.9,
-        prototype=14.5 / 6.9,
     ),
-    large(MIB),
-    large(8 * MIB),
-    large(64 * MIB),
-    large(8 * MIB, 1448),
-    # Paced like a transfer with 100 Mbit/s: each chunk is a separate read.
-    large(8 * MIB, 1448, 116),
-    idle("idle", "connection", "echo", 1100, 1200),
-    idle("idle-websocket", "WebSocket", "websocket", 1100, 2000),
-    idle("idle-rooms", "connection in a room", "members"),
+    large("large-8", ", messageReceived", "large-text", 3),
+    large("large-8-bytes", ", lineReceived", "large-bytes", 1.3),
+    large("large-8-1448", ", lineReceived, chunks of 1448 B", "large-bytes", 1.7, chunk=1448),
+    idle("idle", "connection", "echo", 1000),
+    idle("idle-websocket", "WebSocket", "websocket", 1500),
+    idle("idle-rooms", "connection in a room", "members", 2200),
+    idle("idle-tls", "TLS connection", "tls", 40_000),
+    start("start", "elapsed time", 0.35),
+    start("start-cpu", "CPU time"),
     calls("amf-decode", "AMF3, decode 500 records"),
     calls("amf-encode", "AMF3, encode 500 records"),
     calls("bytearray-read", "ByteArray, read 1,000 x 4 numbers"),
@@ -290,9 +308,9 @@ def _size(size: int) -> Workload:
         f"sizes-{size}",
         f"messages of {size:,} B",
         "",
-        "echo",
+        "large-text",
         "large",
-        {"size": size, "chunk": 64 * KIB},
+        {"size": size},
         unit="\N{MICRO SIGN}s a KiB",
         units=size / KIB,
     )

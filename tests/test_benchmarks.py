@@ -13,31 +13,39 @@ from benchmarks import plots, tables
 from benchmarks.__main__ import PARTS, chosen, workloads, write
 from benchmarks.brokers import measure
 from benchmarks.calls import CALLS
-from benchmarks.results import Profile, Results, best, reached, shares, steepest, verdicts
-from benchmarks.servers import Server, servers
+from benchmarks.results import Profile, Results, asTyped, best, shares, steepest, verdicts
+from benchmarks.servers import AS_TYPED, OURS, Server, servers
 from benchmarks.workloads import GROWTHS, WORKLOADS, Workload
 from openfl_twisted.rooms.pubsub import MemoryBroker, MemoryPubSub
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 
 ROOT = Path(__file__).parent.parent
 
-ECHO = Workload("echo", "echo", "echo", "echo", "echo", {}, mark=1.3, goal=1.0)
+ECHO = Workload("echo", "echo", "echo", "echo", "echo", {}, goal=1.3, ahead="Node")
 MEMORY = Workload("idle", "idle", "idle", "echo", "idle", {}, reference=None, goal=1200)
 
 
 def results() -> Results:
-    echo = {"ours text": [3.0, 8.0, 3.6], "uvloop": [2.0, 10.0, 3.0], "Node": [4.0, 4.0, 4.0]}
-    echo["C"] = [1.0, 5.0, 1.5]
+    echo = {
+        "ours twistd": [3.0, 8.0, 3.6],
+        "ours bare": [2.0, 8.0, 3.0],
+        "uvloop": [2.0, 10.0, 3.0],
+        "Node": [4.0, 4.0, 4.0],
+        "C": [1.0, 5.0, 1.5],
+    }
     return Results(
         machine={"Python": "3"},
         costs={
             "ping-pong": echo,
-            "idle": {"ours text": [1100.0, 1100.0]},
-            "connections-10": {"ours text": [2.0], "uvloop": [1.0]},
-            "connections-100": {"ours text": [20.0]},
+            "idle": {"ours twistd": [1100.0, 1100.0]},
+            "start": {"ours twistd": [0.3, 0.2, 0.4]},
+            "connections-10": {"ours twistd": [2.0], "uvloop": [1.0]},
+            "connections-100": {"ours twistd": [20.0]},
         },
         missing={"Java": "javac is not installed"},
-        profiles={"ping-pong": Profile("ours text", {"doRead: self.socket.recv()": 0.5})},
+        profiles={
+            "ping-pong": Profile("ours twistd", {"doRead: self.socket.recv()": 0.5, "write": 0.004})
+        },
     )
 
 
@@ -48,47 +56,68 @@ class StatisticsTests(SynchronousTestCase):
 
     def test_paired(self) -> None:
         """
-        A ratio is the median of the ratios of each round, not a ratio of medians.
+        A ratio is the median of the ratios of each round, not a ratio of medians. Its
+        lowest and highest value are kept.
         """
-        costs = results().costs["ping-pong"]
-        ours = next(each for each in verdicts(ECHO, costs) if each.own)
-        self.assertEqual((ours.cost, ours.ratio, ours.value), (3.6, 1.2, 1.2))
+        ours = verdicts(results().costs["ping-pong"])[0]
+        ratio = ours.ratios["uvloop"]
+        self.assertEqual((ours.cost.median, ours.cost.low, ours.cost.high), (3.6, 3.0, 8.0))
+        self.assertEqual((ratio.median, ratio.low, ratio.high), (1.2, 0.8, 1.5))
+        self.assertEqual(ours.value(ECHO), 1.2)
 
     def test_noReference(self) -> None:
         """
         Without a reference server, the goal is unknown.
         """
-        [only] = verdicts(ECHO, {"ours": [1.0]})
-        self.assertIsNone(only.ratio)
-        self.assertEqual(reached(ECHO, only), "?")
+        [only] = verdicts({"ours": [1.0]})
+        self.assertIsNone(only.value(ECHO))
+        self.assertIsNone(only.reached(ECHO))
 
     def test_memory(self) -> None:
         """
         Memory is compared with the goal itself.
         """
-        [only] = verdicts(MEMORY, {"ours": [1100.0]})
-        self.assertEqual((only.value, reached(MEMORY, only)), (1100.0, "goal"))
+        [only] = verdicts({"ours": [1100.0]})
+        self.assertEqual((only.value(MEMORY), only.reached(MEMORY)), (1100.0, True))
 
     def test_reached(self) -> None:
         """
-        A goal, a prototype's result, or neither is reached. Without a goal the result is empty.
+        The goals are reached if the ratio is low enough, and the cost is below that of a
+        second server, if it was measured. Without a goal the result is unknown.
         """
-        for cost, word in ((1.0, "goal"), (1.2, "prototype"), (1.4, "no")):
-            found = verdicts(ECHO, {"ours": [cost], "uvloop": [1.0]})
-            self.assertEqual(reached(ECHO, found[0]), word)
+        for cost, node, expected in (
+            (1.3, None, True),
+            (1.3, 1.4, True),
+            (1.3, 1.2, False),
+            (1.4, 2.0, False),
+        ):
+            costs = {"ours": [cost], "uvloop": [1.0]}
+            if node is not None:
+                costs["Node"] = [node]
+            self.assertEqual(verdicts(costs)[0].reached(ECHO), expected)
         free = Workload("free", "free", "echo", "echo", "echo", {})
-        self.assertEqual(reached(free, found[0]), "?")
+        self.assertIsNone(verdicts(costs)[0].reached(free))
 
     def test_best(self) -> None:
         """
         The best of our servers is the one with the lowest cost; other servers are
         ignored.
         """
-        found = verdicts(ECHO, {"ours a": [2.0], "ours b": [1.5], "uvloop": [1.0]})
+        found = verdicts({"ours a": [2.0], "ours b": [1.5], "uvloop": [1.0]})
         own = best(found)
         assert own is not None
         self.assertEqual(own.server, "ours b")
         self.assertIsNone(best(found[2:]))
+
+    def test_asTyped(self) -> None:
+        """
+        The headline is the result of the command with default options, or else the best
+        of our servers.
+        """
+        found = verdicts({"ours b": [1.5], AS_TYPED: [2.0], "uvloop": [1.0]})
+        self.assertIs(asTyped(found), found[1])
+        self.assertIs(asTyped(found[:1]), found[0])
+        self.assertIsNone(asTyped(found[2:]))
 
     def test_steepest(self) -> None:
         """
@@ -151,15 +180,18 @@ class ChoosingTests(SynchronousTestCase):
         points = [each for growth in GROWTHS for each in growth.points.values()]
         names = [each.name for each in (*WORKLOADS, *points)]
         self.assertEqual(len(names), len({*names}))
-        found = servers(Path(self.mktemp()))
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        found = servers(folder)
         for workload in (*WORKLOADS, *points):
             if workload.load == "calls":
                 self.assertIn(workload.name, CALLS)
                 continue
             able = {each.name for each in found if workload.serves in each.commands}
-            self.assertTrue(any(name.startswith("ours") for name in able), workload.name)
-            if workload.reference is not None:
-                self.assertIn(workload.reference, able)
+            self.assertTrue(any(name.startswith(OURS) for name in able), workload.name)
+            for reference in (workload.reference, workload.ahead):
+                if reference is not None:
+                    self.assertIn(reference, able)
 
 
 class TableTests(SynchronousTestCase):
@@ -176,35 +208,47 @@ class TableTests(SynchronousTestCase):
 
     def test_speed(self) -> None:
         """
-        The first table contains the goals, the others the costs of each server. Missing
-        servers are named.
+        The tables contain the messages per second, the goals and the costs of each
+        server. Missing servers are named.
         """
         text = tables.text(results(), *PARTS["speed"])
         lines = [line.split("  ") for line in text.splitlines()]
         rows: dict[str, list[str]] = {}
         for line in lines:
             rows.setdefault(line[0], [cell.strip() for cell in line[1:] if cell])
+        self.assertEqual(rows["messages per second"], ["openfl-twisted", "Node", "uvloop"])
+        self.assertEqual(rows["ping-pong, 64 connections"], ["280,000", "250,000", "330,000"])
         self.assertEqual(
-            rows["ping-pong, 64 connections"][-5:],
-            ["1.20 x uvloop", "0.50", "1.30", "1.00", "prototype"],
+            rows["start until listening, elapsed time"][0], "0.30 (0.20\N{EN DASH}0.40) s"
         )
-        self.assertEqual(rows["Node"], ["4.00", "1.33 x uvloop"])
+        self.assertEqual(rows["Node"], ["4.00", "1.33 (0.40\N{EN DASH}2.00) x uvloop"])
         self.assertEqual(rows["50%"], ["``doRead``", "``self.socket.recv()``"])
+        self.assertNotIn("0%", rows)
         self.assertIn("* Java: ``javac is not installed``", text)
         self.assertNotIn("image::", text)
 
-    def test_comparedWithC(self) -> None:
+    def test_goals(self) -> None:
         """
-        The best of our servers and the prototype are also compared with the server in
-        C, where both were measured.
+        A row of the table of goals contains the result of our command, its ratios to
+        other servers, and our fastest server.
         """
+        dash = "\N{EN DASH}"
+        [echo, idle, start] = tables.goals(results())
         self.assertEqual(
-            [*tables.comparedWithC(results())], [("ping-pong, 64 connections", "2.40", "2.25")]
+            echo,
+            (
+                "ping-pong, 64 connections",
+                "3.60 \N{MICRO SIGN}s a message",
+                f"1.20 (0.80{dash}1.50) x uvloop",
+                "1.05, ahead of Node",
+                "no",
+                f"0.90 (0.75{dash}2.00)",
+                f"2.40 (1.60{dash}3.00)",
+                "3.00: ours bare",
+            ),
         )
-        without = results()
-        del without.costs["ping-pong"]["C"]
-        self.assertEqual([*tables.comparedWithC(without)], [])
-        self.assertNotIn("prototype, ratio to C", tables.text(without, *PARTS["speed"]))
+        self.assertEqual(idle[1:], ("1,100 B", dash, "1,000", "no", dash, dash, ""))
+        self.assertEqual(start[4], "yes")
 
     def test_growth(self) -> None:
         """
@@ -213,7 +257,7 @@ class TableTests(SynchronousTestCase):
         nothing = tables.number(None)
         rows = tables.grown(results(), GROWTHS[0])
         self.assertEqual(rows[0], ("server", "10", "100", "1,000", "10,000", "steepest"))
-        self.assertEqual(rows[1], ("ours text", "2.00", "20.0", nothing, nothing, "1.00"))
+        self.assertEqual(rows[1], ("ours twistd", "2.00", "20.0", nothing, nothing, "1.00"))
         self.assertEqual(rows[2], ("uvloop", "1.00", nothing, nothing, nothing, "0.00"))
 
     def test_written(self) -> None:
@@ -228,11 +272,11 @@ class TableTests(SynchronousTestCase):
         kept = json.loads((topics / "growth.json").read_text())
         self.assertEqual(kept["costs"], results().costs)
         text = "".join(path.read_text() for path in sorted(topics.glob("*.inc")))
-        self.assertEqual(text.count("image::"), 3)
+        self.assertEqual(text.count("image::"), 4)
         for path in images.iterdir():
             self.assertIn(f"../images/{path.name}\n", text)
             self.assertTrue(ET.parse(path).getroot().tag.endswith("svg"))
-        self.assertEqual(len([*images.iterdir()]), 3)
+        self.assertEqual(len([*images.iterdir()]), 4)
 
     def test_documentation(self) -> None:
         """

@@ -3,9 +3,13 @@ The number of calls for one message must not increase unnoticed.
 """
 
 import socket
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from unittest import mock
 
+import twisted.internet
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Protocol
 from twisted.internet.testing import StringTransport
@@ -15,10 +19,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.services import xmlserver
+from openfl_twisted.services.serving import ServerService
 from openfl_twisted.transports.guard import GuardFactory
 from tests.costs import costsOf, counted, growth
 from tests.frames import BINARY, REQUEST, RESPONSE, frame
-from tests.reactors.ways import Way, way
+from tests.reactors.ways import Peer, Way, way
 
 MESSAGE = b"<move x='10'/>\0"
 
@@ -278,3 +284,132 @@ class ConnectionTests(SynchronousTestCase):
         A WebSocket message takes eight calls, and nine on Twisted's own reactors.
         """
         self.compare(guarded, 8, webSocket=True)
+
+
+class AsTypedTests(SynchronousTestCase):
+    """
+    The cost of a message for C{twistd openfl-xml} on the C{openfl} reactor, with the
+    default limits: all calls of an iteration of the reactor, and its system calls.
+    """
+
+    @contextmanager
+    def serving(self, *options: str) -> Iterator[tuple[Way, int]]:
+        """
+        Run the command in the block.
+
+        @return: its reactor, and the port.
+        """
+        # The endpoints and timers of the command use the global reactor, which trial has
+        # not imported yet.
+        with (
+            way("openfl") as own,
+            mock.patch.object(twisted.internet, "reactor", own.reactor, create=True),
+        ):
+            parsed = xmlserver.Options()
+            parsed.parseOptions(["--listen=tcp:0:interface=127.0.0.1", *options])
+            service = xmlserver.makeService(parsed)
+            assert isinstance(service, ServerService)
+            service.startService()
+            [port] = [each for each in own.reactor.getReaders() if hasattr(each, "getHost")]
+            yield own, port.getHost().port
+            for peer in own.peers:
+                peer.close()
+            own.turn(5)
+            stopped = service.stopService()
+            assert stopped is not None
+            done: list[object] = []
+            stopped.addCallback(done.append)
+            own.until(lambda: done)
+
+    def costsOf(
+        self, own: Way, speaker: Peer, message: bytes, receivers: list[Peer]
+    ) -> tuple[int, dict[str, int]]:
+        """
+        Return the number of Python calls for a message that is received and sent in one
+        iteration, and the number of system calls by name.
+        """
+        times = 10
+        functions: Counter[str] = Counter()
+        system: Counter[str] = Counter()
+        for attempt in range(times + 1):
+            speaker.send(message)
+            with counted() as costs:
+                own.reactor.doIteration(1)
+            for peer in receivers:
+                peer.received.clear()
+                peer.read()
+                self.assertNotEqual(peer.received, b"")
+            # The first message is inspected.
+            if attempt:
+                functions += costs.functions
+                system += costs.system
+        # The calls that end the block.
+        calls = sum(
+            count
+            for name, count in functions.items()
+            if not name.startswith(("tests.", "contextlib."))
+        )
+        self.assertEqual(calls % times, 0)
+        return calls // times, {name: count // times for name, count in system.items()}
+
+    def compareEcho(self, first: bytes, message: bytes, limit: int) -> None:
+        """
+        Compare the number of calls for an echoed message with its limit.
+        """
+        with self.serving("--echo") as (own, port):
+            peer = own.dial(port)
+            peer.send(first)
+            own.until(lambda: peer.received)
+            calls, system = self.costsOf(own, peer, message, [peer])
+        self.assertLessEqual(calls, limit)
+        self.assertEqual(system, {"poll": 1, "recv": 1, "send": 1})
+
+    def compareReceivers(
+        self, options: list[str], first: bytes, message: bytes, limit: int, more: int
+    ) -> None:
+        """
+        Compare the number of calls for a message to many clients with its limits.
+
+        @param limit: maximum number of calls for a message to one receiver.
+        @param more: maximum number of calls for each further receiver.
+        """
+        found = []
+        for receivers in (1, 11):
+            with self.serving(*options) as (own, port):
+                speaker, *others = [own.dial(port) for _ in range(receivers + 1)]
+                for peer in (*others, speaker):
+                    peer.send(first)
+                own.turn(20)
+                for peer in others:
+                    peer.read()
+                calls, system = self.costsOf(own, speaker, message, others)
+                found.append(calls)
+                self.assertEqual(system, {"poll": 1, "recv": 1, "send": receivers})
+        one, many = found
+        self.assertLessEqual(one, limit)
+        self.assertLessEqual(many - one, 10 * more)
+
+    def test_echo(self) -> None:
+        """
+        An echoed message takes twelve calls, of which six are the reactor's.
+        """
+        self.compareEcho(MESSAGE, MESSAGE, 12)
+
+    def test_webSocket(self) -> None:
+        """
+        An echoed WebSocket message takes three more calls.
+        """
+        self.compareEcho(REQUEST, frame(BINARY, MESSAGE), 15)
+
+    def test_broadcast(self) -> None:
+        """
+        A forwarded message takes two calls for each receiver.
+        """
+        self.compareReceivers([], MESSAGE, MESSAGE, 17, 2)
+
+    def test_say(self) -> None:
+        """
+        A C{<say>} takes five calls for each receiver.
+        """
+        join, say = b"<join room='r'/>\0", b"<say>hello</say>\0"
+        self.compareReceivers(["--rooms=xml"], join, say, 67, 5)

@@ -124,10 +124,24 @@ void readAll(int fd, const void *expected, size_t length)
         fail("the server answered something else");
 }
 
-void joinRoom(int fd)
+/* Send a message that is too short for a long frame. The mask is 0. */
+static void writeMessage(int fd, const char *message)
 {
+    size_t length = strlen(message) + 1;
+    char head[6] = {(char)0x82, (char)(0x80 | length)};
+    if (options.websocket)
+        writeAll(fd, head, sizeof head);
+    writeAll(fd, message, length);
+}
+
+void joinRoom(int fd, unsigned number)
+{
+    char join[64];
+    snprintf(join, sizeof join, "<join room=\"r\" name=\"n%u\"/>", number);
     if (options.join)
-        writeAll(fd, "r", 2);
+        writeMessage(fd, "r");
+    if (options.say)
+        writeMessage(fd, join);
 }
 
 /* The key and the accept value are those of the example in RFC 6455. */
@@ -153,11 +167,11 @@ void upgrade(int fd)
         fail("no WebSocket");
 }
 
-/* The sequence number is encoded in printable characters of six bits. */
+/* The sequence number is encoded in characters of six bits that are valid in XML. */
 void numberMessage(char *message, unsigned sequence)
 {
     for (int place = 0; place < SEQUENCE_BYTES; place++)
-        message[place] = '0' + (sequence >> 6 * place & 63);
+        message[place] = '?' + (sequence >> 6 * place & 63);
 }
 
 void makeMessage(char *message, unsigned number, unsigned sequence)

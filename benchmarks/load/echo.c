@@ -16,6 +16,7 @@ struct connection {
     int fd;
     unsigned sent, received; /* messages */
     char *expected;          /* the next message */
+    size_t size;             /* bytes of it */
     size_t place;            /* bytes of it received */
     size_t rest;             /* bytes of the frame not yet received */
     unsigned char head[10];
@@ -29,25 +30,44 @@ static int epoll;
 static char input[1 << 20];
 static const unsigned char mask[4] = {0x37, 0xfa, 0x21, 0x3d};
 
+/* The parts of a message before and after its content. Both end with a NUL byte. */
+static const char *sentOpening = "", *receivedOpening = "", *closing = "";
+
 static void openAll(void)
 {
-    size_t most = options.window * (options.size + 14);
+    if (options.say) {
+        sentOpening = "<say>";
+        receivedOpening = "<say from=\"n0\">";
+        closing = "</say>";
+    }
+    size_t longest = options.size + strlen(receivedOpening) + strlen(closing);
+    size_t most = options.window * (longest + 14);
     connections = calloc(options.connections, sizeof *connections);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     for (unsigned number = 0; number < options.connections; number++) {
         struct connection *each = connections + number;
         each->fd = connectTo(number);
         upgrade(each->fd);
-        joinRoom(each->fd);
-        each->expected = malloc(options.size);
+        joinRoom(each->fd, number);
+        each->expected = malloc(longest);
         each->out = malloc(most);
         watch(epoll, each->fd, EPOLLIN, number);
     }
 }
 
+/* Return the length of the message, including its NUL byte. */
+static size_t composeMessage(char *place, const char *opening, unsigned number, unsigned sequence)
+{
+    size_t before = strlen(opening), after = strlen(closing);
+    memcpy(place, opening, before);
+    makeMessage(place + before, number, sequence);
+    memcpy(place + before + options.size - 1, closing, after + 1);
+    return before + options.size + after;
+}
+
 static size_t appendFrame(char *place, unsigned number, unsigned sequence)
 {
-    size_t head = 2, length = options.size;
+    size_t head = 2, length = strlen(sentOpening) + options.size + strlen(closing);
     if (options.websocket) {
         place[0] = (char)0x82;
         place[1] = (char)(0x80 | (length < 126 ? length : length < 65536 ? 126 : 127));
@@ -59,7 +79,7 @@ static size_t appendFrame(char *place, unsigned number, unsigned sequence)
     } else {
         head = 0;
     }
-    makeMessage(place + head, number, sequence);
+    composeMessage(place + head, sentOpening, number, sequence);
     for (size_t each = 0; options.websocket && each < length; each++)
         place[head + each] ^= mask[each & 3];
     return head + length;
@@ -103,9 +123,9 @@ static unsigned check(struct connection *each, unsigned speaker, const char *dat
 {
     unsigned complete = 0;
     while (length) {
-        size_t part = options.size - each->place;
         if (each->place == 0 && each->received == 0)
-            makeMessage(each->expected, speaker, 0);
+            each->size = composeMessage(each->expected, receivedOpening, speaker, 0);
+        size_t part = each->size - each->place;
         if (part > length)
             part = length;
         errno = 0;
@@ -114,23 +134,23 @@ static unsigned check(struct connection *each, unsigned speaker, const char *dat
         data += part;
         length -= part;
         each->place += part;
-        if (each->place == (size_t)options.size) {
+        if (each->place == each->size) {
             each->place = 0;
             complete++;
-            numberMessage(each->expected, ++each->received);
+            numberMessage(each->expected + strlen(receivedOpening), ++each->received);
         }
     }
     return complete;
 }
 
 /* Remove the frame headers. A message may span several frames. */
-static unsigned unframe(struct connection *each, const char *data, size_t length)
+static unsigned unframe(struct connection *each, unsigned speaker, const char *data, size_t length)
 {
     unsigned complete = 0;
     while (length) {
         if (each->rest) {
             size_t part = each->rest < length ? each->rest : length;
-            complete += check(each, each - connections, data, part);
+            complete += check(each, speaker, data, part);
             each->rest -= part;
             data += part;
             length -= part;
@@ -151,6 +171,12 @@ static unsigned unframe(struct connection *each, const char *data, size_t length
         each->headLength = 0;
     }
     return complete;
+}
+
+static unsigned messagesReceived(struct connection *each, unsigned speaker, size_t length)
+{
+    return options.websocket ? unframe(each, speaker, input, length)
+                             : check(each, speaker, input, length);
 }
 
 static size_t receive(struct connection *each)
@@ -181,8 +207,7 @@ void echo(void)
             if (!(events[event].events & ~EPOLLOUT))
                 continue;
             size_t got = receive(each);
-            unsigned complete = options.websocket ? unframe(each, input, got)
-                                                  : check(each, each - connections, input, got);
+            unsigned complete = messagesReceived(each, each - connections, got);
             if (complete) {
                 count += complete;
                 sendMessages(each, complete);
@@ -201,6 +226,9 @@ void broadcast(void)
     openAll();
     struct timespec pause = {options.settle / 1000, options.settle % 1000 * 1000000};
     nanosleep(&pause, NULL);
+    /* The answers to requests to join a room. */
+    for (long number = 0; options.say && number < options.connections; number++)
+        receive(connections + number);
     startStopwatch(&watch);
     for (;;) {
         if (count == due) {
@@ -218,7 +246,7 @@ void broadcast(void)
             if (events[event].events & EPOLLOUT)
                 flush(each);
             if (events[event].events & ~EPOLLOUT)
-                count += check(each, 0, input, receive(each));
+                count += messagesReceived(each, 0, receive(each));
         }
     }
     report(&watch, count);

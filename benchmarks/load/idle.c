@@ -17,7 +17,7 @@ static void openOne(unsigned number)
         writeAll(fd, question, sizeof question);
         readAll(fd, answer, sizeof answer);
     } else if (options.join) {
-        joinRoom(fd);
+        joinRoom(fd, number);
     } else {
         writeAll(fd, "x", 2);
         readAll(fd, "x", 2);

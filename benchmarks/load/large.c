@@ -14,23 +14,18 @@ static char input[1 << 20];
 static void roundTrip(int fd, int epoll, const char *message)
 {
     size_t size = options.size, sent = 0, received = 0;
-    double next = now();
     while (received < size) {
         struct epoll_event event;
-        bool due = sent < size && (!options.pause || now() >= next);
-        bool blocked = false;
-        if (due) {
+        bool blocked = sent == size;
+        if (!blocked) {
             size_t chunk = size - sent < (size_t)options.chunk ? size - sent : (size_t)options.chunk;
             ssize_t written = send(fd, message + sent, chunk, MSG_NOSIGNAL);
             if (written < 0 && errno != EAGAIN)
                 fail("send");
             blocked = written < 0;
             sent += written > 0 ? written : 0;
-            next += options.pause / 1e6;
         }
-        /* Wait only if nothing is due. The pause between chunks is too short to sleep. */
-        bool wait = blocked || sent == size;
-        if (epoll_wait(epoll, &event, 1, wait ? 1 : 0) < 1)
+        if (epoll_wait(epoll, &event, 1, blocked ? 1 : 0) < 1)
             continue;
         ssize_t got = recv(fd, input, sizeof input, 0);
         if (got < 0 && errno == EAGAIN)

@@ -20,11 +20,11 @@ struct options {
     long window;      /* outstanding messages per connection */
     long size;        /* bytes of a message, including its NUL byte */
     long chunk;       /* bytes of a write of a large message */
-    long pause;       /* microseconds between the chunks */
     long websocket;   /* whether to use WebSocket frames */
     long prefix;      /* bytes before the reply to a datagram */
     long silent;      /* whether the sender gets no copy */
     long join;        /* whether the first message names a room, as "r" */
+    long say;         /* whether to use the XML messages of a room */
     long settle;      /* milliseconds for protocol detection */
     long warmup;      /* milliseconds before the measurement */
     long duration;    /* milliseconds of the measurement */
@@ -51,7 +51,7 @@ void watch(int epoll, int fd, uint32_t events, unsigned number);
 void rewatch(int epoll, int fd, uint32_t events, unsigned number);
 void writeAll(int fd, const void *data, size_t length);
 void readAll(int fd, const void *expected, size_t length);
-void joinRoom(int fd);
+void joinRoom(int fd, unsigned number);
 void upgrade(int fd);
 
 /* Phases: warm-up, measurement, end. */

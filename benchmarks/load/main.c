@@ -25,8 +25,8 @@ static const struct {
 } names[] = {
     {"port", &options.port}, {"pid", &options.pid}, {"connections", &options.connections},
     {"window", &options.window}, {"size", &options.size}, {"chunk", &options.chunk},
-    {"pause", &options.pause}, {"websocket", &options.websocket}, {"prefix", &options.prefix},
-    {"silent", &options.silent}, {"join", &options.join}, {"settle", &options.settle},
+    {"websocket", &options.websocket}, {"prefix", &options.prefix}, {"silent", &options.silent},
+    {"join", &options.join}, {"say", &options.say}, {"settle", &options.settle},
     {"warmup", &options.warmup}, {"duration", &options.duration},
 };
 

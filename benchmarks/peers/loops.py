@@ -1,5 +1,6 @@
 """
-C{asyncio} server, with its own loop or uvloop: echo, broadcast, policy and datagrams.
+C{asyncio} server, with its own loop or uvloop: echo with or without TLS, broadcast, rooms,
+policy and datagrams.
 
 As in the other servers, a callback is called for each received message, and a method for
 each sent one. All replies to one read are sent in one write.
@@ -7,8 +8,11 @@ each sent one. All replies to one read are sent in one write.
 
 import asyncio
 import importlib
+import ssl
 import sys
 from typing import Any
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape, quoteattr
 
 REQUEST = b"<policy-file-request/>"
 FILE = (
@@ -102,6 +106,47 @@ class Broadcast(Echo):
             each.transport.write(replies)
 
 
+rooms: dict[str, set["Member"]] = {}
+
+
+class Member(Messages):
+    """
+    Joins a room with C{<join>}, and sends each C{<say>} to the other members.
+    """
+
+    __slots__ = ("_name", "_room")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._room: set[Member] = set()
+        self._name = ""
+
+    def message_received(self, message: bytes) -> None:
+        element = ET.fromstring(message)  # noqa: S314 The expat module limits expansion.
+        name = quoteattr(self._name)
+        if element.tag == "say":
+            self.send_to_others(f"<say from={name}>{escape(element.text or '')}</say>")
+        elif element.tag == "join":
+            self._name, room = element.attrib["name"], element.attrib["room"]
+            name, title = quoteattr(self._name), quoteattr(room)
+            self._room = rooms.setdefault(room, set())
+            self._room.add(self)
+            self.send_message(f"<welcome room={title} name={name}/>".encode())
+            self.send_to_others(f"<joined name={name}/>")
+
+    def send_to_others(self, message: str) -> None:
+        """
+        Send a message to all other members.
+        """
+        data = f"{message}\0".encode()
+        for each in self._room:
+            if each is not self:
+                each.transport.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._room.discard(self)
+
+
 class Policy(Messages):
     """
     Answers a policy request and closes the connection.
@@ -129,16 +174,25 @@ class Datagrams(asyncio.DatagramProtocol):
         self.transport.sendto(data, addr)
 
 
-async def serve(mode: str) -> None:
+async def serve(mode: str, certificate: str | None = None) -> None:
     """
     Run the server of a mode until the process is terminated.
+
+    @param certificate: a PEM file, for TLS.
     """
     loop = asyncio.get_running_loop()
+    context = None
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
     if mode == "datagrams":
         await loop.create_datagram_endpoint(Datagrams, ("127.0.0.1", 0))
     else:
-        protocol = {"echo": Echo, "broadcast": Broadcast, "policy": Policy}[mode]
-        server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=1024)
+        protocols: dict[str, type[Messages]]
+        protocols = {"echo": Echo, "broadcast": Broadcast, "say": Member, "policy": Policy}
+        server = await loop.create_server(
+            protocols[mode], "127.0.0.1", 0, backlog=1024, ssl=context
+        )
         await server.serve_forever()
     await asyncio.Event().wait()
 
@@ -146,6 +200,6 @@ async def serve(mode: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "uvloop":
         # Optional dependency: the server is skipped without it.
-        importlib.import_module("uvloop").run(serve(sys.argv[2]))
+        importlib.import_module("uvloop").run(serve(*sys.argv[2:]))
     else:
-        asyncio.run(serve(sys.argv[2]))
+        asyncio.run(serve(*sys.argv[2:]))

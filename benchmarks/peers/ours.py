@@ -1,16 +1,17 @@
 """
-The protocols of this package without the limits and logs of the C{twistd} commands.
+Handlers for C{twistd openfl-xml --app}, and a program that serves them without the limits
+and logs of that command.
 """
 
 import sys
 from typing import Any
 
-from twisted.application.reactors import installReactor
 from twisted.internet.interfaces import IProtocolFactory
 
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.reactors import installDefault
 from openfl_twisted.transports.acceptanswer import answerOnAccept
 from openfl_twisted.transports.tcp import coalesceWrites
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -48,17 +49,6 @@ class Lists(XMLSocketProtocol):
 
 class Broadcast(XMLSocketProtocol):
     """
-    Sends each message to all clients.
-    """
-
-    factory: XMLSocketFactory
-
-    def messageReceived(self, message: str) -> None:
-        self.factory.broadcast(message)
-
-
-class BroadcastLists(XMLSocketProtocol):
-    """
     Sends all messages of a read to all clients in one call.
     """
 
@@ -68,35 +58,29 @@ class BroadcastLists(XMLSocketProtocol):
         self.factory.broadcastMessages(messages)
 
 
-PROTOCOLS: dict[str, type[XMLSocketProtocol]] = {"bytes": Bytes, "text": Text, "list": Lists}
-BROADCASTERS: dict[str, type[XMLSocketProtocol]] = {"text": Broadcast, "list": BroadcastLists}
-
-
-def makeFactory(mode: str, layer: str) -> IProtocolFactory:
+def makeFactory(mode: str, handler: type[XMLSocketProtocol]) -> IProtocolFactory:
     """
     Return the factory of a mode.
     """
     if mode == "policy-port":
         return PolicyFileFactory(PolicyFile.forPort)
-    protocol = BROADCASTERS[layer] if mode == "broadcast" else PROTOCOLS[layer]
-    factory = XMLSocketFactory(protocol, maxLength=MAX_LENGTH, maxQueue=MAX_LENGTH)
+    factory = XMLSocketFactory(handler, maxLength=MAX_LENGTH, maxQueue=MAX_LENGTH)
     return OnePortFactory(factory) if mode == "oneport" else factory
 
 
-def main(reactorName: str, mode: str, layer: str) -> None:
+def main(mode: str, name: str) -> None:
     """
     Run the server until the process is terminated.
 
-    @param reactorName: the reactor, as named by C{twistd}.
-    @param mode: C{echo}, C{broadcast}, C{oneport} (echo with protocol detection) or
-        C{policy-port}.
-    @param layer: the argument of the handler: C{bytes}, C{text} or C{list}.
+    @param mode: C{echo}, C{oneport} (with protocol detection) or C{policy-port}.
+    @param name: the class of the handler.
     """
-    installReactor(reactorName)
+    installDefault()
     from twisted.internet import reactor
 
     loop: Any = reactor
-    answerOnAccept(coalesceWrites(loop.listenTCP(0, makeFactory(mode, layer), 1024, "127.0.0.1")))
+    factory = makeFactory(mode, globals()[name])
+    answerOnAccept(coalesceWrites(loop.listenTCP(0, factory, 1024, "127.0.0.1")))
     loop.run()
 
 

@@ -1,13 +1,13 @@
 """
-Plain Twisted server with C{LineReceiver} or C{LineOnlyReceiver}: echo, broadcast, policy
-and datagrams.
+Plain Twisted server with C{LineOnlyReceiver}: echo, broadcast, policy and datagrams.
 """
 
 import sys
 from typing import Any
 
-from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
-from twisted.protocols.basic import LineOnlyReceiver, LineReceiver
+from twisted.internet.protocol import DatagramProtocol, Factory, connectionDone
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
 
 REQUEST = b"<policy-file-request/>"
 FILE = (
@@ -16,9 +16,9 @@ FILE = (
 )
 
 
-class Settings:
+class Receiver(LineOnlyReceiver):
     """
-    Settings for messages of any length, terminated by a NUL byte.
+    Receives messages of any length, terminated by a NUL byte.
     """
 
     transport: Any
@@ -29,66 +29,44 @@ class Settings:
         self.transport.setTcpNoDelay(True)
 
 
-class LineServer(Settings, LineReceiver):
+class Echo(Receiver):
     """
-    C{LineReceiver} with these settings.
-    """
-
-
-class OnlyLineServer(Settings, LineOnlyReceiver):
-    """
-    C{LineOnlyReceiver} with these settings.
+    Sends each message back.
     """
 
+    def lineReceived(self, line: bytes) -> None:
+        self.sendLine(line)
 
-RECEIVERS = {"LineReceiver": LineServer, "LineOnlyReceiver": OnlyLineServer}
+
+connections: set["Broadcast"] = set()
 
 
-def echo(receiver: Any) -> type[Protocol]:
+class Broadcast(Receiver):
     """
-    Return an echo protocol.
-    """
-
-    class Echo(receiver):  # type: ignore[misc]
-        def lineReceived(self, line: bytes) -> None:
-            self.sendLine(line)
-
-    return Echo
-
-
-def broadcast(receiver: Any) -> type[Protocol]:
-    """
-    Return a protocol that sends each message to all clients.
-    """
-    connections: set[Any] = set()
-
-    class Broadcast(receiver):  # type: ignore[misc]
-        def connectionMade(self) -> None:
-            super().connectionMade()
-            connections.add(self)
-
-        def connectionLost(self, reason: object) -> None:
-            connections.discard(self)
-
-        def lineReceived(self, line: bytes) -> None:
-            for each in connections:
-                each.sendLine(line)
-
-    return Broadcast
-
-
-def policy(receiver: Any) -> type[Protocol]:
-    """
-    Return a protocol that answers a policy request and closes the connection.
+    Sends each message to all clients.
     """
 
-    class Policy(receiver):  # type: ignore[misc]
-        def lineReceived(self, line: bytes) -> None:
-            if line == REQUEST:
-                self.sendLine(FILE)
-            self.transport.loseConnection()
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        connections.add(self)
 
-    return Policy
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        connections.discard(self)
+
+    def lineReceived(self, line: bytes) -> None:
+        for each in connections:
+            each.sendLine(line)
+
+
+class Policy(Receiver):
+    """
+    Answers a policy request and closes the connection.
+    """
+
+    def lineReceived(self, line: bytes) -> None:
+        if line == REQUEST:
+            self.sendLine(FILE)
+        self.transport.loseConnection()
 
 
 class Datagrams(DatagramProtocol):
@@ -102,7 +80,7 @@ class Datagrams(DatagramProtocol):
         self.transport.write(datagram, addr)
 
 
-def main(receiver: str, mode: str) -> None:
+def main(mode: str) -> None:
     """
     Run the server of a mode until the process is terminated.
     """
@@ -112,9 +90,9 @@ def main(receiver: str, mode: str) -> None:
     if mode == "datagrams":
         loop.listenUDP(0, Datagrams(), "127.0.0.1", 65536)
     else:
-        protocols = {"echo": echo, "broadcast": broadcast, "policy": policy}
-        make = protocols[mode](RECEIVERS[receiver])
-        loop.listenTCP(0, Factory.forProtocol(make), 1024, "127.0.0.1")
+        protocols: dict[str, type[Receiver]]
+        protocols = {"echo": Echo, "broadcast": Broadcast, "policy": Policy}
+        loop.listenTCP(0, Factory.forProtocol(protocols[mode]), 1024, "127.0.0.1")
     loop.run()
 
 

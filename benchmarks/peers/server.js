@@ -1,16 +1,59 @@
-// Node server: echo, broadcast, policy and datagrams, and WebSocket if ws is installed.
+// Node server: echo with or without TLS, broadcast, rooms, policy and datagrams. With ws, echo and
+// rooms over WebSocket.
 "use strict";
+const fs = require("fs");
 const net = require("net");
+const tls = require("tls");
 
-const what = process.argv[2];
+const [what, option] = process.argv.slice(2);
 const request = Buffer.from("<policy-file-request/>\0");
 const file = Buffer.from('<?xml version="1.0"?><cross-domain-policy>'
     + '<allow-access-from domain="*" to-ports="*"/></cross-domain-policy>\0');
 const all = new Set();
+const rooms = new Map();
+
+const joining = /^<join room="([^"<]*)" name="([^"<]*)"\/>\0$/;
+const saying = /^<say>([^<]*)<\/say>\0$/;
+
+// Join a room, or send a message to the other members. Node has no XML parser.
+function roomMessage(client, text, send) {
+    const said = saying.exec(text);
+    const joined = joining.exec(text);
+    let message;
+    if (said) {
+        message = `<say from="${client.member}">${said[1]}</say>\0`;
+    } else if (joined) {
+        const [, room, name] = joined;
+        if (!rooms.has(room)) {
+            rooms.set(room, new Set());
+        }
+        client.member = name;
+        client.room = rooms.get(room).add(client);
+        client.on("close", () => client.room.delete(client));
+        send(client, Buffer.from(`<welcome room="${room}" name="${name}"/>\0`));
+        message = `<joined name="${name}"/>\0`;
+    } else {
+        return;
+    }
+    const data = Buffer.from(message);
+    for (const each of client.room) {
+        if (each !== client) {
+            send(each, data);
+        }
+    }
+}
+
+function write(socket, data) {
+    socket.write(data);
+}
 
 // Process a message: echo it.
-function messageReceived(message, replies) {
-    replies.push(message);
+function messageReceived(socket, message, replies) {
+    if (what === "say") {
+        roomMessage(socket, message.toString(), write);
+    } else {
+        replies.push(message);
+    }
 }
 
 function answer(socket, replies) {
@@ -39,7 +82,7 @@ function serve(socket) {
                 message = Buffer.concat([...begun, message]);
                 begun = [];
             }
-            messageReceived(message, replies);
+            messageReceived(socket, message, replies);
             from = end + 1;
         }
         if (from < data.length) {
@@ -53,18 +96,29 @@ function serve(socket) {
     });
 }
 
+function serveWebSocket(socket) {
+    const send = (each, data) => each.send(data, { binary: true });
+    socket.on("message", (data, isBinary) => {
+        if (what === "say") {
+            roomMessage(socket, data.toString(), send);
+        } else {
+            socket.send(data, { binary: isBinary });
+        }
+    });
+}
+
+const listening = { host: "127.0.0.1", port: 0, backlog: 1024 };
 if (what === "datagrams") {
     const socket = require("dgram").createSocket("udp4");
     socket.on("message", (data, from) => socket.send(data, from.port, from.address));
     socket.bind(0, "127.0.0.1");
-} else if (what === "websocket") {
+} else if (option === "websocket") {
     const { WebSocketServer } = require("ws");
-    const options = { host: "127.0.0.1", port: 0, backlog: 1024, perMessageDeflate: false };
-    const server = new WebSocketServer(options);
-    server.on("connection", (socket) => {
-        socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));
-    });
+    const server = new WebSocketServer({ ...listening, perMessageDeflate: false });
+    server.on("connection", serveWebSocket);
+} else if (option) {
+    const pem = fs.readFileSync(option);
+    tls.createServer({ key: pem, cert: pem }, serve).listen(listening);
 } else {
-    const server = net.createServer({ noDelay: true }, serve);
-    server.listen({ port: 0, host: "127.0.0.1", backlog: 1024 });
+    net.createServer({ noDelay: true }, serve).listen(listening);
 }
