@@ -3,7 +3,6 @@ Several worker processes with one supervisor. It is used by C{--workers}, and do
 depend on what the workers do.
 
   - L{openfl_twisted.workers.supervisor}: starts, restarts and stops the workers.
-  - L{openfl_twisted.workers.process}: one worker, as the supervisor sees it.
   - L{openfl_twisted.workers.ports}: the ports that the workers share.
   - L{openfl_twisted.workers.link}: questions and answers between the two.
   - L{openfl_twisted.workers.worker}: the side of the worker.
