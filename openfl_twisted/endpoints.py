@@ -1,5 +1,5 @@
 """
-The C{openfl:} prefix for Twisted server endpoints, and the parsers of its arguments.
+The C{openfl:} prefix for Twisted server endpoints, and the parsers of the prefix's arguments.
 
 The prefix adds protocol detection to an endpoint, so that its port accepts plain TCP,
 WebSocket and TLS clients, and answers Flash policy requests.
@@ -48,7 +48,8 @@ class _OpenFLEndpoint:
         settings = dict(self._settings)
         if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
             settings["passThrough"] = {Signature.HTTP}
-            # Otherwise any web page could send requests to the server through a WebSocket.
+            # If WebSockets were accepted here, any web page could send requests to the server
+            # through one.
             settings.setdefault("accept", ALL_TYPES - {ClientType.WEBSOCKET})
         listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
         return listening.addCallback(preparePort)
@@ -68,8 +69,8 @@ class StartupError(SystemExit, Exception):
     """
     The server cannot start.
 
-    As a C{SystemExit} it ends the process with its text and status 1, without a
-    traceback. As an C{Exception} it lets C{twistd} clean up first.
+    The exception is a C{SystemExit}, so it ends the process with an error text and status 1,
+    without a traceback. It is also an C{Exception}, so that C{twistd} cleans up first.
     """
 
     @classmethod
@@ -78,7 +79,7 @@ class StartupError(SystemExit, Exception):
         Convert the exception of a port that could not be opened.
 
         @param error: the exception, often a C{CannotListenError}.
-        @return: the error, with a text of one line.
+        @return: the error, with a one-line text.
         """
         if not isinstance(error, CannotListenError):
             return cls(f"cannot listen: {error}")
@@ -92,7 +93,7 @@ class StartupError(SystemExit, Exception):
 @implementer(IStreamServerEndpoint)
 class ListeningEndpoint:
     """
-    A server endpoint that reports the address of its port, and prepares the port; see
+    A server endpoint that reports the address of its port, and prepares the port with
     L{preparePort}.
     """
 
@@ -110,8 +111,8 @@ class ListeningEndpoint:
         Open the port.
 
         @return: fires with the port, or fails with L{StartupError}.
-        @raise StartupError: if opening the port fails immediately, as it does for
-            sockets.
+        @raise StartupError: if opening the port fails immediately, as for a TCP port or UNIX
+            socket.
         """
 
         def announce(port: IListeningPort) -> IListeningPort:
@@ -134,8 +135,8 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     Create a server endpoint from a description, like C{serverFromString}; C{haproxy:}
     creates a L{ProxyProtocolEndpoint}.
 
-    @param reactor: the reactor of the endpoint. A worker's has C{inheritedEndpoint},
-        which replaces C{systemd:}.
+    @param reactor: the reactor of the endpoint. The reactor of a worker has
+        C{inheritedEndpoint}, which replaces a C{systemd:} endpoint.
     @param description: the description, such as C{haproxy:tcp:8080}.
     @raise ValueError: if the description is invalid. Endpoints of other plugins may
         raise other exceptions.
@@ -214,8 +215,8 @@ def parseClientTypes(text: str) -> frozenset[ClientType]:
 
 def parsePassThrough(text: str) -> frozenset[Signature]:
     """
-    Parse a list of protocols to pass to the application unexamined: C{http}, C{tls} and
-    C{proxy}, separated by commas, or C{none}.
+    Parse a list of protocols whose data is passed to the application unexamined: C{http},
+    C{tls} and C{proxy}, separated by commas, or C{none}.
 
     @param text: the list, such as C{http,tls}.
     @raise ValueError: if a name is unknown.
@@ -277,8 +278,8 @@ def parseServer(
     **rest: str,
 ) -> IStreamServerEndpoint:
     """
-    Create the endpoint for a description such as C{openfl:tcp:8080}. Other arguments
-    are those of the wrapped endpoint.
+    Create the endpoint for a description such as C{openfl:tcp:8080}. All other arguments are
+    passed to the wrapped endpoint.
 
     @param reactor: the reactor of the endpoint, and the clock of TLS handshakes.
     @param arguments: the positional arguments: the wrapped endpoint's description.

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 MAX_REPLY = 16 * 1024 * 1024
 """
-Default maximum size of a reply with all its items, in bytes: 16 MiB.
+Default maximum size of a reply including all its items, in bytes: 16 MiB.
 """
 
 
 def newReader(maxReply: int = MAX_REPLY) -> "RedisReader":
     """
-    Make the parser of a connection. This imports txredisapi, and so installs a
+    Create the parser of a connection. This function imports txredisapi, which installs a
     reactor.
 
     @param maxReply: maximum size of a reply with all its items (bytes).
@@ -38,7 +38,8 @@ def checkInstalled() -> None:
     """
     Check that txredisapi is installed.
 
-    @raise ImportError: if not; the text has the command that installs it.
+    @raise ImportError: if txredisapi is not installed; the text contains the command that
+        installs it.
     """
     if find_spec("txredisapi") is None:
         raise ImportError("Redis requires txredisapi: pip install 'openfl-twisted[redis]'")
@@ -46,7 +47,7 @@ def checkInstalled() -> None:
 
 class RedisLogin:
     """
-    The login at Redis. Its C{repr} contains no password.
+    The login for a Redis server. The C{repr} contains no password.
     """
 
     def __init__(self, user: str | None = None, password: str | None = None) -> None:
@@ -59,9 +60,9 @@ class RedisLogin:
 
     def hello(self) -> bytes:
         """
-        Write the first command, which also selects the protocol.
+        Return the first command, which logs in and selects the protocol version.
 
-        @return: C{HELLO 3}, with the user and the password if there is one.
+        @return: C{HELLO 3}, with the user and the password if a password is set.
         """
         words = [b"HELLO", b"3"]
         if self._password is not None:
@@ -72,8 +73,8 @@ class RedisLogin:
         """
         Explain why the login has failed.
 
-        @param text: the error reply. Older servers repeat unknown commands, and so
-            the password.
+        @param text: the error reply. It can contain the password, because older servers repeat
+            unknown commands.
         @return: the reason, as human-readable text with the password masked.
         """
         if "unknown command" in text.lower():
@@ -96,8 +97,8 @@ class RedisConnection(BrokerConnection):
         """
         @param link: see
             L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
-        @param maxReply: maximum size of a reply with all its items (bytes). A
-            larger one aborts the connection.
+        @param maxReply: maximum size of a reply including all its items (bytes). A larger
+            reply aborts the connection.
         """
         super().__init__(link)
         self._login = login

@@ -1,9 +1,9 @@
 """
 The parser of Redis replies: the protocol of txredisapi, with limits.
 
-Importing txredisapi installs a reactor. So this module is imported only where a
-reactor exists, see L{openfl_twisted.brokers.redisconnection.newReader}, and never
-at the top of a module.
+Importing txredisapi installs a reactor. Therefore other modules import this module only when a
+reactor exists, see L{openfl_twisted.brokers.redisconnection.newReader}, and never at their top
+level.
 
 @see: U{https://redis.io/docs/latest/develop/reference/protocol-spec/}
 """
@@ -16,24 +16,24 @@ from txredisapi import BaseRedisProtocol, ResponseError
 from openfl_twisted.brokers.redisreplies import RedisProblem, Reply
 from openfl_twisted.wire.lineblocks import StreamError, numberIn
 
-# Minimum size that is counted for an item of a list (bytes).
+# The size that an item of a list counts for at least (bytes).
 _ITEM = 16
 
 # The types that are read as lists: lists, and the sets, pushes and maps of RESP3. The number is the
-# number of items for each announced element: in a map, a key and a value.
+# number of items per announced element: 2 for a map (key and value), otherwise 1.
 _LISTS = {"*": 1, "~": 1, ">": 1, "%": 2}
 
-# The library copies the unread bytes with each line that it reads. With chunks of this size the
-# work is linear in the received bytes.
+# The library copies the unread bytes with each line that it reads. With chunks of this size, the
+# work is proportional to the number of received bytes.
 _PIECE = 1024
 
 
 class RedisReader(BaseRedisProtocol):
     """
-    Parses replies as C{BaseRedisProtocol} does, but without a transport, and
-    without a reactor iteration for each string.
+    Parses replies like C{BaseRedisProtocol}, but needs neither a transport nor an additional
+    reactor iteration for each string.
 
-    The length of a string or a list is checked where it is announced. The result
+    The length of a string or list is checked as soon as the length is received. The result
     does not depend on chunk boundaries.
     """
 
@@ -54,8 +54,8 @@ class RedisReader(BaseRedisProtocol):
         @return: the replies, to be consumed before the next chunk. Bulk strings are
             bytes, simple strings are text, and a map is a list in which keys and values
             alternate.
-        @raise StreamError: if the bytes violate the protocol, or a reply is too
-            large. The parser cannot be used after it.
+        @raise StreamError: if the bytes violate the protocol, or a reply is too large. The
+            parser cannot be used after this error.
         """
         for start in range(0, len(data), _PIECE):
             piece = data[start : start + _PIECE]
@@ -67,7 +67,7 @@ class RedisReader(BaseRedisProtocol):
                 except ValueError as raised:
                     problem = raised
                 replies, self._replies = self._replies, []
-                # The replies before an error are valid.
+                # Return the replies before an error: they are valid.
                 yield from replies
                 if problem is not None:
                     raise StreamError(str(problem)) from None
@@ -75,8 +75,8 @@ class RedisReader(BaseRedisProtocol):
 
     def setLineMode(self, extra: bytes = b"") -> None:
         """
-        Parse lines again. The remaining bytes are kept for L{receive}, which parses
-        them immediately; the library would do so in a later reactor iteration.
+        Parse lines again after a string. The remaining bytes are kept for L{receive}, which
+        parses them immediately; the library would parse them in a later reactor iteration.
 
         @param extra: the bytes after a string.
         """
@@ -85,9 +85,9 @@ class RedisReader(BaseRedisProtocol):
 
     def lineReceived(self, line: str) -> None:
         """
-        Check a line, then parse it.
+        Check a line, then parse the line.
 
-        @raise StreamError: if it is invalid, or announces a reply that exceeds the
+        @raise StreamError: if the line is invalid, or announces a reply that exceeds the
             limit.
         """
         kind, text = line[:1], line[1:]
@@ -113,9 +113,9 @@ class RedisReader(BaseRedisProtocol):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """
-        Refuse a line that is too long.
+        Reject a line that is too long.
 
-        @param line: the received part of it.
+        @param line: the received part of the line.
         @raise StreamError: always.
         """
         raise StreamError(f"a line is longer than {self.MAX_LENGTH} bytes")
@@ -139,7 +139,7 @@ class RedisReader(BaseRedisProtocol):
 
 def _read(reply: Any) -> Reply:
     """
-    Convert a reply of the library, which has exceptions for errors.
+    Convert a reply from the library, which represents errors as exceptions.
     """
     match reply:
         case ResponseError():

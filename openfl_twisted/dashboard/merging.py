@@ -1,5 +1,5 @@
 """
-Merges the metrics and the dashboard states of several processes of one server.
+Merges the metrics, and the dashboard states, from the processes of one server.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ def sumOfLimits(limits: Sequence[float]) -> float:
     Add limits; 0 means no limit.
 
     @param limits: the limits.
-    @return: the sum; 0 if one of them is 0.
+    @return: the sum; 0 if one of the limits is 0.
     """
     return sum(limits) if all(limits) else 0
 
@@ -33,7 +33,7 @@ NOT_SUMMED: dict[str, Callable[[Sequence[float]], float]] = {
     "process_start_time_seconds": min,
 }
 """
-The gauges whose values cannot be added, and the functions that merge them.
+The gauges whose values must not be added, and the functions that merge their values.
 """
 
 
@@ -43,7 +43,7 @@ def mergeReports(reports: Iterable[Report]) -> Report:
 
     @param reports: the metrics.
     @return: the metrics with all samples. Values with the same name and labels are added,
-        except those of L{NOT_SUMMED}.
+        except the gauges in L{NOT_SUMMED}.
     """
     heads: dict[str, tuple[str, str]] = {}
     found: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], list[float]]] = {}
@@ -66,8 +66,8 @@ def mergeReports(reports: Iterable[Report]) -> Report:
 
 class MergedMetrics:
     """
-    The latest metrics of several processes. The counters of a process that has ended are
-    kept, since a counter must not decrease.
+    The latest metrics of several processes. The counters of a process that has ended are kept,
+    because the sum of a counter must not decrease.
     """
 
     def __init__(self) -> None:
@@ -79,13 +79,13 @@ class MergedMetrics:
         Replace the metrics of a process.
 
         @param process: the number of the process; it is never used again.
-        @param report: its metrics.
+        @param report: the metrics of the process.
         """
         self._latest[process] = report
 
     def end(self, process: int) -> None:
         """
-        Keep only the counters of a process.
+        Drop all metrics of a process except its counters.
 
         @param process: the number of the process.
         """
@@ -157,8 +157,8 @@ def _mergeRooms(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _mergeBrokers(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """
-    Merge the states of the connections to the broker. If a connection is not up, the
-    dashboard shows its state and its problem.
+    Merge the states of the connections to the broker. If a connection is not up, the result
+    has the state and the problem of that connection.
     """
     if not found:
         return None

@@ -218,9 +218,9 @@ class IWorker(Protocol):
 
     def start(self, answers: Mapping[str, Callable[..., Any]]) -> object:
         """
-        Connect to the supervisor, and tell it that the ports are open.
+        Connect to the supervisor, and notify it that the ports are open.
 
-        @param answers: a function for each question of the supervisor.
+        @param answers: by name, the function that handles a request from the supervisor.
         """
 
 
