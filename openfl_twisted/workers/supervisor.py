@@ -310,8 +310,8 @@ class Supervisor(Service):
         """
         @param command: called with the number of a worker; returns its program and arguments.
         @param count: the number of workers.
-        @param stopTimeout: maximum time for the workers to end after they are told to stop;
-            then they are killed (seconds).
+        @param stopTimeout: maximum time for the workers to end after a stop notice; then they
+            are killed (seconds).
         @param started: called when all workers have opened their ports for the first
             time.
         @param failed: called with the error of one worker if all workers end before any of
