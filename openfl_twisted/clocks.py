@@ -13,7 +13,7 @@ def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
     Return a clock, or the global reactor by default.
 
     @param clock: the clock; C{None} for the global reactor. Only this call imports the global
-        reactor, because importing a module must not install one.
+        reactor, because importing a module must not install a reactor.
     """
     if clock is not None:
         return clock

@@ -23,7 +23,7 @@ class Group(enum.StrEnum):
     @cvar TLS: the options for certificates.
     @cvar ACCESS: the options for policy files and trusted proxies.
     @cvar LIMITS: the limits and timeouts.
-    @cvar TIMEOUTS: the timeouts of a client.
+    @cvar TIMEOUTS: the timeouts for a client.
     @cvar ROOMS: the options for rooms.
     @cvar BROKER: the options for rooms that several servers share.
     @cvar MONITORING: the options for metrics, dashboard and log.
@@ -46,7 +46,7 @@ class Group(enum.StrEnum):
     GENERAL = "General"
 
 
-# Column of the descriptions in the help, and the narrowest column for them.
+# The column in which descriptions begin in the help, and the minimum width of the descriptions.
 _COLUMN = 29
 _NARROWEST = 30
 
@@ -117,9 +117,9 @@ class GroupedOptions(usage.Options):
     Options whose help is in groups. Under C{twistd} and C{twist}, a usage error prints
     one line and ends the process.
 
-    @cvar options: the options that a class adds to those of its base classes. An option with a
-        method C{opt_...} is parsed by that method; the entry here only adds the option to the
-        help.
+    @cvar options: the options that a class adds to the options of its base classes. An option
+        with a method C{opt_...} is parsed by that method; the entry here only adds the option
+        to the help.
     @cvar longdesc: the description of the command.
     """
 

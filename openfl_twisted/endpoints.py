@@ -49,7 +49,7 @@ class _OpenFLEndpoint:
         if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
             settings["passThrough"] = {Signature.HTTP}
             # If WebSockets were accepted here, any web page could send requests to the server
-            # through one.
+            # through a WebSocket.
             settings.setdefault("accept", ALL_TYPES - {ClientType.WEBSOCKET})
         listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
         return listening.addCallback(preparePort)
@@ -237,7 +237,7 @@ def readPolicyFile(path: str) -> PolicyFile:
 
     @param path: path of the file.
     @raise OSError: if the file cannot be read.
-    @raise ValueError: if it is not a policy file, or grants nothing.
+    @raise ValueError: if the file is not a policy file, or grants nothing.
     """
     try:
         policy = PolicyFile.fromXML(Path(path).read_bytes())
@@ -255,7 +255,7 @@ def parsePolicy(text: str) -> PolicySource:
 
     @param text: C{port}, C{none} or a path.
     @raise OSError: if the policy file cannot be read.
-    @raise ValueError: if it is not a policy file, or grants nothing.
+    @raise ValueError: if the file is not a policy file, or grants nothing.
     """
     match text:
         case "port":
@@ -291,7 +291,7 @@ def parseServer(
         L{ServerCertificates<openfl_twisted.tls.server.ServerCertificates>}.
     @param tlsKey: see C{tlsCertificate}.
     @param rest: the named arguments of the wrapped endpoint.
-    @return: the endpoint; it does not listen yet.
+    @return: the endpoint, which does not listen yet.
     @raise ValueError: if an argument is invalid.
     """
     settings: dict[str, Any] = {"policy": parsePolicy(policy), "clock": reactor}

@@ -2,9 +2,9 @@
 OpenFL's events and event dispatchers (C{openfl.events}), for sockets.
 
 Where Flash and OpenFL differ, the behavior is Flash's: C{toString} includes the phase,
-C{bubbles} is C{False} by default, C{data} and C{text} of a L{DataEvent} are the same,
-an event that is dispatched again is cloned, and a listener that is removed while its
-event is being dispatched is still called.
+C{bubbles} is C{False} by default, C{data} and C{text} of a L{DataEvent} are the same, an event
+that is dispatched again is cloned, and a listener that is removed during the dispatch of an
+event is still called for this event.
 
 C{dispatchEvent} does not raise the exceptions of listeners: it reports them, and error events
 without a listener, with the functions of L{setReporter}.
@@ -41,7 +41,8 @@ class _Registration(NamedTuple):
         if not isWeak:
             return cls(priority, listener, None)
         if isinstance(listener, MethodType):
-            # weakref.ref() of a bound method dies immediately: each access creates a new one.
+            # weakref.ref() of a bound method dies immediately, because each access creates a new
+            # bound method.
             return cls(priority, None, weakref.WeakMethod(listener))
         return cls(priority, None, weakref.ref(listener))
 

@@ -25,8 +25,8 @@ class Security:
     @cvar sandboxType: one of the constants, set by the program (in Flash, by the player). In
         C{REMOTE}, policy files decide which sockets may connect. In C{LOCAL_WITH_NETWORK},
         only the policy files' rules for all domains apply. In C{LOCAL_TRUSTED}, connections to
-        the loopback interface need no policy file, and policy files decide about all others.
-        In C{LOCAL_WITH_FILE}, all sockets are denied.
+        the loopback interface need no policy file, and policy files decide about all other
+        connections. In C{LOCAL_WITH_FILE}, all sockets are denied.
     @cvar swfURL: the HTTP or HTTPS URL from which the program was loaded, for C{REMOTE}; in
         Flash, C{LoaderInfo.url}. Without a URL, only rules for all domains apply.
     @cvar policyFiles: the URLs passed to L{loadPolicyFile}.
@@ -52,8 +52,8 @@ class Security:
     @classmethod
     def loadPolicyFile(cls, url: str) -> None:
         """
-        Add a policy file to be checked before all others. The file is requested when a socket
-        first needs it, and applies only to connections to the host of the URL.
+        Add a policy file to be checked before all other policy files. The file is requested
+        when a socket first needs it, and applies only to connections to the host of the URL.
 
         @param url: C{xmlsocket://host:port}. As in Flash Player 10, policy files from
             other URLs, such as C{http}, do not apply to sockets; the text of the

@@ -118,7 +118,7 @@ C{openfl_twisted.net.registerClassAlias}.
 
 class _FlashProblems(Problems):
     """
-    Creates the exceptions of reads and writes, with Flash's error numbers.
+    Creates the exceptions that reading and writing methods raise, with Flash's error numbers.
     """
 
     @staticmethod
@@ -244,10 +244,10 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     """
     An array of bytes with a position for reading and writing.
 
-    It is a C{bytearray}: its length, slices, iteration, comparison and the buffer
-    protocol are Python's. Copies and pickles keep the bytes, the position, the byte
-    order and the object encoding. As in Flash, getting an index past the end returns
-    C{None}, and setting it extends the array with zeros.
+    It is a C{bytearray}: its length, slices, iteration, comparison and the buffer protocol are
+    Python's. Copies and pickles keep the bytes, the position, the byte order and the object
+    encoding. As in Flash, getting an item past the end returns C{None}, and setting an item
+    past the end extends the array with zeros.
 
     @cvar defaultObjectEncoding: the AMF version of new arrays.
     @cvar defaultEndian: the byte order of new arrays (default: big-endian, as in Flash).

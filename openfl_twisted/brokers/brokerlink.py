@@ -128,8 +128,8 @@ class BrokerConnection(Protocol):
 
     def close(self) -> None:
         """
-        Close the connection when all written bytes are sent; abort it after
-        C{pingTimeout} if the broker does not read them.
+        Close the connection when all written bytes are sent. If the broker does not read the
+        bytes within C{pingTimeout}, abort the connection.
         """
         if self._ended:
             return

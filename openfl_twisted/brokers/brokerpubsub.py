@@ -78,7 +78,7 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        The other parameters are those of L{QueuedPubSub}.
+        All other parameters are described in L{QueuedPubSub}.
 
         @param description: the address of the broker as shown in logs, without passwords.
         """

@@ -39,8 +39,8 @@ class BrokerURL:
     @ivar scheme: the scheme of the URL; empty for C{memory:}.
     @ivar host: the host.
     @ivar port: the port.
-    @ivar user: the user; C{None} for none.
-    @ivar password: the password; C{None} for none.
+    @ivar user: the user; C{None} without a user.
+    @ivar password: the password; C{None} without a password.
     @ivar secure: whether to use TLS.
     @ivar prefix: the prefix of all topics and keys.
     @ivar trust: the trust store for TLS.
@@ -171,7 +171,7 @@ def pubSubFromURL(
 
     @param url: see L{parseBrokerURL}.
     @param reactor: the reactor.
-    @param node: the name of this node; C{None} for a random one.
+    @param node: the name of this node; C{None} for a random name.
     @param limits: the limits of the queue, and timeouts; C{None} for the defaults.
     @return: the implementation, not started yet.
     @raise ValueError: if the URL is invalid; the text contains no password.

@@ -188,7 +188,7 @@ class NATSPubSub(BrokerPubSub[_NATSConnection]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        The other parameters are those of L{BrokerPubSub}.
+        All other parameters are described in L{BrokerPubSub}.
 
         @param endpoint: the endpoint of the server, without TLS.
         """

@@ -45,7 +45,7 @@ class QueuedPubSub(BasePubSub):
         """
         @param description: the address of the broker as shown in logs, without
             passwords.
-        @param node: the name of this node; C{None} for a random one. A node that is restarted
+        @param node: the name of this node; C{None} for a random name. A node that is restarted
             needs a new name.
         @param limits: the limits; C{None} for the defaults.
         @param clock: the clock; C{None} for the reactor.

@@ -53,7 +53,7 @@ class RedisLogin:
     def __init__(self, user: str | None = None, password: str | None = None) -> None:
         """
         @param user: the user; C{None} for C{default}.
-        @param password: the password; C{None} for none.
+        @param password: the password; C{None} without a password.
         """
         self._user = user or "default"
         self._password = password
@@ -73,8 +73,8 @@ class RedisLogin:
         """
         Explain why the login has failed.
 
-        @param text: the error reply. It can contain the password, because older servers repeat
-            unknown commands.
+        @param text: the error reply. The text can contain the password, because older servers
+            repeat unknown commands.
         @return: the reason, as human-readable text with the password masked.
         """
         if "unknown command" in text.lower():

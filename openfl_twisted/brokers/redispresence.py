@@ -69,7 +69,7 @@ class _RedisPresenceConnection(RedisConnection):
 
     def transact(self, commands: list[tuple[bytes, ...]]) -> Deferred[Reply]:
         """
-        Send commands as a transaction: the server executes all of them or none.
+        Send commands as a transaction: the server executes all commands or no command.
 
         @param commands: the name and arguments of each command. The commands are sent between
             C{MULTI} and C{EXEC}.
@@ -80,7 +80,7 @@ class _RedisPresenceConnection(RedisConnection):
 
     def _write(self, commands: list[tuple[bytes, ...]]) -> Deferred[Reply]:
         """
-        Send all commands, or none of them.
+        Send all commands. If this is not possible, send no command.
 
         @return: fires with the reply to the last command.
         """

@@ -92,7 +92,7 @@ class RedisPubSub(BrokerPubSub[_RedisPubSubConnection]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        The other parameters are those of L{BrokerPubSub}.
+        All other parameters are described in L{BrokerPubSub}.
 
         @param endpoint: the endpoint of the server, including TLS if the server requires TLS.
         @raise ImportError: if txredisapi is not installed.

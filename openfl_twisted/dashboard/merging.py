@@ -97,7 +97,7 @@ class MergedMetrics:
         """
         Return the metrics of all processes.
 
-        @param others: further metrics.
+        @param others: metrics to merge in addition.
         @return: the merged metrics.
         """
         return mergeReports([*others, *self._latest.values(), self._ended])
@@ -108,8 +108,8 @@ def mergeStates(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Merge the states of several processes for the dashboard.
 
     @param states: see L{DashboardState.describe
-        <openfl_twisted.dashboard.streams.DashboardState.describe>}; at least one. The
-        numbers of the clients are unique.
+        <openfl_twisted.dashboard.streams.DashboardState.describe>}; at least one state. The
+        clients' numbers must be unique.
     @return: the state of the server, without the time.
     """
     merged: dict[str, Any] = {

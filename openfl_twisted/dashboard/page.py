@@ -35,7 +35,7 @@ Maximum number of wrong tokens from one address in quick succession.
 
 GUESS_RATE = 1.0
 """
-Number of further wrong tokens from one address per second.
+Number of further wrong tokens allowed per second from one address.
 """
 
 # Maximum number of stored addresses. Beyond this number, the address with the oldest attempt is

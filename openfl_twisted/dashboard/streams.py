@@ -298,8 +298,8 @@ class MessageMonitors:
 
     def _close(self, monitor: MessageMonitor) -> None:
         """
-        Remove a monitor. If it was the last monitor of its client, also remove the C{tap}
-        of the client's protocol.
+        Remove a monitor. If the client has no other monitor, also remove the C{tap} of the
+        client's protocol.
         """
         id = monitor.connection.id
         self._monitors[id].remove(monitor)

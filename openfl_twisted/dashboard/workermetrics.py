@@ -36,8 +36,8 @@ class _MergedCollector(Collector):
 
     def ask(self) -> Deferred[Any]:
         """
-        Request the metrics of all workers. If a worker does not answer, its last metrics are
-        used.
+        Request the metrics of all workers. If a worker does not answer, the last metrics of
+        that worker are used.
 
         @return: fires when each worker has answered or its request has failed.
         """

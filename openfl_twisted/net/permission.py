@@ -69,7 +69,7 @@ class _Permissions:
 
         @param host: the server's host name or address.
         @param port: the server's port.
-        @param reactor: the reactor for requests of policy files.
+        @param reactor: the reactor that is used to request policy files.
         @return: the same endpoint if no permission is needed; otherwise an endpoint that fails
             with a C{SecurityError} #2048 if the permission is denied.
         @raise errors.SecurityError: #2010, if this program must not use sockets.

@@ -115,7 +115,7 @@ class XMLSocket(StreamSocket):
 
     def _ended(self) -> None:
         self._splitter.clear()
-        # An iterator ends with its connection; it does not receive messages from the next
+        # An iterator ends when its connection ends: the iterator receives no messages from the next
         # connection.
         self._full.clear()
         self._paused = False

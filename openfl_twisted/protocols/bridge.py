@@ -138,7 +138,7 @@ class _BridgeProtocol(StreamProtocol):
             # The client has disconnected.
             return
         self._connecting = None
-        # Do not disclose addresses and errors of the internal network to the client.
+        # Do not disclose addresses or errors from the internal network to the client.
         self.log.warn(
             "{peer} disconnected: cannot connect to {target}: {problem}",
             peer=self.describePeer(),

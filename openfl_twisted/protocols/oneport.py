@@ -237,7 +237,7 @@ class _OnePortProtocol(DetectionProtocol):
 
     def _refuse(self, signature: Signature) -> None:
         """
-        Refuse a client of another protocol.
+        Refuse a client that uses another protocol.
         """
         self._endDetection()
         self.decided = True

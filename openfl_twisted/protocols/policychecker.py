@@ -219,7 +219,8 @@ class PolicyChecker:
 
 class _Check:
     """
-    Decides whether one connection is permitted, and collects the reasons. It is used once.
+    Decides whether one connection is permitted, and collects the reasons. Each instance is
+    used once.
     """
 
     def __init__(

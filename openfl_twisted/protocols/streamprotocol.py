@@ -318,7 +318,7 @@ class StreamProtocol(Protocol):
 
     def _refuse(self, signature: Signature) -> None:
         """
-        Refuse a client of another protocol, and count it.
+        Refuse a client that uses another protocol, and count the connection.
         """
         if isinstance(self.factory, StreamFactory):
             self.factory.foreign[signature.value] += 1

@@ -207,7 +207,7 @@ class WebSocketFactory(WrapperFactory[Any]):
     Accepts WebSockets for a wrapped factory, whose protocols use a WebSocket like a TCP
     connection.
 
-    The parameters of its constructor are its attributes.
+    Each parameter of the constructor is also an attribute.
 
     @ivar silences: timer of the WebSockets that wait for C{pingInterval}, see
         L{SharedTimer}.

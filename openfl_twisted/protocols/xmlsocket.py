@@ -352,7 +352,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _refuse(self, signature: Signature) -> None:
         """
-        Answer a policy request, or refuse a client of another protocol.
+        Answer a policy request, or refuse a client that uses another protocol.
         """
         if signature is not Signature.POLICY:
             super()._refuse(signature)
@@ -400,8 +400,8 @@ class XMLSocketProtocol(StreamProtocol):
         Called with all messages completed by one read. The default implementation calls
         L{messageReceived} for each.
 
-        Override this method to process many messages at a time. After an override has closed
-        the connection or paused reading, it must stop processing messages itself. If a further
+        Override this method to process many messages at a time. An override must itself stop
+        processing messages after it has closed the connection or paused reading. If a further
         subclass overrides only L{messageReceived}, that method is called instead.
 
         @param messages: the decoded messages, in order; never empty.
@@ -449,7 +449,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def sendMessages(self, messages: Sequence[str]) -> None:
         """
-        Send several messages. On a byte stream, they are sent in one write.
+        Send several messages. On a byte stream, all messages are sent in one write.
         """
         count = len(messages)
         transport = self.transport

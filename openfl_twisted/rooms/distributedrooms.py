@@ -59,7 +59,7 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
         lobby.remoteRooms = self
         pubSub.addListener(self)
 
-    # From this node to others
+    # From this node to other nodes
 
     def roomOpened(self, room: Room) -> None:
         self._pubSub.subscribe(_topic(room.name), partial(self._arrived, room))
@@ -118,7 +118,7 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
     def sendTo(self, room: Room, name: str, message: bytes) -> None:
         self._pubSub.publish(_topic(room.name), _ONE + name.encode() + b"\0" + message)
 
-    # From other nodes to this one
+    # From other nodes to this node
 
     def _arrived(self, room: Room, payload: bytes) -> None:
         kind, rest = payload[:1], payload[1:]

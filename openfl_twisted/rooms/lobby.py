@@ -43,7 +43,7 @@ class LobbyObserver:
         Called when a member has left a room.
 
         @param member: the member; C{member.room} is already C{None}.
-        @param room: the room; it exists until L{roomClosed}.
+        @param room: the room, which exists until L{roomClosed} is called.
         """
 
     def messageSent(self, room: Room, message: bytes) -> None:
@@ -278,7 +278,8 @@ class Lobby:
     def resume(self, token: str, recipient: Recipient) -> Member:
         """
         Resume a membership; see L{takeMissed}. If the member still has a connection, that
-        connection is replaced, because its loss may not have been detected yet.
+        connection is replaced, because the loss of that connection may not have been detected
+        yet.
 
         @return: the member.
         @raise LobbyError: C{token} if no member has this token.

@@ -129,8 +129,8 @@ class IPubSub(Interface):
 
     def addListener(listener: "IPubSubListener") -> None:
         """
-        Add a listener. It is notified when the broker is reached or lost, when messages
-        can be published again, and when messages were lost.
+        Add a listener, which is notified when the broker is reached or lost, when messages can
+        be published again, and when messages were lost.
 
         @param listener: the listener. Listeners cannot be removed.
         """
@@ -181,8 +181,8 @@ class BasePubSub:
         """
         @param description: the address of the broker as shown in logs, without
             passwords.
-        @param node: the name of this node; C{None} for a random one. A node that
-            is restarted needs a new name.
+        @param node: the name of this node; C{None} for a random name. A node that is restarted
+            needs a new name.
         """
         self.node = node or os.urandom(NODE_LENGTH)
         self.description = description
@@ -311,7 +311,7 @@ class MemoryPubSub(BasePubSub):
     def __init__(self, broker: MemoryBroker | None = None, *, node: bytes | None = None) -> None:
         """
         @param broker: connects this node to other nodes; C{None} if there are no other nodes.
-        @param node: the name of this node; C{None} for a random one.
+        @param node: the name of this node; C{None} for a random name.
         """
         super().__init__("memory:", node)
         self._broker = broker or MemoryBroker()

@@ -138,8 +138,8 @@ class Member:
     recipient: Recipient | None
     data: dict[str, str] = field(default_factory=dict)
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
-    # The deque is created only when a message is missed: most members never miss one, and an empty
-    # deque takes more memory than the rest of the member.
+    # The deque is created only when a message is missed: most members never miss a message, and an
+    # empty deque takes more memory than the rest of the member.
     missed: deque[bytes] | tuple[()] = field(default=(), repr=False)
     missedBytes: int = 0
     lost: int = 0

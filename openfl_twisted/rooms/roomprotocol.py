@@ -172,7 +172,7 @@ class RoomProtocol(XMLSocketProtocol):
         Handle a message. Subclasses override this method.
 
         @param line: the message without its terminator.
-        @raise LobbyError: if the request of the client cannot be fulfilled.
+        @raise LobbyError: if the client's request cannot be fulfilled.
         """
         raise NotImplementedError
 
@@ -254,8 +254,8 @@ class XMLRoomProtocol(RoomProtocol):
 
     def joinRoom(self, room: str, name: str | None = None) -> None:
         """
-        Join a room, and leave the previous one. If the client cannot join, it stays in
-        the previous room.
+        Join a room, and leave the previous room. If the client cannot join the new room, it
+        stays in the previous room.
         """
         before = self.member
         super().joinRoom(room, name)

@@ -36,8 +36,9 @@ Names of the elements that the server sends as messages. A forwarded message con
 these names as a tag, see L{parseRequest}.
 """
 
-# A comment, or a CDATA section that contains "<". HTML parsers read both differently from XML
-# parsers. A client that removes them before parsing could create a tag from the surrounding text.
+# A comment, or a CDATA section that contains "<". HTML parsers read both constructs differently
+# from XML parsers. A client that removes these constructs before parsing could create a tag from
+# the surrounding text.
 _hiding = re.compile(r"<!(?!\[CDATA\[[^<\]]*+(?:\](?!\]>)[^<\]]*+)*+\]\]>)")
 
 # A tag whose name is one of the server's elements. Prefixes and case are ignored, as in E4X and
@@ -96,12 +97,12 @@ def parseRequest(message: str) -> Request | None:
 
     The forwarded text is the content of C{say}, or a whole message that is not a request. The
     forwarded text contains no tag whose name is one of L{SERVER_ELEMENTS}, with any prefix, in
-    upper or lower case. It contains no comment, and no C{<} within a CDATA section.
+    upper or lower case. It also contains no comment, and no C{<} within a CDATA section.
 
     @param message: the message without its terminator.
     @return: the request; C{None} for any other message, which is forwarded to
         the other members of the room.
-    @raise VocabularyError: if the message is not accepted. The text is short,
+    @raise VocabularyError: if the message is not accepted. The text of the exception is short,
         whatever the message contains.
     """
     if "<" not in message:
@@ -191,7 +192,7 @@ def say(member: Member, content: str, *, private: bool = False) -> bytes:
     Encode C{<say from>…</say>}.
 
     @param member: the sender.
-    @param content: XML; it is sent unchanged.
+    @param content: the content as XML, which is sent unchanged.
     @param private: whether the message is for one member only; adds the attribute
         C{private="true"}.
     """

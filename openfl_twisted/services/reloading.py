@@ -37,7 +37,8 @@ def reopenLogs() -> int:
 def _reopen(logFile: BaseLogFile) -> bool:
     mode = 0o666 if logFile.defaultMode is None else logFile.defaultMode
     try:
-        # Twisted closes the file before it opens the next one, so a failure would stop logging.
+        # Twisted closes the old log file before it opens the new file, so a failure would stop
+        # logging.
         os.close(os.open(logFile.path, os.O_RDWR | os.O_CREAT, mode))
     except OSError as problem:
         _log.warn(

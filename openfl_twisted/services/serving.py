@@ -141,8 +141,8 @@ class ServerService(MultiService):
 
     def reload(self) -> None:
         """
-        Reload the certificates and the policy file. Invalid files are logged, and the
-        previous ones stay in use.
+        Reload the certificates and the policy file. If a file is invalid, the problem is
+        logged, and the previous version stays in use.
         """
         if self.certificates is not None:
             self.certificates.reload()

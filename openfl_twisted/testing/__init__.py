@@ -1,5 +1,5 @@
 """
-A network in memory, to test clients and servers without sockets.
+An in-memory network, to test clients and servers without sockets.
 
   - L{MemoryNetwork}: a network whose clock the test advances. Pass its C{reactor} to
     every parameter C{reactor} or C{clock} of this package and of Twisted.

@@ -65,8 +65,8 @@ class Attempt:
         Accept the connection, and run iterations until both sides are idle. If a server of the
         network listens at the address, it is not involved.
 
-        @return: the protocol of the server; C{None} if the factory has built none
-            and the connection is closed.
+        @return: the protocol of the server; C{None} if the factory has built no protocol and
+            the connection is closed.
         @raise ValueError: if the attempt was already accepted or has failed.
         """
         self._check()

@@ -111,8 +111,8 @@ class CertificateMaker:
         the given certificate status.
 
         @param status: a constant of C{CertificateStatus}.
-        @return: the credentials, with a new key. Certificates are valid from 2000
-            to 2100, unless the status requires other dates.
+        @return: the credentials, with a new key. Certificates are valid from 2000 to 2100,
+            except if the status requires other dates.
         @raise ValueError: if the status is unknown.
         """
         trust = self.trust

@@ -62,8 +62,8 @@ _log = packageLogger()
 
 class Judge:
     """
-    Verifies the certificate of one connection. The certificate is refused unless all
-    checks are completed without an objection.
+    Verifies the certificate of one connection. The certificate is trusted only if all checks
+    are completed without an objection.
 
     @ivar verdict: the result so far. C{trusted} means that there is no objection yet. Whether
         the server has the private key is only known after the handshake.
@@ -417,7 +417,7 @@ class Judge:
 
 def _isUnknownRevocation(finding: Finding) -> bool:
     """
-    Check whether the only objection is that the revocation status of the server's
-    certificate is unknown.
+    Check whether a finding only states that the revocation status of the server's certificate
+    is unknown.
     """
     return finding.depth == 0 and finding.code in UNKNOWN_REVOCATION

@@ -162,8 +162,8 @@ class ServerCertificates:
 
     def checkRenewals(self) -> None:
         """
-        Check that this process can reload the files: C{twistd --uid} reads them as root, and
-        then drops privileges. If the files cannot be read, a warning is logged immediately
+        Check that this process can reload the files: C{twistd --uid} reads the files as root,
+        and then drops privileges. If the files cannot be read, a warning is logged immediately
         instead of when the files are renewed.
         """
         self._mayRead = True

@@ -92,8 +92,8 @@ class _Listener(socket.socket):
 
     def _answered(self, connection: socket.socket, address: Any) -> bool:
         """
-        Answer a connection if its request has already been received, and return whether it was
-        answered.
+        Answer a connection if its request has already been received. Return whether the
+        connection was answered.
         """
         if connection.gettimeout() is not None:
             # Make the socket non-blocking: a default timeout of the socket module would block the

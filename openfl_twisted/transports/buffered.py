@@ -72,7 +72,7 @@ class BufferedTransport(Connection):
     The underlying transport calls C{connectionLost} of the owner directly. A paused owner
     therefore loses the data in the receive buffer, unlike with a
     L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}. If the owner is
-    not paused, the receive buffer is delivered first, unless the connection was reset.
+    not paused, the receive buffer is delivered first, except after a reset of the connection.
 
     @ivar queued: whether the connection is in the write batch.
     """
@@ -315,7 +315,7 @@ class BufferedTransport(Connection):
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Register a producer. It is paused while the transport's buffer is full, and
+        Register a producer. The producer is paused while the transport's buffer is full, and
         stopped when the connection is closed or lost.
 
         @param producer: the producer. A transport can be registered as the producer of another
@@ -351,7 +351,7 @@ class BufferedTransport(Connection):
         """
         pull.asked = True
         # The transport calls the adapter when the transport's buffer is empty. Until then, other
-        # writes are held too.
+        # writes are also held.
         self._full = True
         self._transport.unregisterProducer()
         self._transport.registerProducer(pull, False)

@@ -95,7 +95,7 @@ class SharedTimer(Generic[T]):
 
     def left(self) -> None:
         """
-        Called when an object has left its group before its time has expired.
+        Called when an object has left its group before the waiting time has expired.
         """
         self._count -= 1
         if not self._count:

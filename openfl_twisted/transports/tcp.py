@@ -782,7 +782,7 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
         @param sessionno: the number of the connection on its port.
         @param reactor: the reactor.
         """
-        # The names are those of the first protocol, which can be replaced later.
+        # The names of the first protocol, which can be replaced later.
         self._names = _share(
             str(self._getLogPrefix(protocol)),
             type(protocol).__name__,

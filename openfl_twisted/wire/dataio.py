@@ -83,7 +83,7 @@ def _toInteger(value: float) -> int:
 class Problems:
     """
     Creates the exceptions that L{DataInput} and L{DataOutput} raise. This class creates
-    built-in exceptions of Python. A subclass can create other exceptions.
+    Python's built-in exceptions. A subclass can create other exceptions.
     """
 
     @staticmethod

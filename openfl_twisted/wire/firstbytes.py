@@ -1,8 +1,8 @@
 """
 Protocol detection from the first bytes of a connection.
 
-The result does not depend on chunk boundaries: a signature is excluded by the first byte that
-does not match it.
+The result does not depend on chunk boundaries: the first byte that does not match a signature
+excludes this signature.
 """
 
 import enum
@@ -16,7 +16,7 @@ class ClientType(enum.Enum):
     """
     The types of clients that a port can accept.
 
-    @cvar POLICY: a Flash Player that requests the policy file.
+    @cvar POLICY: a client that requests the policy file.
     @cvar TLS: a client that starts a TLS handshake.
     @cvar WEBSOCKET: a client that starts a WebSocket handshake.
     @cvar PLAIN: any other client, whose bytes are delivered to the application.

@@ -59,7 +59,7 @@ def clientOf(
     Find the address of a client that is connected through trusted proxies.
 
     Each proxy appends the address of its client to the list, so the last address that is not a
-    trusted proxy is the client's. Addresses before it can be forged. A request with both
+    trusted proxy is the client's address. Earlier addresses can be forged. A request with both
     header fields is not trusted: a proxy updates only one of the fields, and forwards the
     other field unchanged.
 

@@ -103,7 +103,7 @@ def hasRequestLine(data: bytes) -> bool:
     """
     Check whether bytes begin with a complete request line with any method, even an
     unregistered method. L{startsRequest} does not detect unregistered methods, because any
-    word could be one.
+    word could be such a method.
 
     @return: whether the bytes begin with a request line.
     """
@@ -152,7 +152,7 @@ def _endsLine(rest: bytes, method: bytes, target: bytes) -> bool | None:
     L{startsRequest}.
     """
     if rest[0] in (_CR, _LF):
-        # A request of HTTP/0.9 has no version, and its method is always GET.
+        # An HTTP/0.9 request has no version, and the method is always GET.
         if method != b"GET" or not target.startswith(b"/"):
             return False
     else:

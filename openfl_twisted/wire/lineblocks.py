@@ -66,8 +66,8 @@ class LineBlockParser:
         """
         Parse the next chunk of the stream.
 
-        @return: the lines, each with its block or C{None}. They must be consumed before the
-            next chunk is passed.
+        @return: the lines, each with its block or C{None}. The iterator must be consumed
+            before the next chunk is passed.
         @raise StreamError: if a line or a block is too long, has no terminator, or has an
             invalid length. The parser cannot be used after this error.
         """

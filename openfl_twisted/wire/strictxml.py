@@ -138,7 +138,7 @@ class _Reader:
     """
     One run of expat.
 
-    An exception in a handler does not stop expat: it continues to the end of the data.
+    An exception in a handler does not stop expat, which continues to the end of the data.
     Therefore, everything that could make parsing expensive is refused before parsing.
     """
 

@@ -53,7 +53,7 @@ def _joinSurrogates(text: str, errors: str) -> str:
 
 def _decodeBeyond(sequence: bytes) -> str:
     """
-    Decode four bytes with a value above U+10FFFF. The value is mapped modulo 0x100000 to a
+    Decode four bytes with a value above U+10FFFF. The value is reduced, modulo 0x100000, to a
     character above U+FFFF.
     """
     lead, second, third, fourth = sequence

@@ -84,7 +84,7 @@ class LinkProtocol(Int32StringReceiver):
         self.lost: Callable[[], object] = lambda: None
         self._clock = clockOrReactor(clock)
         self._numbers = count(1)
-        # The requests without a response, including those that have timed out.
+        # The requests without a response, including requests that have timed out.
         self._asked: dict[int, Deferred[Any]] = {}
 
     def ask(self, question: str, **arguments: Any) -> Deferred[Any]:

@@ -2,8 +2,8 @@
 The log of a worker in the log of its supervisor.
 
 A worker writes each event as one line of JSON to its standard output. The line contains no
-time, because the supervisor's log adds one. Other lines, such as an error message from the
-interpreter, are logged unchanged.
+time, because the supervisor's log adds the time. Other lines, such as an error message from
+the interpreter, are logged unchanged.
 """
 
 import json
@@ -77,8 +77,7 @@ def fromLine(line: bytes, level: str) -> LogLine:
 @implementer(ILogObserver)
 class EventWriter:
     """
-    The log observer of a worker, for the option C{--logger} of C{twistd}. It writes events to
-    the standard output.
+    The log observer of a worker, for C{twistd --logger}: writes events to the standard output.
     """
 
     def __call__(self, event: LogEvent) -> None:

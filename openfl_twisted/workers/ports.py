@@ -411,7 +411,7 @@ def _adoptUNIX(reactor: Any, descriptor: int, path: Any, factory: IProtocolFacto
     if path and path[:1] not in ("\0", b"\0"):
         # Twisted sets the mode again.
         port.mode = os.stat(path).st_mode & 0o777
-    # Other workers still listen on the socket when this worker stops, so its file must stay.
+    # Do not shut the socket down: other workers still listen on it when this worker stops.
     port._shouldShutdown = False  # noqa: SLF001 - no public name
     port.startListening()
     return port

@@ -1,5 +1,5 @@
 """
-Starts worker processes, restarts those that end, and stops them.
+Starts worker processes, restarts processes that end, and stops all processes.
 """
 
 import itertools
@@ -121,7 +121,7 @@ class Worker:
 
     def start(self) -> None:
         """
-        Start a process. If the system cannot start one, try again later.
+        Start a process. If the system cannot start a process, try again later.
         """
         try:
             self._spawn()
@@ -316,10 +316,10 @@ class Supervisor(Service):
             time.
         @param failed: called with the error of one worker if all workers end before any of
             them has opened its ports.
-        @param environment: the environment of the workers (default: that of this
+        @param environment: the environment of the workers (default: the environment of this
             process).
-        @param directory: the current directory of the workers (default: that of this
-            process).
+        @param directory: the current directory of the workers (default: the current directory
+            of this process).
         @param reactor: the reactor (default: the global reactor).
         """
         if reactor is None:

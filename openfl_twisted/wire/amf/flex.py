@@ -176,7 +176,7 @@ class AbstractMessage:
     @ivar body: the content, of any type; for a remote call the list of its arguments.
     @ivar clientId: identifier of the sending client, assigned by the server.
     @ivar destination: name of the service that receives the message.
-    @ivar headers: headers by name; C{None} if the message has none.
+    @ivar headers: headers by name; C{None} if the message has no headers.
     @ivar messageId: identifier of this message.
     @ivar timestamp: time of sending (milliseconds since 1970; default 0, unknown).
     @ivar timeToLive: validity of the message (milliseconds; default 0, no limit).
@@ -379,7 +379,7 @@ class _ShortForm:
 
     def writeExternal(self, output: Any) -> None:
         """
-        Write all members except those that are C{None}, and numbers that are 0.
+        Write all members, except members that are C{None} and numbers that are 0.
 
         @param output: receives the bytes, see L{ClassRegistry.register}.
         """

@@ -134,8 +134,8 @@ class PolicyFile:
     """
     A socket policy file.
 
-    @ivar rules: the rules. One rule that permits the connection is sufficient; their
-        order has no effect.
+    @ivar rules: the rules. One rule that permits the connection is sufficient; the order of
+        the rules has no effect.
     @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the file has no
         meta-policy, which means C{all}. The meta-policy counts only in the file that is served
         from port 843.
@@ -159,8 +159,8 @@ class PolicyFile:
         """
         Parse a policy file.
 
-        Nothing is fetched and no entity is expanded. Unknown elements are ignored, and
-        so are rules that are not directly below the root.
+        Nothing is fetched and no entity is expanded. Unknown elements, and rules that are not
+        directly below the root, are ignored.
 
         @param data: the file; it may end with a NUL byte.
         @raise PolicyError: if the data is not well-formed, has another root element,

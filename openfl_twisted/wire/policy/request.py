@@ -27,7 +27,7 @@ def isRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool:
     @param data: the data. Any bytes may follow the request: C{nc} and old players send
         LF or CR LF.
     @param maxLength: maximum length of a request including its terminator of one byte (bytes).
-    @return: whether it is a policy request.
+    @return: whether the data is a policy request.
     """
     return _request.match(data, 0, maxLength - 1) is not None
 

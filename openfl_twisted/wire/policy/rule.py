@@ -42,7 +42,7 @@ def shown(text: str) -> str:
 
 def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
     """
-    Parse a list of ports: C{*}, C{80}, C{1000-2000}, or several of these, separated by
+    Parse a list of ports: C{*}, C{80}, C{1000-2000}, or several such items, separated by
     commas.
 
     @param text: the list; spaces around its items are allowed.

@@ -203,7 +203,7 @@ class Finding:
         """
         text = _DESCRIPTIONS.get(self.code, f"X.509 error {self.code}")
         if self.detail:
-            # Make the detail printable: verifiers quote data from the server.
+            # Make the detail printable, because verifiers quote data from the server.
             text = f"{text} ({printable(self.detail, MAX_DETAIL)})"
         if self.depth <= 0:
             return text
@@ -412,8 +412,8 @@ def _hasIssuer(
     ignored: Collection[x509.Certificate] = (),
 ) -> bool:
     """
-    Check whether the issuer of a certificate is among other certificates: one with the
-    issuer's name and a key that verifies the signature. At most L{MAX_ISSUERS} keys are
+    Check whether other certificates include the issuer of a certificate: a certificate with
+    the issuer's name and a key that verifies the signature. At most L{MAX_ISSUERS} keys are
     tried.
     """
     if certificate is None:

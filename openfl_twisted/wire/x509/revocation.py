@@ -139,9 +139,9 @@ def readStaple(
     @param time: the time at which the response must be valid. The validity may begin up to
         L{MAX_SKEW} later. A response with the status C{revoked} counts at any time, like an
         old CRL.
-    @return: the result. It is C{UNKNOWN}, with the reason, if the response is missing,
-        not valid at this time, about another certificate, or not signed by the issuer
-        or an authorized responder.
+    @return: the result: C{UNKNOWN}, with the reason, if the response is missing, not valid at
+        this time, about another certificate, or not signed by the issuer or an authorized
+        responder.
     """
     if not staple:
         return _unknown("the server sent none")

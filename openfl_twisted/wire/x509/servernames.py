@@ -14,8 +14,8 @@ from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressP
 from openfl_twisted.wire.x509.certificates import printable
 
 _MAX_NAME = 253
-# Allow underscores: host names contain none, but service names and the names of many test machines
-# do.
+# Allow underscores: host names contain no underscores, but service names and the names of many test
+# machines do.
 _name = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*")
 # A host name as defined by RFC 1123.
 _hostName = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
