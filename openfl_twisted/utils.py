@@ -296,7 +296,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     def _grow(self, length: int) -> None:
         """
-        Append zeros up to a length.
+        Append zeros until the array has a given length.
         """
         if length >= _MAX_UINT:
             raise errors.MemoryError.numbered(1000)

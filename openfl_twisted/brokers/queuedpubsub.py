@@ -140,7 +140,7 @@ class QueuedPubSub(BasePubSub):
 
     def _send(self, topic: str, data: bytes) -> str:
         """
-        Send or queue a message.
+        Send an envelope to the broker, or queue it.
 
         @return: the reason why the message must be dropped; empty otherwise.
         """

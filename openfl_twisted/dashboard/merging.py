@@ -137,7 +137,8 @@ def _sums(pairs: Sequence[Sequence[int]]) -> list[int]:
 
 def _mergeRooms(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """
-    Merge rooms. Rooms of the same name in several processes become one room.
+    Merge the states of the rooms in several processes. Rooms with the same name become one
+    room.
     """
     if not found:
         return None

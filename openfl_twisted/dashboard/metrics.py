@@ -32,7 +32,7 @@ The values of a metric: label values and number.
 
 def _counter(name: str, meaning: str, values: Values, *labels: str) -> Metric:
     """
-    Create a counter; C{_total} is appended to the name.
+    Create a Prometheus counter, with C{_total} appended to its name.
     """
     family = CounterMetricFamily(f"openfl_{name}", meaning, labels=labels)
     for key, value in values:

@@ -101,7 +101,7 @@ class WorkerStreams(DashboardStreams):
 
     def _find(self, id: int) -> tuple[AnsweringWorker, int]:
         """
-        Find the worker of a client.
+        Find the worker to which a client is connected.
 
         @return: the worker, and the client's number in that worker.
         """

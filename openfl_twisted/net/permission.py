@@ -20,7 +20,7 @@ _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 def _content() -> Content:
     """
-    Return the origin of this program.
+    Return the origin of this program, to which policy rules apply.
 
     @raise errors.ArgumentError: if C{Security.swfURL} is not an HTTP or HTTPS URL.
     """

@@ -121,7 +121,7 @@ class StreamSocket(EventDispatcher):
 
     def _received(self, data: bytes) -> None:
         """
-        Called with received data.
+        Called with data received on the connection.
         """
         raise NotImplementedError
 

@@ -221,7 +221,7 @@ class _OnePortProtocol(DetectionProtocol):
 
     def _answer(self) -> None:
         """
-        Answer a policy request, and close the connection.
+        Answer the client's policy request, and close the connection.
         """
         self._endDetection()
         self.decided = True

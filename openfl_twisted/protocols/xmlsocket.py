@@ -246,7 +246,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _inspectedReceived(self, data: bytes) -> None:
         """
-        Split inspected data into messages.
+        Split inspected data into messages, and deliver them.
         """
         if (
             self._splitter is not None
@@ -259,7 +259,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _partReceived(self, data: bytes) -> None:
         """
-        Split a chunk that contains incomplete messages.
+        Split a chunk that contains an incomplete message, and deliver the complete messages.
         """
         splitter = self._splitter = self._splitter or MessageSplitter(self.limits.maxLength)
         joined: bytes | None = None
@@ -341,7 +341,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _updateInspects(self) -> None:
         """
-        Compute whether messages must be inspected as bytes.
+        Determine whether messages must be inspected as bytes, and store the result.
         """
         self._inspects = bool(
             self.refused

@@ -151,7 +151,7 @@ def _checkForwarded(text: str) -> None:
 
 def _element(name: str, attributes: Mapping[str, str], content: str = "") -> bytes:
     """
-    Encode an element as a message.
+    Encode an XML element as a message with a terminator.
 
     @param content: the content of the element, as XML.
     """
@@ -277,7 +277,7 @@ def _escaped(text: str) -> str:
 
 def _data(data: dict[str, str]) -> str:
     """
-    Encode the attributes of a member or room.
+    Encode the attributes of a member or room as XML elements.
     """
     return "".join(
         [f'<data key="{_escaped(key)}" value="{_escaped(value)}" />' for key, value in data.items()]

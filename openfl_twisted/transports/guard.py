@@ -453,7 +453,7 @@ class GuardFactory(WrapperFactory[Any]):
 
     def _countClosed(self, kind: str, by: str, counted: Counted) -> None:
         """
-        Count a closed connection, and add its traffic.
+        Count a closed connection, and add its traffic to the totals.
         """
         self.closed[kind, by] = self.closed.get((kind, by), 0) + 1
         self._ended.setdefault(kind, Traffic()).add(counted)

@@ -131,7 +131,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
-        Set the attributes before C{__init__} of Twisted's classes.
+        Set the attributes before the C{__init__} methods of Twisted's classes are called.
         """
         self = super().__new__(cls)
         # Twisted sets the other attributes if they do not exist.
@@ -798,7 +798,7 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
 
     def _getRepstr(self) -> str:
         """
-        Return the result of C{repr}.
+        Return the C{repr} of the connection.
         """
         _, protocol, port = self._names
         return f"<{protocol} #{self.sessionno} on {port}>"

@@ -252,7 +252,8 @@ class ConnectionWrapper(BufferedTransport):
     @property
     def _nearestGuard(self) -> Guard | None:
         """
-        The guard's record of this connection, or of the connection over which TLS runs.
+        The guard's record of this connection. If TLS runs over a guarded connection, the
+        record of that connection.
         """
         if self.guard is None and isinstance(self._transport, TLSMemoryBIOProtocol):
             outer = self._transport.transport

@@ -325,7 +325,7 @@ class DataOutput(_ByteOrder):
 
     def _put(self, data: bytes | bytearray) -> None:
         """
-        Append bytes.
+        Append bytes to the destination.
         """
         raise NotImplementedError
 

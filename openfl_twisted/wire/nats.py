@@ -114,7 +114,7 @@ def _lengthOf(line: bytes) -> int | None:
 
 def _read(line: bytes) -> ServerInfo | ControlMessage:
     """
-    Parse a line without a payload.
+    Parse a line that is not followed by a payload.
     """
     name, _, rest = line.partition(b" ")
     match name.upper():

@@ -69,7 +69,7 @@ class TelnetReader:
 
     def _withoutCommands(self, data: bytes) -> tuple[bytes, bytes]:
         """
-        Separate data from commands.
+        Remove the commands from received data, and create the answers.
 
         @return: the data without commands, and the answers to send.
         """

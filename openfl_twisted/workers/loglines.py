@@ -82,7 +82,7 @@ class EventWriter:
 
     def __call__(self, event: LogEvent) -> None:
         """
-        Write an event.
+        Write an event to the standard output as one line.
 
         @param event: the event.
         """

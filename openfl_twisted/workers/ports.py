@@ -134,7 +134,7 @@ def _reserve(
     reactor: Any, number: int, backlog: int, interface: str, count: int
 ) -> list[socket.socket]:
     """
-    Bind sockets to the same TCP port.
+    Create sockets that are bound to the same TCP port.
 
     @raise CannotListenError: if a socket cannot be bound.
     """

@@ -348,7 +348,7 @@ class WebSocketFrames:
 
     def _readFragment(self, first: int, payload: bytes) -> bytes:
         """
-        Read a fragment or a compressed message.
+        Check and decode the payload of a fragment or a compressed message.
 
         @param first: the first byte of the frame.
         """
