@@ -1,7 +1,8 @@
 """
 Sockets for OpenFL, Adobe AIR and Flash programs, for Python, on Twisted.
 
-The packages, from the top down; imports go only down:
+The packages, from the highest layer to the lowest. A package imports only packages of its own
+and lower layers:
 
   - L{openfl_twisted.services}: the C{twistd} commands.
     L{openfl_twisted.telnetclient}: C{openfl-telnet}.

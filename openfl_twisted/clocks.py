@@ -12,8 +12,8 @@ def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
     """
     Return a clock, or the global reactor by default.
 
-    @param clock: the clock; C{None} for the global reactor, which is imported only by
-        this call: importing a module must not install a reactor.
+    @param clock: the clock; C{None} for the global reactor. Only this call imports the global
+        reactor, because importing a module must not install a reactor.
     """
     if clock is not None:
         return clock

@@ -23,11 +23,11 @@ class Group(enum.StrEnum):
     @cvar TLS: the options for certificates.
     @cvar ACCESS: the options for policy files and trusted proxies.
     @cvar LIMITS: the limits and timeouts.
-    @cvar TIMEOUTS: the timeouts of a client.
+    @cvar TIMEOUTS: the timeouts for a client.
     @cvar ROOMS: the options for rooms.
     @cvar BROKER: the options for rooms that several servers share.
     @cvar MONITORING: the options for metrics, dashboard and log.
-    @cvar SHUTDOWN: the options for the end of the server.
+    @cvar SHUTDOWN: the options for stopping the server.
     @cvar CHECK: the options that analyze a policy file without a server.
     @cvar GENERAL: the options that all programs have.
     """
@@ -46,7 +46,7 @@ class Group(enum.StrEnum):
     GENERAL = "General"
 
 
-# Column of the descriptions in the help, and the narrowest column for them.
+# The column in which descriptions begin in the help, and the minimum width of the descriptions.
 _COLUMN = 29
 _NARROWEST = 30
 
@@ -57,14 +57,14 @@ class Option(NamedTuple):
     """
     An option of a command.
 
-    @ivar group: its group.
+    @ivar group: the group of the option.
     @ivar name: the name without the dashes.
     @ivar value: a word for the value, such as C{SECONDS}; C{""} for a flag. The default
         of an option whose value is C{BYTES} is shown with a suffix.
     @ivar meaning: the description, as one sentence.
     @ivar default: the default value, already parsed.
     @ivar parse: parses the value; raises C{ValueError} if it is invalid.
-    @ivar shown: the default in words, if C{default} does not show it.
+    @ivar shown: the text that the help shows for the default, if it differs from C{default}.
     """
 
     group: Group
@@ -78,7 +78,7 @@ class Option(NamedTuple):
     @property
     def writtenDefault(self) -> str | None:
         """
-        The default as people write it: C{2M}, C{0.5}, C{off}; C{None} for none.
+        The text of the default, such as C{2M}, C{0.5} or C{off}; C{None} without a default.
         """
         if self.shown is not None:
             return self.shown
@@ -117,8 +117,8 @@ class GroupedOptions(usage.Options):
     Options whose help is in groups. Under C{twistd} and C{twist}, a usage error prints
     one line and ends the process.
 
-    @cvar options: the options that a class adds to those of its base classes. An option
-        with a method C{opt_...} is parsed by that method; its entry here only adds it
+    @cvar options: the options that a class adds to the options of its base classes. An option
+        with a method C{opt_...} is parsed by that method; the entry here only adds the option
         to the help.
     @cvar longdesc: the description of the command.
     """
@@ -135,7 +135,7 @@ class GroupedOptions(usage.Options):
 
     def __init_subclass__(cls) -> None:
         """
-        Derive Twisted's own attributes from C{options}.
+        Derive the attributes that Twisted reads from C{options}.
         """
         super().__init_subclass__()
         own = [
@@ -146,7 +146,7 @@ class GroupedOptions(usage.Options):
         cls.optParameters = [each.toParameter() for each in own if each.value]
         cls.optFlags = [[each.name, None, each.meaning] for each in own if not each.value]
 
-    # Twisted's own has no short name.
+    # Twisted's option for the version has no short name.
     opt_h = usage.Options.opt_help
 
     def opt_version(self) -> NoReturn:
@@ -162,9 +162,9 @@ class GroupedOptions(usage.Options):
 
         @param options: the command line without the command; C{None} for C{sys.argv}.
         @raise usage.UsageError: if an option is wrong.
-        @raise SystemExit: if an option is wrong and the command runs under C{twistd}
-            or C{twist}, which would print all of the help. The error is printed on the
-            standard error stream; the status is 1.
+        @raise SystemExit: if an option is wrong and the command runs under C{twistd} or
+            C{twist}, which would print the whole help. The error is printed on the standard
+            error stream, and the exit status is 1.
         """
         try:
             self.parseArguments(options)
@@ -175,7 +175,7 @@ class GroupedOptions(usage.Options):
 
     def parseArguments(self, options: Sequence[str] | None) -> None:
         """
-        Parse the options; override this instead of L{parseOptions}.
+        Parse the options. Override this method instead of L{parseOptions}.
 
         @param options: see L{parseOptions}.
         @raise usage.UsageError: if an option is wrong.
@@ -185,7 +185,7 @@ class GroupedOptions(usage.Options):
     @classmethod
     def allOptions(cls) -> list[Option]:
         """
-        Return the options of the class and then those of its base classes, by group.
+        Return the options of the class, then the options of its base classes, sorted by group.
         """
         found: dict[str, Option] = {}
         for each in cls.__mro__:
@@ -196,7 +196,7 @@ class GroupedOptions(usage.Options):
 
     def getUsage(self, width: int | None = None) -> str:
         """
-        Return the help without its first line.
+        Return the help text without its first line.
 
         @param width: width of the lines; C{None} for C{COLUMNS} (default: 80).
         """
@@ -212,7 +212,7 @@ class GroupedOptions(usage.Options):
 
     def _describe(self, option: Option, width: int) -> Iterator[str]:
         """
-        Return the lines of an option in the help.
+        Return the lines that describe an option in the help.
         """
         letters = [each for each, name in self.synonyms.items() if name == option.name]
         short = min(letters, key=len, default="")

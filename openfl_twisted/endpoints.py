@@ -1,5 +1,5 @@
 """
-The C{openfl:} prefix for Twisted server endpoints, and the parsers of its arguments.
+The C{openfl:} prefix for Twisted server endpoints, and the parsers of the prefix's arguments.
 
 The prefix adds protocol detection to an endpoint, so that its port accepts plain TCP,
 WebSocket and TLS clients, and answers Flash policy requests.
@@ -47,7 +47,8 @@ class _OpenFLEndpoint:
         settings = dict(self._settings)
         if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
             settings["passThrough"] = {Signature.HTTP}
-            # Otherwise any web page could send requests to the server through a WebSocket.
+            # If WebSockets were accepted here, any web page could send requests to the server
+            # through a WebSocket.
             settings.setdefault("accept", ALL_TYPES - {ClientType.WEBSOCKET})
         listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
         return listening.addCallback(preparePort)
@@ -67,8 +68,8 @@ class StartupError(SystemExit, Exception):
     """
     The server cannot start.
 
-    As a C{SystemExit} it ends the process with its text and status 1, without a
-    traceback. As an C{Exception} it lets C{twistd} clean up first.
+    The exception is a C{SystemExit}, so it ends the process with an error text and status 1,
+    without a traceback. It is also an C{Exception}, so that C{twistd} cleans up first.
     """
 
     @classmethod
@@ -77,7 +78,7 @@ class StartupError(SystemExit, Exception):
         Convert the exception of a port that could not be opened.
 
         @param error: the exception, often a C{CannotListenError}.
-        @return: the error, with a text of one line.
+        @return: the error, with a one-line text.
         """
         if not isinstance(error, CannotListenError):
             return cls(f"cannot listen: {error}")
@@ -91,7 +92,7 @@ class StartupError(SystemExit, Exception):
 @implementer(IStreamServerEndpoint)
 class ListeningEndpoint:
     """
-    A server endpoint that reports the address of its port, and prepares the port; see
+    A server endpoint that reports the address of its port, and prepares the port with
     L{preparePort}.
     """
 
@@ -109,8 +110,8 @@ class ListeningEndpoint:
         Open the port.
 
         @return: fires with the port, or fails with L{StartupError}.
-        @raise StartupError: if opening the port fails immediately, as it does for
-            sockets.
+        @raise StartupError: if opening the port fails immediately, as for a TCP port or UNIX
+            socket.
         """
 
         def announce(port: IListeningPort) -> IListeningPort:
@@ -133,8 +134,8 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     Create a server endpoint from a description, like C{serverFromString}; C{haproxy:}
     creates a L{ProxyProtocolEndpoint}.
 
-    @param reactor: the reactor of the endpoint. A worker's has C{inheritedEndpoint},
-        which replaces C{systemd:}.
+    @param reactor: the reactor of the endpoint. The reactor of a worker has
+        C{inheritedEndpoint}, which replaces a C{systemd:} endpoint.
     @param description: the description, such as C{haproxy:tcp:8080}.
     @raise ValueError: if the description is invalid. Endpoints of other plugins may
         raise other exceptions.
@@ -213,8 +214,8 @@ def parseClientTypes(text: str) -> frozenset[ClientType]:
 
 def parsePassThrough(text: str) -> frozenset[Signature]:
     """
-    Parse a list of protocols to pass to the application unexamined: C{http}, C{tls} and
-    C{proxy}, separated by commas, or C{none}.
+    Parse a list of protocols whose data is passed to the application unexamined: C{http},
+    C{tls} and C{proxy}, separated by commas, or C{none}.
 
     @param text: the list, such as C{http,tls}.
     @raise ValueError: if a name is unknown.
@@ -235,7 +236,7 @@ def readPolicyFile(path: str) -> PolicyFile:
 
     @param path: path of the file.
     @raise OSError: if the file cannot be read.
-    @raise ValueError: if it is not a policy file, or grants nothing.
+    @raise ValueError: if the file is not a policy file, or grants nothing.
     """
     try:
         policy = PolicyFile.fromXML(Path(path).read_bytes())
@@ -253,7 +254,7 @@ def parsePolicy(text: str) -> PolicySource:
 
     @param text: C{port}, C{none} or a path.
     @raise OSError: if the policy file cannot be read.
-    @raise ValueError: if it is not a policy file, or grants nothing.
+    @raise ValueError: if the file is not a policy file, or grants nothing.
     """
     match text:
         case "port":
@@ -276,8 +277,8 @@ def parseServer(
     **rest: str,
 ) -> IStreamServerEndpoint:
     """
-    Create the endpoint for a description such as C{openfl:tcp:8080}. Other arguments
-    are those of the wrapped endpoint.
+    Create the endpoint for a description such as C{openfl:tcp:8080}. All other arguments are
+    passed to the wrapped endpoint.
 
     @param reactor: the reactor of the endpoint, and the clock of TLS handshakes.
     @param arguments: the positional arguments: the wrapped endpoint's description.
@@ -289,7 +290,7 @@ def parseServer(
         L{ServerCertificates<openfl_twisted.tls.server.ServerCertificates>}.
     @param tlsKey: see C{tlsCertificate}.
     @param rest: the named arguments of the wrapped endpoint.
-    @return: the endpoint; it does not listen yet.
+    @return: the endpoint, which does not listen yet.
     @raise ValueError: if an argument is invalid.
     """
     settings: dict[str, Any] = {"policy": parsePolicy(policy), "clock": reactor}

@@ -2,12 +2,12 @@
 OpenFL's events and event dispatchers (C{openfl.events}), for sockets.
 
 Where Flash and OpenFL differ, the behavior is Flash's: C{toString} includes the phase,
-C{bubbles} is C{False} by default, C{data} and C{text} of a L{DataEvent} are the same,
-an event that is dispatched again is cloned, and a listener that is removed while its
-event is being dispatched is still called.
+C{bubbles} is C{False} by default, C{data} and C{text} of a L{DataEvent} are the same, an event
+that is dispatched again is cloned, and a listener that is removed during the dispatch of an
+event is still called for this event.
 
-Exceptions of listeners are not raised by C{dispatchEvent} but reported, as are error
-events without a listener: see L{setReporter}.
+C{dispatchEvent} does not raise the exceptions of listeners: it reports them, and error events
+without a listener, with the functions of L{setReporter}.
 """
 
 import logging
@@ -41,7 +41,8 @@ class _Registration(NamedTuple):
         if not isWeak:
             return cls(priority, listener, None)
         if isinstance(listener, MethodType):
-            # weakref.ref() of a bound method dies immediately: each access creates a new one.
+            # weakref.ref() of a bound method dies immediately, because each access creates a new
+            # bound method.
             return cls(priority, None, weakref.WeakMethod(listener))
         return cls(priority, None, weakref.ref(listener))
 
@@ -86,9 +87,8 @@ class Event:
     """
     An event passed to listeners.
 
-    A subclass can have any fields and constructor parameters: L{clone} copies the
-    fields. To include them in its text, override C{toString} and call
-    L{formatToString}.
+    A subclass can have any fields and constructor parameters: L{clone} copies the fields. To
+    include the fields in the event's text, override C{toString} and call L{formatToString}.
 
     @cvar CLOSE: the peer has closed the connection, or the system has closed a
         C{ServerSocket} or C{DatagramSocket}.
@@ -104,7 +104,7 @@ class Event:
     OPEN = "open"
 
     _ownFields: ClassVar[tuple[str, ...]] = ()
-    # Instances set these only when they are dispatched; clone() removes them.
+    # Instances set these attributes only when they are dispatched; clone() removes the attributes.
     _target: Any = None
     _isPrevented = False
     _isStopped = False
@@ -221,8 +221,8 @@ class Event:
         """
         Call the listeners, then report their exceptions.
 
-        @param registrations: in the order of the calls; must not be changed while the
-            listeners are called.
+        @param registrations: the listeners in calling order. The sequence must not change
+            while the listeners are called.
         """
         self._target = target
         hasListener = False
@@ -240,7 +240,8 @@ class Event:
                 except Exception as error:
                     raised.append(error)
         finally:
-            # Empty the list: an exception would otherwise reference itself through this frame.
+            # Empty the list of exceptions: otherwise an exception would reference itself through
+            # its traceback and this frame.
             while raised:
                 _uncaughtError(raised.pop(0), self)
         if not hasListener:
@@ -248,7 +249,7 @@ class Event:
 
     def _unhandled(self) -> None:
         """
-        Called if the target has no listener for this event.
+        Called when the target has no listener for this event.
         """
 
 
@@ -490,14 +491,14 @@ def setReporter(
     Set the functions that report unhandled errors, for all dispatchers. The defaults
     log them with the C{logging} logger C{openfl_twisted.events}, at the level C{ERROR}.
 
-    @param uncaughtError: called with each exception raised by a listener, and the
-        event, after all listeners have been called. Exceptions that are not subclasses
-        of C{Exception}, such as C{KeyboardInterrupt}, are raised instead.
+    @param uncaughtError: called with each exception raised by a listener, and the event, after
+        all listeners have been called. C{dispatchEvent} raises exceptions that are not
+        subclasses of C{Exception}, such as C{KeyboardInterrupt}, instead of reporting them.
     @param unhandledError: called with Flash's text for an L{ErrorEvent} without a
         listener, and the event. The text is, for example, C{Error #2044: Unhandled
         IOErrorEvent:. text=Error #2031: Socket Error.}
-    @return: the previous two functions, to restore them. Exceptions of the functions
-        are raised by C{dispatchEvent}.
+    @return: the previous two functions, so that the caller can restore them. C{dispatchEvent}
+        raises the exceptions of the two functions.
     """
     global _uncaughtError, _unhandledError
     previous = (_uncaughtError, _unhandledError)
@@ -511,7 +512,7 @@ def setReporter(
 @runtime_checkable
 class IEventDispatcher(Protocol):
     """
-    The interface of L{EventDispatcher}, which documents the methods.
+    The interface of L{EventDispatcher}; see there for the methods.
     """
 
     def addEventListener(
@@ -546,8 +547,8 @@ class EventDispatcher:
     """
 
     _eventTarget: IEventDispatcher | None = None
-    # By type and useCapture. The tuples are replaced, never changed: a running dispatch continues
-    # with the listeners it started with.
+    # The registrations by type and useCapture. The tuples are replaced, never changed: a running
+    # dispatch continues with the listeners that were registered when the dispatch started.
     _registrations: dict[tuple[str, bool], tuple[_Registration, ...]] | None = None
 
     def __init__(self, target: IEventDispatcher | None = None) -> None:
@@ -572,9 +573,9 @@ class EventDispatcher:
         """
         Call a listener whenever an event of a type is dispatched.
 
-        Adding the same listener again has no effect, not even on its priority: remove
-        it first. A listener added by another listener of the same type is not called
-        for the current event.
+        Adding the same listener again has no effect. To change its priority, remove the
+        listener first. A listener added by another listener of the same type is not called for
+        the current event.
 
         @param listener: called with the event. Listeners are compared with C{==}, so a
             bound method is the same listener each time it is accessed.
@@ -600,11 +601,11 @@ class EventDispatcher:
 
     def removeEventListener(self, type: str, listener: _Listener, useCapture: bool = False) -> None:
         """
-        Do not call a listener for further events of a type. A listener that is not
-        registered is ignored.
+        Stop calling a listener for events of a type. A listener that is not registered is
+        ignored.
 
-        If a listener of the same type removes it, it is still called for the current
-        event, as in Flash but not in OpenFL.
+        A listener that is removed by another listener during a dispatch is still called for
+        the current event, as in Flash but not in OpenFL.
 
         @param type: the type passed to L{addEventListener}.
         @param useCapture: the value passed to L{addEventListener}.
@@ -619,11 +620,11 @@ class EventDispatcher:
         """
         Call the listeners of an event.
 
-        Exceptions of listeners are reported after all listeners have been called, as is
-        an L{ErrorEvent} without a listener; see L{setReporter}.
+        Exceptions of listeners are reported after all listeners have been called; see
+        L{setReporter}. An L{ErrorEvent} without a listener is also reported.
 
-        @param event: the event. If it was dispatched before, a clone is dispatched, so
-            that it keeps its target.
+        @param event: the event. If the event was dispatched before, a clone is dispatched, so
+            that the event keeps its target.
         @return: C{False} if the event is cancelable and a listener called
             L{Event.preventDefault}, else C{True}.
         @raise errors.TypeError: 2007, if the event is C{None}.
@@ -640,14 +641,14 @@ class EventDispatcher:
 
     def hasEventListener(self, type: str) -> bool:
         """
-        Return whether a listener for a type is registered, with C{useCapture} or
-        without.
+        Return whether a listener for a type is registered, with or without C{useCapture}.
         """
         return bool(self._liveRegistrations((type, False)) or self._liveRegistrations((type, True)))
 
     def willTrigger(self, type: str) -> bool:
         """
-        Return the result of L{hasEventListener} for a type: there is no display list.
+        Return the result of L{hasEventListener} for a type: without a display list, no other
+        object receives the event.
         """
         return self.hasEventListener(type)
 
@@ -659,7 +660,8 @@ class EventDispatcher:
 
     def _liveRegistrations(self, key: tuple[str, bool]) -> tuple[_Registration, ...]:
         """
-        Return the registrations whose listeners are alive, and remove the others.
+        Return the registrations whose listeners are alive, and remove registrations with dead
+        listeners.
         """
         registrations = self._registrations.get(key, ()) if self._registrations else ()
         alive = tuple(each for each in registrations if each.listener() is not None)

@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from openfl_twisted.wire.x509.servernames import ServerName
 
-# RFC 6761: never the name of a host.
+# RFC 6761: a name in this domain never belongs to a host.
 _PLACEHOLDER = "placeholder.invalid"
 
 
@@ -33,10 +33,10 @@ def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamC
     """
     Create the client endpoint for a server.
 
-    @param host: its host name or IP address, IPv6 with or without brackets. A name can
-        contain underscores, as those of Docker Compose do.
+    @param host: the server's host name or IP address. An IPv6 address can be in brackets. A
+        host name can contain underscores, as in Docker Compose.
     @param timeout: maximum time to connect (seconds).
-    @return: an endpoint; nothing is connected yet. It fails with C{ValueError} if
+    @return: an endpoint that is not connected yet. Connecting fails with C{ValueError} if
         C{host} cannot be a host name.
     """
     address = host.removeprefix("[").removesuffix("]")
@@ -81,8 +81,8 @@ class _InvalidNameEndpoint:
 @implementer(IStreamClientEndpoint)
 class _NamedEndpoint:
     """
-    A C{HostnameEndpoint} for names that it rejects because they are invalid in IDNA
-    2008, such as names with underscores.
+    An endpoint for names that C{HostnameEndpoint} rejects as invalid in IDNA 2008, such as
+    names with underscores.
     """
 
     def __init__(self, reactor: Any, name: str, port: int, timeout: float) -> None:
@@ -103,7 +103,7 @@ class _NamedEndpoint:
 @implementer(IReactorPluggableNameResolver, IHostnameResolver)
 class _RenamingReactor:
     """
-    A reactor that resolves one host name, whatever name is requested.
+    A reactor whose resolver always looks up the same host name, whatever name is requested.
     """
 
     def __init__(self, reactor: Any, name: str) -> None:

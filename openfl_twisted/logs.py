@@ -2,9 +2,9 @@
 Loggers of this package, their log level, and the limit for frequent events. Events
 below the level are discarded before they reach Twisted's log.
 
-Opening and closing a connection are logged at C{info}. A policy request that is
-answered on accept is logged as one line instead. A reached limit is logged at C{warn}.
-Messages are not logged.
+Opening and closing a connection are logged at C{info}. For a policy request that is answered
+on accept, one line replaces both. A reached limit is logged at C{warn}. Messages are not
+logged.
 """
 
 import re
@@ -29,14 +29,15 @@ Time after which the number of events beyond L{MAX_EVENTS} is logged: 10 seconds
 """
 
 
-# A field of a format.
+# Matches a field of a log format.
 _field = re.compile(r"\{[^{}]*\}")
 
 
 class _PackageLogger(Logger):
     """
-    A logger that discards events below the level before it creates them. It escapes the
-    values of an event, which can contain text from a peer; the formats are constants.
+    A logger that does not create events below the log level. The logger escapes the values of
+    an event, because they can contain text from a peer. The formats are constants and need no
+    escaping.
     """
 
     minLevel: Any = LogLevel.info
@@ -53,7 +54,8 @@ class _PackageLogger(Logger):
 
 class _EventLimit:
     """
-    Counts the C{info} events of each kind in an interval. The kind is the format.
+    Counts the C{info} events of each kind in an interval. Events with the same format have the
+    same kind.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -66,7 +68,7 @@ class _EventLimit:
         """
         Count an event.
 
-        @return: whether it is logged.
+        @return: whether the event is logged.
         """
         count = self._counts[kind] = self._counts.get(kind, 0) + 1
         if count <= MAX_EVENTS:
@@ -86,7 +88,7 @@ class _EventLimit:
         loggers, self._loggers = self._loggers, {}
         for kind, count in counts.items():
             if count > MAX_EVENTS:
-                # This event is not counted itself.
+                # The event that reports the number is not counted.
                 Logger.emit(
                     loggers[kind],
                     LogLevel.info,
@@ -99,8 +101,8 @@ class _EventLimit:
 
 def _safe(value: object) -> object:
     """
-    Escape a value of an event. A failure is unchanged, to keep its traceback. An address
-    is described.
+    Escape a value of an event. A failure is returned unchanged, to keep its traceback. An
+    address is converted to text.
     """
     if isinstance(value, int | float | Failure):
         return value
@@ -109,7 +111,7 @@ def _safe(value: object) -> object:
 
 def packageLogger() -> Logger:
     """
-    Create the logger of a module or class of this package, as an attribute of it.
+    Create a logger, to be assigned to an attribute of a module or class of this package.
 
     @return: a logger with the package or the class as namespace. It forwards events to
         Twisted's log if their level is high enough.
@@ -128,12 +130,13 @@ def setLogLevel(level: Any) -> None:
 
 def limitLog(reactor: Any) -> None:
     """
-    Limit the number of C{info} events, for the whole process: a log line costs more
-    than answering a policy request. If an event occurs more than L{MAX_EVENTS} times in
-    L{LOG_INTERVAL}, further ones are only counted, and their number is logged. Other
-    levels are not limited. The commands call this, unless C{--log-level=debug} is used.
+    Limit the number of C{info} events, for the whole process: a log line costs more than
+    answering a policy request. If an event occurs more than L{MAX_EVENTS} times in
+    L{LOG_INTERVAL}, further events of this kind are only counted, and their number is logged.
+    Events of other levels are not limited. The commands call this function unless
+    C{--log-level=debug} is used.
 
-    @param reactor: the clock. The last numbers are logged when it stops.
+    @param reactor: the clock. The last numbers are logged when the reactor stops.
     """
     limit = _PackageLogger.limit = _EventLimit(reactor)
     reactor.addSystemEventTrigger("after", "shutdown", limit.endInterval)

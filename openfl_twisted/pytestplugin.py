@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def memoryNetwork() -> Iterator["MemoryNetwork"]:
     """
-    An in-memory network, created for each test. At the end of the test it raises the
+    An in-memory network, created for each test. At the end of the test, the fixture raises the
     first exception of a delayed call or protocol, which a reactor would only log.
 
     @return: the network; its clock starts at 0.

@@ -20,8 +20,8 @@ _ISSUER_ID, _SUBJECT_ID = 0x81, 0x82
 
 class X500DistinguishedName:
     """
-    The subject or issuer of a certificate. A missing attribute is C{None}; of a
-    repeated attribute, the first value is returned.
+    The subject or issuer of a certificate. A missing attribute is C{None}. For a repeated
+    attribute, the first value is returned.
     """
 
     def __init__(self, name: x509.Name) -> None:
@@ -133,16 +133,16 @@ class X509Certificate:
     @property
     def issuerUniqueID(self) -> str | None:
         """
-        The identifier that distinguishes issuers of the same name, in hexadecimal
-        digits. It is obsolete and rarely used.
+        The identifier that distinguishes issuers with the same name, in hexadecimal digits.
+        This field is obsolete and rarely used.
         """
         return self._uniqueID(_ISSUER_ID)
 
     @property
     def subjectUniqueID(self) -> str | None:
         """
-        The identifier that distinguishes subjects of the same name, in hexadecimal
-        digits. It is obsolete and rarely used.
+        The identifier that distinguishes subjects with the same name, in hexadecimal digits.
+        This field is obsolete and rarely used.
         """
         return self._uniqueID(_SUBJECT_ID)
 
@@ -170,7 +170,7 @@ class X509Certificate:
     @property
     def signatureAlgorithmParams(self) -> ByteArray | None:
         """
-        The parameters of the signature algorithm in DER; C{None} if it has none.
+        The parameters of the signature algorithm in DER; C{None} if the algorithm has none.
         """
         (_, _, start), *parameters = elements(self._der, self._fields[1])
         return ByteArray(self._der[start : parameters[0][2]]) if parameters else None

@@ -9,8 +9,8 @@ from openfl_twisted import errors
 
 MAX_POLICY_URLS = 100
 """
-Maximum number of URLs stored by L{Security.loadPolicyFile}. The oldest is dropped
-first.
+Maximum number of URLs stored by L{Security.loadPolicyFile}. Beyond this number, the oldest URL
+is dropped.
 """
 
 
@@ -19,20 +19,19 @@ class Security:
     The security sandbox of the program. The class is never instantiated.
 
     A Python program is a desktop program, and its sockets need no permission. Set
-    C{sandboxType} and C{swfURL} to connect as a program in Flash Player would: then
-    C{connect} requests a policy file first.
+    C{sandboxType} and C{swfURL} to connect as a program in Flash Player would. C{connect} then
+    requests a policy file first.
 
-    @cvar sandboxType: one of the constants, set by the program (in Flash, by the
-        player). In C{REMOTE}, policy files decide about sockets. In
-        C{LOCAL_WITH_NETWORK} they do, but only rules for all domains apply. In
-        C{LOCAL_TRUSTED} they do, except for the loopback interface. In
-        C{LOCAL_WITH_FILE} sockets are denied.
-    @cvar swfURL: the HTTP or HTTPS URL from which the program was loaded, for
-        C{REMOTE}; in Flash, C{LoaderInfo.url}. Without it only rules for all domains
-        apply.
+    @cvar sandboxType: one of the constants, set by the program (in Flash, by the player). In
+        C{REMOTE}, policy files decide which sockets may connect. In C{LOCAL_WITH_NETWORK},
+        only the policy files' rules for all domains apply. In C{LOCAL_TRUSTED}, connections to
+        the loopback interface need no policy file, and policy files decide about all other
+        connections. In C{LOCAL_WITH_FILE}, all sockets are denied.
+    @cvar swfURL: the HTTP or HTTPS URL from which the program was loaded, for C{REMOTE}; in
+        Flash, C{LoaderInfo.url}. Without a URL, only rules for all domains apply.
     @cvar policyFiles: the URLs passed to L{loadPolicyFile}.
-    @cvar exactSettings: whether settings of the player apply to an exact host name. It
-        has no effect here.
+    @cvar exactSettings: whether settings of the player apply to an exact host name. This
+        attribute has no effect here.
     @cvar pageDomain: the domain of the surrounding HTML page; always C{None}.
     @cvar APPLICATION: the default of C{sandboxType}: an AIR program, or a Python
         program. No policy file is requested.
@@ -53,13 +52,13 @@ class Security:
     @classmethod
     def loadPolicyFile(cls, url: str) -> None:
         """
-        Add a policy file to be checked before all others. It is requested when a socket
-        first needs it, and applies only to sockets to its own host.
+        Add a policy file to be checked before all other policy files. The file is requested
+        when a socket first needs it, and applies only to connections to the host of the URL.
 
         @param url: C{xmlsocket://host:port}. As in Flash Player 10, policy files from
             other URLs, such as C{http}, do not apply to sockets; the text of the
             C{securityError} explains this.
-        @raise errors.TypeError: #2007, if it is C{None}.
+        @raise errors.TypeError: #2007, if the URL is C{None}.
         """
         if url is None:
             raise errors.TypeError.numbered(2007, "url")
@@ -69,7 +68,7 @@ class Security:
     @classmethod
     def allowDomain(cls, *domains: str) -> None:
         """
-        Allow programs of other domains to script this one. Flash programs cannot script
+        Allow programs from other domains to script this program. Flash programs cannot script
         a Python program, so the arguments are only checked.
 
         @param domains: the domains or IP addresses; C{*} for all.
@@ -84,7 +83,7 @@ class Security:
     @classmethod
     def allowInsecureDomain(cls, *domains: str) -> None:
         """
-        Allow programs loaded over HTTP to script this one, loaded over HTTPS; see
+        Allow programs loaded over HTTP to script this program, loaded over HTTPS; see
         L{allowDomain}.
 
         @param domains: the domains or IP addresses; C{*} for all.

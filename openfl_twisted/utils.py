@@ -26,7 +26,7 @@ _MAX_UINT = 0xFFFFFFFF
 
 _SLOTS = ("_numbers", "_objectEncoding", "_position")
 
-# The byte order marks that toString() drops, and the decoders for the text after them.
+# The byte order marks that toString() drops, and the decoder for the text after each mark.
 _byteOrderMarks: tuple[tuple[bytes, Callable[[bytes], str]], ...] = (
     (codecs.BOM_UTF8, decodeUTF8),
     (codecs.BOM_UTF16_LE, lambda data: data.decode("utf-16-le", "replace")),
@@ -64,12 +64,12 @@ class CompressionAlgorithm:
 @runtime_checkable
 class IDynamicPropertyOutput(Protocol):
     """
-    The destination of the members that an L{IDynamicPropertyWriter} writes.
+    The object to which an L{IDynamicPropertyWriter} writes members.
     """
 
     def writeDynamicProperty(self, name: str, value: Any) -> None:
         """
-        Write a member of the object, or an additional one.
+        Write a member of the object, or an additional member that the object does not have.
 
         @param value: the member's value.
         @raise OSError: if the name is empty or not text.
@@ -79,7 +79,7 @@ class IDynamicPropertyOutput(Protocol):
 @runtime_checkable
 class IDynamicPropertyWriter(Protocol):
     """
-    Selects the members of plain objects that are sent; see L{ObjectEncoding}.
+    Selects which members of plain objects are sent; see L{ObjectEncoding}.
     """
 
     def writeDynamicProperties(self, obj: Any, output: IDynamicPropertyOutput) -> None:
@@ -87,7 +87,7 @@ class IDynamicPropertyWriter(Protocol):
         Write the members of an object. Members that are not written are not sent.
 
         @param obj: the object.
-        @param output: accepts the members until this method returns.
+        @param output: the destination; it accepts members only until this method returns.
         """
 
 
@@ -118,7 +118,7 @@ C{openfl_twisted.net.registerClassAlias}.
 
 class _FlashProblems(Problems):
     """
-    Creates the exceptions of reads and writes, with Flash's error numbers.
+    Creates the exceptions that reading and writing methods raise, with Flash's error numbers.
     """
 
     @staticmethod
@@ -164,8 +164,8 @@ class IDataInput(_ObjectEncoding, DataInput):
     The reading methods of L{ByteArray} and the sockets, with Flash's errors. A subclass
     implements C{_take}, C{bytesAvailable} and C{_window}.
 
-    @cvar amfLimits: the limits of L{readObject}. To read larger values, override it in
-        a subclass, or set it here for the whole program.
+    @cvar amfLimits: the limits of L{readObject}. To read larger values, override this
+        attribute in a subclass, or set it on this class for the whole program.
     """
 
     __slots__ = ()
@@ -174,7 +174,7 @@ class IDataInput(_ObjectEncoding, DataInput):
 
     def _window(self) -> tuple[bytes | bytearray, int]:
         """
-        Return the buffer to read objects from, and the position of the next one.
+        Return the buffer to read objects from, and the position of the next object.
         """
         raise NotImplementedError
 
@@ -185,9 +185,9 @@ class IDataInput(_ObjectEncoding, DataInput):
         takes at most 160 bytes of memory per encoded byte, not counting the program's
         own classes; see C{amfLimits}.
 
-        @raise errors.EOFError: if the value is incomplete. No bytes are consumed, so it
+        @raise errors.EOFError: if the value is incomplete. No bytes are consumed, so the value
             can be read when the rest has been received.
-        @raise errors.IOError: if the bytes are not an AMF value. It is #2173 for an
+        @raise errors.IOError: if the bytes are not an AMF value. The number is 2173 for an
             externalizable object whose class is not registered; Flash throws an
             C{ArgumentError} with this number.
         """
@@ -244,18 +244,19 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     """
     An array of bytes with a position for reading and writing.
 
-    It is a C{bytearray}: its length, slices, iteration, comparison and the buffer
-    protocol are Python's. Copies and pickles keep the bytes, the position, the byte
-    order and the object encoding. As in Flash, getting an index past the end returns
-    C{None}, and setting it extends the array with zeros.
+    It is a C{bytearray}: its length, slices, iteration, comparison and the buffer protocol are
+    Python's. Copies and pickles keep the bytes, the position, the byte order and the object
+    encoding. As in Flash, getting an item past the end returns C{None}, and setting an item
+    past the end extends the array with zeros.
 
     @cvar defaultObjectEncoding: the AMF version of new arrays.
-    @cvar defaultEndian: the byte order of new arrays (default: big-endian, as in
-        Flash). OpenFL has this attribute too, but with another default.
+    @cvar defaultEndian: the byte order of new arrays (default: big-endian, as in Flash).
+        OpenFL has the same attribute with another default.
     @cvar maxUncompressed: maximum size of the result of C{uncompress} (bytes).
     """
 
-    # A value in AMF can contain a million of these; with a dictionary each, they take 450 bytes.
+    # An AMF value can contain a million arrays; if each had a dictionary, an array would take 450
+    # bytes.
     __slots__ = ("__weakref__", *_SLOTS)
 
     defaultObjectEncoding: ClassVar[int] = codec.AMF3
@@ -275,8 +276,8 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     @property
     def length(self) -> int:
         """
-        The number of bytes. A greater length adds zeros, a smaller one truncates the
-        array. A position past the new length is moved to the end.
+        The number of bytes. Setting a greater length adds zeros; setting a smaller length
+        truncates the array. A position past the new length is moved to the end.
 
         @raise errors.MemoryError: if not enough memory is available.
         """
@@ -295,7 +296,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     def _grow(self, length: int) -> None:
         """
-        Append zeros up to a length.
+        Append zeros until the array has a given length.
         """
         if length >= _MAX_UINT:
             raise errors.MemoryError.numbered(1000)
@@ -307,7 +308,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
     @property
     def position(self) -> int:
         """
-        The position of the next read or write. It can be past the end, up to
+        The position of the next read or write. The position can be past the end, up to
         4294967295.
         """
         return self._position
@@ -343,7 +344,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     def toString(self) -> str:
         """
-        Decode the whole array as text: UTF-8, or as its byte order mark specifies. The
+        Decode the whole array as text, in the encoding of its byte order mark or in UTF-8. The
         position is unchanged.
         """
         data = bytes(self)

@@ -1,8 +1,8 @@
 """
 Connects the rooms of several servers through a broker: Redis or NATS.
 
-  - L{brokerurl<openfl_twisted.brokers.brokerurl>} creates these objects from a URL:
-    C{redis://host}, C{nats://host} and the like.
+  - L{brokerurl<openfl_twisted.brokers.brokerurl>} creates pub/sub and presence objects from a
+    URL: C{redis://host}, C{nats://host} and the like.
   - L{redispubsub<openfl_twisted.brokers.redispubsub>} and
     L{natspubsub<openfl_twisted.brokers.natspubsub>} implement
     L{IPubSub<openfl_twisted.rooms.pubsub.IPubSub>}, on

@@ -1,6 +1,6 @@
 """
-The connection to a broker. It is reopened when it is lost, and aborted when the broker
-does not answer a ping.
+The connection to a broker. A lost connection is reopened. The connection is aborted when the
+broker does not answer a ping.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ class LinkUser:
 
     def linkUp(self) -> None:
         """
-        Called when the broker is reached.
+        Called when the connection is ready.
         """
         raise NotImplementedError
 
@@ -49,17 +49,17 @@ class LinkUser:
 
     def linkWritable(self) -> None:
         """
-        Called when the broker reads again.
+        Called when the broker reads again, so that more data can be written.
         """
 
 
 @implementer(IPushProducer)
 class BrokerConnection(Protocol):
     """
-    One connection to a broker. Subclasses implement its protocol, and call
-    L{ready} after the login.
+    One connection to a broker. Subclasses implement the broker's protocol, and call L{ready}
+    after the login.
 
-    @ivar writable: whether the broker reads.
+    @ivar writable: whether the broker reads, so that more data can be written.
     @ivar link: the owner of the connection.
     """
 
@@ -68,7 +68,7 @@ class BrokerConnection(Protocol):
 
     def __init__(self, link: "BrokerLink") -> None:
         """
-        @param link: the owner of the connection; it has the limits and the clock.
+        @param link: the owner of the connection; provides the limits and the clock.
         """
         self.link = link
         self._reason = ""
@@ -93,8 +93,8 @@ class BrokerConnection(Protocol):
         """
         Handle an event from the broker.
 
-        @param event: an event that L{read} has returned. No event follows a closed
-            connection.
+        @param event: an event that L{read} has returned. This method is not called after the
+            connection was closed.
         """
         raise NotImplementedError
 
@@ -108,8 +108,8 @@ class BrokerConnection(Protocol):
 
     def ready(self) -> None:
         """
-        Mark the connection as ready: start its pings, and notify the link. Call it when
-        the login has succeeded.
+        Mark the connection as ready: start the pings, and notify the link. A subclass calls
+        this method when the login has succeeded.
         """
         self._stopTimer()
         self._timer = self.link.clock.callLater(self.link.limits.pingInterval, self._ping)
@@ -129,8 +129,8 @@ class BrokerConnection(Protocol):
 
     def close(self) -> None:
         """
-        Close the connection when all written bytes are sent; abort it after
-        C{pingTimeout} if the broker does not read them.
+        Close the connection when all written bytes are sent. If the broker does not read the
+        bytes within C{pingTimeout}, abort the connection.
         """
         if self._ended:
             return
@@ -147,7 +147,7 @@ class BrokerConnection(Protocol):
 
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
-            # Messages are small, and the broker does not answer them.
+            # Disable Nagle's algorithm: messages are small, and the broker does not answer them.
             self.transport.setTcpNoDelay(True)
         timeout = self.link.limits.loginTimeout
         self._timer = self.link.clock.callLater(
@@ -190,7 +190,7 @@ class BrokerConnection(Protocol):
 
     def _listened(self) -> None:
         """
-        Abort the connection if nothing was received since the ping.
+        Abort the connection if nothing has been received since the ping.
         """
         limits = self.link.limits
         self._timer = None
@@ -212,7 +212,7 @@ class BrokerConnection(Protocol):
 
 Build: TypeAlias = "Callable[[BrokerLink], BrokerConnection]"
 """
-Makes a connection for a link.
+Creates a connection for a link.
 """
 
 
@@ -236,8 +236,8 @@ class BrokerLink:
         clock: IReactorTime,
     ) -> None:
         """
-        @param description: its address, as shown in logs, without passwords.
-        @param build: makes a connection.
+        @param description: the address of the broker as shown in logs, without passwords.
+        @param build: creates a connection.
         """
         self.user = user
         self.limits = limits
@@ -253,7 +253,8 @@ class BrokerLink:
         self._service = ClientService(
             _ReportingEndpoint(endpoint, description, self._failed),
             factory,
-            # Twisted's count starts again with each connection, even if the login fails.
+            # Twisted resets its count of failed attempts when a connection is opened, even if the
+            # login then fails.
             lambda attempt: policy(self._failures),
             clock,
         )
@@ -262,8 +263,8 @@ class BrokerLink:
         """
         Connect, and stay connected.
 
-        @return: fires when the first attempt has ended: with C{True} if the broker is
-            reached, otherwise with C{False}.
+        @return: fires when the first attempt has ended: with C{True} if the connection is
+            ready, otherwise with C{False}.
         """
         self._running = True
         first = self._first = Deferred()
@@ -285,14 +286,14 @@ class BrokerLink:
 
     def connectionOpened(self, connection: BrokerConnection) -> None:
         """
-        Called when a connection was opened, before its login.
+        Called when a connection has been opened, before the login.
         """
         self._opened = connection
 
     def connectionReady(self, connection: BrokerConnection) -> None:
         """
-        Called when the login of a connection has succeeded. Resets the delay before
-        the next attempt.
+        Called when the login on a connection has succeeded. Resets the delay before the next
+        connection attempt.
         """
         self.connection = connection
         self._failures = 0
@@ -303,7 +304,7 @@ class BrokerLink:
         """
         Called when a connection is lost.
 
-        @param connection: the connection, before or after its login.
+        @param connection: the lost connection; its login may not have succeeded yet.
         @param reason: the reason, as human-readable text.
         """
         self.connection = self._opened = None
@@ -328,7 +329,7 @@ class BrokerLink:
 @implementer(IStreamClientEndpoint)
 class _ReportingEndpoint:
     """
-    An endpoint that reports failed connection attempts.
+    An endpoint that passes failed connection attempts to a callback.
     """
 
     def __init__(
@@ -342,7 +343,7 @@ class _ReportingEndpoint:
         self._failed = failed
 
     def __repr__(self) -> str:
-        # Twisted's log lines contain this.
+        # Twisted's log lines contain this text.
         return self._description
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:

@@ -1,5 +1,5 @@
 """
-Publish and subscribe on one connection to a broker.
+Pub/sub on one connection to a broker.
 """
 
 from typing import Generic, TypeVar, cast
@@ -17,7 +17,7 @@ class PubSubConnection(BrokerConnection):
     """
     A connection that publishes and subscribes.
 
-    @ivar speaking: whether commands can be written. It is set when the login is sent,
+    @ivar speaking: whether commands can be written. Set to C{True} when the login is sent,
         directly before the subscriptions.
     """
 
@@ -29,7 +29,7 @@ class PubSubConnection(BrokerConnection):
 
         @param topic: the topic, without the prefix.
         @param data: the envelope.
-        @return: C{False} if the broker never accepts such an envelope.
+        @return: C{False} if the broker would always refuse the envelope.
         """
         raise NotImplementedError
 
@@ -61,11 +61,10 @@ rooms, need different prefixes.
 
 class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
     """
-    Base class for one broker. A subclass makes the connections.
+    Base class of pub/sub through one broker. A subclass creates the connections.
 
     @ivar prefix: the prefix of all topics.
-    @ivar speaker: the connection on which commands can be written, before and
-        while it is ready; otherwise C{None}.
+    @ivar speaker: the connection, as soon as commands can be written to it; otherwise C{None}.
     """
 
     def __init__(
@@ -79,9 +78,9 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        The other parameters are those of L{QueuedPubSub}.
+        All other parameters are described in L{QueuedPubSub}.
 
-        @param description: its address, as shown in logs, without passwords.
+        @param description: the address of the broker as shown in logs, without passwords.
         """
         super().__init__(description, node=node, limits=limits, clock=clock)
         self.prefix = prefix
@@ -90,7 +89,7 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
 
     def build(self, link: BrokerLink) -> C:
         """
-        Make a connection.
+        Create a connection.
 
         @return: the protocol, not connected yet.
         """

@@ -31,13 +31,13 @@ _KNOWN = "memory:, redis://, rediss://, nats:// or nats+tls://"
 @dataclass(frozen=True)
 class BrokerURL:
     """
-    The address of a broker, and the login. Its C{repr} contains no password.
+    The address of a broker, and the login. The C{repr} contains no password.
 
     @ivar scheme: the scheme of the URL; empty for C{memory:}.
     @ivar host: the host.
     @ivar port: the port.
-    @ivar user: the user; C{None} for none.
-    @ivar password: the password; C{None} for none.
+    @ivar user: the user; C{None} without a user.
+    @ivar password: the password; C{None} without a password.
     @ivar secure: whether to use TLS.
     @ivar prefix: the prefix of all topics and keys.
     @ivar trust: the trust store for TLS.
@@ -55,14 +55,14 @@ class BrokerURL:
     @property
     def description(self) -> str:
         """
-        The address as shown in logs, without passwords.
+        The address of the broker as shown in logs, without passwords.
         """
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
     def endpoint(self, reactor: Any, limits: BrokerLimits) -> IStreamClientEndpoint:
         """
-        Make the endpoint of the broker, without TLS.
+        Create the endpoint of the broker, without TLS.
 
         @param reactor: connects, and looks up the host.
         @param limits: C{connectTimeout} is used.
@@ -71,10 +71,10 @@ class BrokerURL:
 
     def secured(self, reactor: Any, limits: BrokerLimits) -> IStreamClientEndpoint:
         """
-        Make the endpoint of the broker, with TLS if C{secure}.
+        Create the endpoint of the broker, with TLS if C{secure} is set.
 
         @param reactor: connects, and looks up the host.
-        @param limits: C{connectTimeout} is used, and C{loginTimeout} for TLS.
+        @param limits: C{connectTimeout} is used, and C{loginTimeout} for the TLS handshake.
         @return: the endpoint. It verifies the server as a C{SecureSocket} does.
         """
         endpoint = self.endpoint(reactor, limits)
@@ -88,15 +88,15 @@ class BrokerURL:
 def parseBrokerURL(url: str) -> BrokerURL:
     """
     Parse the URL of a broker: C{memory:}, or
-    C{redis://[user:password@]host[:port][?prefix=...][&ca=file]} and the like.
-    C{rediss://} and C{nats+tls://} use TLS, and C{ca} is a PEM file of trusted
-    certificates. Special characters in names and passwords are percent-encoded.
-    C{nats://token@host} has a token.
+    C{redis://[user:password@]host[:port][?prefix=...][&ca=file]} and the like. C{rediss://}
+    and C{nats+tls://} use TLS, and C{ca} is a PEM file of trusted certificates. Special
+    characters in names and passwords are percent-encoded. In C{nats://token@host}, C{token} is
+    an access token.
 
     @param url: the URL. The default port is 6379 for Redis and 4222 for NATS; the
         default prefix is L{PREFIX<openfl_twisted.brokers.brokerpubsub.PREFIX>}.
         A prefix has at most 100 bytes.
-    @return: its parts; the scheme is empty for C{memory:}.
+    @return: the parts of the URL; the scheme is empty for C{memory:}.
     @raise ValueError: if the URL is invalid; the text contains no password.
     """
     if url in ("memory:", "memory://"):
@@ -106,7 +106,7 @@ def parseBrokerURL(url: str) -> BrokerURL:
         host, port = parts.hostname, parts.port
         query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        # The text of the error may repeat the password.
+        # Omit the text of this error: it may contain the password.
         raise ValueError("the URL of the broker has an invalid host, port or query") from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"unknown URL scheme {parts.scheme!r}: must be one of {_KNOWN}")
@@ -164,11 +164,11 @@ def pubSubFromURL(
     limits: BrokerLimits | None = None,
 ) -> IPubSub:
     """
-    Publish and subscribe through the broker of a URL.
+    Create the pub/sub object for the broker of a URL.
 
     @param url: see L{parseBrokerURL}.
     @param reactor: the reactor.
-    @param node: the name of this node; C{None} for a random one.
+    @param node: the name of this node; C{None} for a random name.
     @param limits: the limits of the queue, and timeouts; C{None} for the defaults.
     @return: the implementation, not started yet.
     @raise ValueError: if the URL is invalid; the text contains no password.
@@ -193,7 +193,7 @@ def pubSubFromURL(
         broker.endpoint(reactor, usual),
         broker.description,
         login=NATSLogin(broker.user, broker.password),
-        # A connection to NATS starts without TLS.
+        # A connection to NATS starts without TLS, and TLS is started later.
         tls=SecureConnectionCreator(broker.host, broker.trust) if broker.secure else None,
         **common,
     )
@@ -203,12 +203,11 @@ def presenceFromURL(
     url: str, reactor: Any, node: bytes, *, limits: BrokerLimits | None = None
 ) -> IPresence | None:
     """
-    Share the list of members through the broker of a URL.
+    Create the presence object for the broker of a URL.
 
     @param url: see L{parseBrokerURL}.
     @param reactor: the reactor.
-    @param node: the name of this node: that of its
-        L{IPubSub<openfl_twisted.rooms.pubsub.IPubSub>}.
+    @param node: the name of this node, the same as for L{pubSubFromURL}.
     @param limits: timeouts; C{None} for the defaults.
     @return: the implementation, not started yet; C{None} for NATS, which stores
         nothing.

@@ -1,10 +1,9 @@
 """
-Discovery of the other nodes at a broker. When the connection to the broker was
-interrupted, messages are held until all previously connected nodes have subscribed
-again.
+Discovery of the other nodes that use a broker. After an interruption of the connection to the
+broker, messages are held until all previously connected nodes have subscribed again.
 
-A node that has connected announces itself on a shared topic, and each other node
-answers on the topic of that node. A node that stops sends a farewell.
+A node that has connected announces itself on a shared topic. Each other node answers on the
+topic of the new node. A node that stops sends a farewell.
 """
 
 from collections.abc import Callable
@@ -20,21 +19,21 @@ The topic on which nodes announce themselves.
 
 HELLO, HERE, BYE = b"H", b"R", b"B"
 """
-The announcement, the answer to it, and the farewell.
+The announcement, the answer to an announcement, and the farewell.
 """
 
 
 def topicOf(node: bytes) -> str:
     """
-    Return the topic on which a node receives the answers of others.
+    Return the topic on which a node receives the answers from other nodes.
     """
     return f"openfl.node.{node.hex()}"
 
 
 class Gathering:
     """
-    Tracks the other nodes. After the connection to the broker was interrupted, waits
-    until all of them have reconnected.
+    Tracks the other nodes. After an interruption of the connection to the broker, waits until
+    all other nodes have reconnected.
 
     @ivar topics: the topics to subscribe to.
     @ivar expected: the nodes that have not reconnected since the last interruption.
@@ -50,7 +49,7 @@ class Gathering:
     ) -> None:
         """
         @param node: the name of this node.
-        @param timeout: maximum time to wait for the others (seconds).
+        @param timeout: maximum time to wait for the other nodes (seconds).
         @param clock: the clock.
         @param transmit: sends an envelope on a topic, if the broker is connected.
         @param complete: called when all nodes have reconnected, or after the timeout.
@@ -62,7 +61,7 @@ class Gathering:
         self._clock = clock
         self._transmit = transmit
         self._complete = complete
-        # In the order of their last messages.
+        # The known nodes, in the order of their last messages.
         self._known: dict[bytes, None] = {}
         self._deadline: IDelayedCall | None = None
 
@@ -100,10 +99,10 @@ class Gathering:
 
     def arrived(self, data: bytes) -> bool:
         """
-        Handle a message on one of the L{topics}.
+        Handle a message from one of the L{topics}.
 
         @param data: the envelope.
-        @return: whether it is valid.
+        @return: whether the message is valid.
         """
         try:
             envelope = decode(data)

@@ -1,5 +1,5 @@
 """
-Publish and subscribe through NATS. No library is needed.
+Pub/sub through NATS. No client library is needed.
 
 With TLS, names and passwords are sent only after the server is verified.
 """
@@ -20,7 +20,7 @@ from openfl_twisted.wire.envelope import OVERHEAD
 
 class NATSLogin:
     """
-    The login at NATS. Its C{repr} contains no password.
+    The login for a NATS server. The C{repr} contains no password.
     """
 
     def __init__(self, user: str | None = None, password: str | None = None) -> None:
@@ -49,9 +49,9 @@ class _NATSConnection(PubSubConnection):
     """
     One connection to NATS.
 
-    The server sends C{INFO}, TLS starts if it is configured, and this side sends
-    C{CONNECT} and all subscriptions. The login has succeeded when the server
-    answers the C{PING} that follows.
+    The server sends C{INFO}, TLS starts if it is configured, and the client sends C{CONNECT},
+    all subscriptions, and C{PING}. The login has succeeded when the server answers the
+    C{PING}.
     """
 
     def __init__(self, link: BrokerLink, pubSub: "NATSPubSub") -> None:
@@ -90,8 +90,8 @@ class _NATSConnection(PubSubConnection):
 
     def _refused(self, text: str) -> None:
         """
-        Handle C{-ERR}. If only the permission for a subject is missing, the server
-        keeps the connection open; after any other error it closes it.
+        Handle C{-ERR}. If only the permission for a subject is missing, the server keeps the
+        connection open. After any other error, the server closes the connection.
         """
         if text.lower().startswith("permissions violation"):
             self._pubSub.wasRefused(f"error reply: {text}")
@@ -100,7 +100,7 @@ class _NATSConnection(PubSubConnection):
 
     def _introduced(self, info: nats.ServerInfo) -> None:
         """
-        Handle C{INFO}. The server sends it first, and may send it again later.
+        Handle C{INFO}, which the server sends as its first message, and possibly again later.
         """
         self._maxPayload = info.maxPayload
         if self.speaking:
@@ -129,7 +129,7 @@ class _NATSConnection(PubSubConnection):
             "lang": "python-openfl-twisted",
             "version": "1",
             "protocol": 1,
-            # Do not deliver our own messages to us.
+            # The server must not send our own messages back to us.
             "echo": False,
             **pubSub.login.options(),
         }
@@ -145,8 +145,8 @@ class _NATSConnection(PubSubConnection):
 
     def publish(self, topic: str, data: bytes) -> bool:
         """
-        Publish an envelope, unless it exceeds the maximum of the server, which
-        would close the connection.
+        Publish an envelope. An envelope above the server's maximum size is not sent, because
+        the server would close the connection.
         """
         if len(data) > self._maxPayload:
             return False
@@ -169,7 +169,7 @@ class _NATSConnection(PubSubConnection):
 
 class NATSPubSub(BrokerPubSub[_NATSConnection]):
     """
-    Publish and subscribe through NATS.
+    Pub/sub through NATS.
 
     @ivar tls: creates the TLS connections; C{None} for no TLS.
     @ivar login: the login.
@@ -188,7 +188,7 @@ class NATSPubSub(BrokerPubSub[_NATSConnection]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        The other parameters are those of L{BrokerPubSub}.
+        All other parameters are described in L{BrokerPubSub}.
 
         @param endpoint: the endpoint of the server, without TLS.
         """

@@ -10,8 +10,8 @@ from openfl_twisted.wire.envelope import OVERHEAD
 
 MAX_PAYLOAD = 1024 * 1024 - OVERHEAD
 """
-Default maximum size of a payload (bytes). With its envelope it is the default
-maximum of a NATS server.
+Default maximum size of a payload (bytes). A payload of this size and its envelope together
+have the default maximum size of a NATS server.
 """
 
 
@@ -24,19 +24,19 @@ class BrokerLimits:
         cannot be reached or does not read. While the broker is connected, the last
         queued message may exceed this size.
     @ivar maxMessages: maximum number of queued messages.
-    @ivar maxAge: maximum time in the queue; then a message is dropped.
+    @ivar maxAge: maximum time for which a message is queued; then the message is dropped.
     @ivar maxPayload: maximum size of a payload, sent or received (bytes).
     @ivar connectTimeout: timeout of a connection attempt.
     @ivar loginTimeout: timeout for the TLS handshake, the first message from the broker
         and the login.
     @ivar pingInterval: interval between pings of the broker.
-    @ivar pingTimeout: timeout for any answer to a ping; then the connection is
+    @ivar pingTimeout: maximum time without received data after a ping; then the connection is
         closed.
     @ivar gatherTimeout: maximum time, after an interruption of the broker, to hold
         messages until the other nodes are connected again.
     @ivar retryDelay: delay before the first new connection attempt.
-    @ivar maxRetryDelay: maximum of that delay; each failure multiplies it by 1.5.
-        A random time of up to one second is added.
+    @ivar maxRetryDelay: maximum of the delay before a connection attempt; each failure
+        multiplies the delay by 1.5. A random time of up to one second is added.
     """
 
     maxBytes: int = 1024 * 1024
@@ -57,7 +57,7 @@ class Waiting(NamedTuple):
     A queued message.
 
     @ivar since: the time at which it was queued (seconds).
-    @ivar topic: its topic.
+    @ivar topic: the topic of the message.
     @ivar data: the message in its envelope.
     """
 
@@ -88,8 +88,8 @@ class Outbox:
         """
         Append a message.
 
-        @param message: the message; its C{since} is not before that of the
-            previous one.
+        @param message: the message; its C{since} must not be earlier than the C{since} of the
+            previous message.
         @param exceeding: whether this message may exceed C{maxBytes}.
         @return: C{False} if the queue is full.
         """
@@ -106,7 +106,7 @@ class Outbox:
         Check how full the queue is.
 
         @param part: a part of the limits, such as 0.5.
-        @return: whether more than that part is used.
+        @return: whether more than that part of C{maxBytes} or C{maxMessages} is used.
         """
         limits = self._limits
         return self.size > limits.maxBytes * part or len(self._waiting) > limits.maxMessages * part
@@ -126,8 +126,8 @@ class Outbox:
         """
         Drop the messages older than C{maxAge}.
 
-        @param now: the time, of the same clock as C{since} (seconds).
-        @return: their number.
+        @param now: the current time, from the same clock as C{since} (seconds).
+        @return: the number of dropped messages.
         """
         dropped = 0
         while self._waiting and now - self._waiting[0].since > self._limits.maxAge:
@@ -139,7 +139,7 @@ class Outbox:
         """
         Drop all messages.
 
-        @return: their number.
+        @return: the number of dropped messages.
         """
         dropped = len(self._waiting)
         self._waiting.clear()

@@ -1,6 +1,6 @@
 """
-Publish and subscribe through a broker: envelopes that reveal lost messages, and a
-queue for messages that the broker does not accept yet.
+Pub/sub through a broker. Messages are sent in envelopes that reveal lost messages. Messages
+that the broker does not accept yet are queued.
 """
 
 from twisted.internet.interfaces import IReactorTime
@@ -18,7 +18,8 @@ from openfl_twisted.wire.envelope import (
     decode,
 )
 
-# Parts of the queue above which senders are slowed down, and below which they continue.
+# Parts of the queue's limits: senders are slowed down above the first, and continue below the
+# second.
 _CONGESTED, _DRAINED = 0.5, 0.25
 _NOT_ACCEPTED = "the broker does not accept it"
 _STOPPED = "the connection to the broker was stopped"
@@ -44,8 +45,8 @@ class QueuedPubSub(BasePubSub):
         """
         @param description: the address of the broker as shown in logs, without
             passwords.
-        @param node: the name of this node; C{None} for a random one. A node that
-            starts again needs a new name.
+        @param node: the name of this node; C{None} for a random name. A node that is restarted
+            needs a new name.
         @param limits: the limits; C{None} for the defaults.
         @param clock: the clock; C{None} for the reactor.
         """
@@ -68,7 +69,7 @@ class QueuedPubSub(BasePubSub):
         """
         Check whether an envelope can be sent now.
 
-        @return: whether the broker reads. If not, messages are queued.
+        @return: whether the broker reads. If C{False}, messages are queued.
         """
         raise NotImplementedError
 
@@ -78,16 +79,16 @@ class QueuedPubSub(BasePubSub):
 
         @param topic: a valid topic.
         @param data: the envelope, see L{openfl_twisted.wire.envelope.encode}.
-        @return: C{False} if the broker never accepts such an envelope.
+        @return: C{False} if the broker would always refuse the envelope.
         """
         raise NotImplementedError
 
     def listen(self, topic: str) -> None:
         """
-        Subscribe to a topic at the broker, if it is connected. After a connection is
+        Subscribe to a topic at the broker, if the broker is connected. After a connection is
         opened, a subclass subscribes to all L{channels}.
 
-        @param topic: the topic; C{topics} contains it already.
+        @param topic: the topic; C{topics} already contains this topic.
         """
         raise NotImplementedError
 
@@ -95,7 +96,7 @@ class QueuedPubSub(BasePubSub):
         """
         Unsubscribe from a topic at the broker.
 
-        @param topic: the topic; C{topics} no longer contains it.
+        @param topic: the topic; C{topics} no longer contains this topic.
         """
         raise NotImplementedError
 
@@ -108,7 +109,7 @@ class QueuedPubSub(BasePubSub):
     @property
     def channels(self) -> list[str]:
         """
-        The topics to subscribe to at the broker: those with callbacks, and those on
+        The topics to subscribe to at the broker: all topics with a callback, and the topics on
         which nodes announce themselves.
         """
         return [*self._callbacks, *self._gathering.topics]
@@ -122,13 +123,13 @@ class QueuedPubSub(BasePubSub):
 
     def _mayBlock(self) -> bool:
         """
-        Check whether senders must wait when the queue is full: the broker is connected,
-        so it will read again.
+        Check whether senders must wait when the queue is full. They must wait while the broker
+        is connected, because a connected broker will read again.
         """
         return self.state is PubSubState.UP and not self._gathering.waiting
 
     def publish(self, topic: str, payload: bytes) -> bool:
-        # A dropped message has a number too, so that other nodes notice its loss.
+        # A dropped message also gets a sequence number, so that other nodes notice its loss.
         data = self._sequencer.seal(checkTopic(topic), payload)
         problem = self._send(topic, data)
         if problem:
@@ -139,9 +140,9 @@ class QueuedPubSub(BasePubSub):
 
     def _send(self, topic: str, data: bytes) -> str:
         """
-        Send or queue a message.
+        Send an envelope to the broker, or queue it.
 
-        @return: the reason why it must be dropped; empty otherwise.
+        @return: the reason why the message must be dropped; empty otherwise.
         """
         if len(data) > self.limits.maxPayload + OVERHEAD:
             return f"the payload is longer than {self.limits.maxPayload} bytes"
@@ -153,7 +154,8 @@ class QueuedPubSub(BasePubSub):
             return _STOPPED
         now = self.clock.seconds()
         self._dropOld(now)
-        # A sender is held back only before its next message.
+        # The message is accepted even if the queue is now too full: the sender waits before its
+        # next message.
         if self._outbox.offer(Waiting(now, topic, data), exceeding=self._mayBlock()):
             return ""
         return "the queue is full"
@@ -172,8 +174,8 @@ class QueuedPubSub(BasePubSub):
 
     def wentUp(self) -> None:
         """
-        Set the state to C{UP}, and flush the queue. Call it when the broker is
-        connected and has all subscriptions.
+        Set the state to C{UP}, and flush the queue. A subclass calls this method when the
+        broker is connected and has all subscriptions.
         """
         self.state = PubSubState.UP
         self.problem = ""
@@ -195,10 +197,11 @@ class QueuedPubSub(BasePubSub):
 
     def wentDown(self, reason: str) -> None:
         """
-        Set the state to C{DOWN}. Call it when the broker cannot be reached.
+        Set the state to C{DOWN}. A subclass calls this method when the broker cannot be
+        reached.
 
-        @param reason: the reason, as human-readable text. A reason equal to the
-            last one is ignored.
+        @param reason: the reason, as human-readable text. While the state is already C{DOWN},
+            a call with the same reason is ignored.
         """
         if self.state is PubSubState.DOWN and self.problem == reason:
             return
@@ -214,7 +217,7 @@ class QueuedPubSub(BasePubSub):
 
     def wasStopped(self) -> None:
         """
-        Drop all queued messages, and tell the other nodes that this one stops.
+        Drop all queued messages, and notify the other nodes that this node stops.
         """
         self._gathering.stop()
         self.state = PubSubState.STOPPED
@@ -245,9 +248,9 @@ class QueuedPubSub(BasePubSub):
 
     def _sendControl(self, topic: str, data: bytes) -> None:
         """
-        Send a message of the gathering. It has no sequence number, and is sent even
-        while the broker does not read: another node holds its messages until it
-        receives this one.
+        Send a message of the L{Gathering<openfl_twisted.brokers.gathering.Gathering>}. The
+        message has no sequence number, and is sent even while the broker does not read,
+        because other nodes hold their messages until they receive it.
         """
         if self.state is PubSubState.UP:
             self.transmit(topic, data)
@@ -256,16 +259,17 @@ class QueuedPubSub(BasePubSub):
         """
         Handle a received envelope.
 
-        @param topic: its topic. If it is not subscribed to, the envelope is ignored.
-        @param data: the envelope. Bytes that are not one are counted as malformed,
-            and an envelope of this node is ignored.
+        @param topic: the topic of the envelope. If the topic is not subscribed to, the
+            envelope is ignored.
+        @param data: the envelope. Bytes that are not an envelope are counted as malformed. An
+            envelope from this node is ignored.
         """
         if topic in self._gathering.topics:
             self.malformed += not self._gathering.arrived(data)
             return
         losses = self._losses.get(topic)
         if losses is None:
-            # The message was in flight when the topic was unsubscribed from.
+            # The topic was unsubscribed from while the message was on the way.
             return
         try:
             envelope = decode(data)
@@ -288,13 +292,13 @@ class QueuedPubSub(BasePubSub):
 
     def wasRefused(self, reason: str) -> None:
         """
-        Count an operation that the broker has refused while it stays connected.
+        Count an operation that the broker has refused without closing the connection.
 
-        @param reason: the reason, as human-readable text. It becomes C{problem}, and
-            is logged if it differs from the last one.
+        @param reason: the reason, as human-readable text. The reason is assigned to
+            C{problem}, and is logged if it differs from the last reason.
         """
         self.refused += 1
-        # Each message may be refused, and one line is enough.
+        # The broker may refuse each message for the same reason, and one log line is enough.
         if self.problem != reason:
             self.problem = reason
             self.log.warn(

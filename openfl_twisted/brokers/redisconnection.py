@@ -13,29 +13,29 @@ from openfl_twisted.brokers.redisreplies import RedisProblem, RedisReader, Reply
 
 MAX_REPLY = 16 * 1024 * 1024
 """
-Default maximum size of a reply with all its items, in bytes: 16 MiB.
+Default maximum size of a reply including all its items, in bytes: 16 MiB.
 """
 
 
 class RedisLogin:
     """
-    The login at Redis. Its C{repr} contains no password.
+    The login for a Redis server. The C{repr} contains no password.
     """
 
     def __init__(self, user: str | None = None, password: str | None = None) -> None:
         """
         @param user: the user; C{None} for C{default}.
-        @param password: the password; C{None} for none.
+        @param password: the password; C{None} without a password.
         """
         self._user = user or "default"
         self._password = password
 
     def hello(self, protocol: bytes) -> bytes:
         """
-        Write the first command, which also selects the protocol.
+        Return the first command, which logs in and selects the protocol version.
 
         @param protocol: the version of RESP: 2 or 3.
-        @return: C{HELLO}, with the user and the password if there is one.
+        @return: C{HELLO}, with the user and the password if a password is set.
         """
         words = [b"HELLO", protocol]
         if self._password is not None:
@@ -46,8 +46,8 @@ class RedisLogin:
         """
         Explain why the login has failed.
 
-        @param text: the error reply. Older servers repeat unknown commands, and so
-            the password.
+        @param text: the error reply. The text can contain the password, because older servers
+            repeat unknown commands.
         @return: the reason, as human-readable text with the password masked.
         """
         if "unknown command" in text.lower():
@@ -72,8 +72,8 @@ class RedisConnection(BrokerConnection):
         """
         @param link: see
             L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
-        @param maxReply: maximum size of a reply with all its items (bytes). A
-            larger one aborts the connection.
+        @param maxReply: maximum size of a reply including all its items (bytes). A larger
+            reply aborts the connection.
         """
         super().__init__(link)
         self._login = login

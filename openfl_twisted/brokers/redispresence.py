@@ -1,6 +1,6 @@
 """
-Presence through Redis: lists of members in keys that expire unless their node is
-alive.
+Presence through Redis: lists of members in keys that a running node renews, and that expire
+after a crash of the node.
 """
 
 from collections import deque
@@ -23,13 +23,13 @@ from openfl_twisted.rooms.presence import IPresence, Members, Present
 
 LIFETIME = 60
 """
-Default time after which the members of a node that no longer writes expire (seconds). A
-node writes its members three times in this time.
+Default time after which the members of a crashed node expire (seconds). A running node writes
+its members three times in this time.
 """
 
 MAX_NODES = 1000
 """
-Maximum number of nodes whose members of a room are looked up.
+Maximum number of nodes whose members are looked up for one room.
 """
 
 MAX_PENDING = 100_000
@@ -40,7 +40,7 @@ Maximum number of commands without a reply.
 
 class _RedisPresenceConnection(RedisConnection):
     """
-    A connection on which each command has a reply.
+    A connection on which the server answers each command with one reply.
     """
 
     # All lists of RESP2 are of one type.
@@ -48,7 +48,7 @@ class _RedisPresenceConnection(RedisConnection):
 
     def __init__(self, link: BrokerLink, login: RedisLogin) -> None:
         super().__init__(link, login)
-        # For each expected reply the Deferred that it fires, if any.
+        # For each expected reply, the Deferred to fire with the reply, or None.
         self._replies: deque[Deferred[Reply] | None] = deque()
 
     @property
@@ -66,24 +66,24 @@ class _RedisPresenceConnection(RedisConnection):
         Send a command.
 
         @param words: the name and the arguments of the command.
-        @return: fires with the reply; with a L{RedisProblem} if there is no connection.
+        @return: fires with the reply, or with a L{RedisProblem} if there is no connection.
         """
         return self._write([words])
 
     def transact(self, commands: list[tuple[bytes, ...]]) -> Deferred[Reply]:
         """
-        Send commands as a transaction: the server executes all of them or none.
+        Send commands as a transaction: the server executes all commands or no command.
 
-        @param commands: for each command its name and arguments. The commands are sent
-            between C{MULTI} and C{EXEC}.
-        @return: fires with the list of their replies; with a L{RedisProblem} if
-            the connection is lost.
+        @param commands: the name and arguments of each command. The commands are sent between
+            C{MULTI} and C{EXEC}.
+        @return: fires with the list of the replies, or with a L{RedisProblem} if the
+            connection is lost.
         """
         return self._write([(b"MULTI",), *commands, (b"EXEC",)])
 
     def _write(self, commands: list[tuple[bytes, ...]]) -> Deferred[Reply]:
         """
-        Send all commands, or none of them.
+        Send all commands. If this is not possible, send no command.
 
         @return: fires with the reply to the last command.
         """
@@ -124,9 +124,9 @@ class RedisPresence(LinkUser):
     """
     Shares the list of members through Redis.
 
-    Each room has a set of the nodes with members in it, and for each of these nodes
-    a hash of its members. All keys expire, and are written again while the node is
-    alive.
+    For each room, Redis stores a set of the nodes with members in the room, and for each of
+    these nodes a hash of its members. All keys expire, so a running node writes its keys again
+    in time.
 
     @ivar description: the address of the server, as shown in logs, without passwords.
     """
@@ -146,7 +146,7 @@ class RedisPresence(LinkUser):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param endpoint: the endpoint of the server, with TLS if it is needed.
+        @param endpoint: the endpoint of the server, including TLS if the server requires TLS.
         @param prefix: the prefix of all keys.
         @param lifetime: the time after which keys expire (seconds).
         @param limits: timeouts; C{None} for the defaults.
@@ -168,7 +168,7 @@ class RedisPresence(LinkUser):
         )
         self._refreshing: IDelayedCall | None = None
         self._problem = ""
-        # The rooms to write completely as soon as the server reads.
+        # The rooms that must be written completely as soon as the server reads again.
         self._stale: dict[str, None] = {}
 
     def start(self) -> Deferred[bool]:
@@ -209,7 +209,7 @@ class RedisPresence(LinkUser):
 
     def linkUp(self) -> None:
         """
-        Write all members, because the server may have lost them.
+        Write all members, because the server may have lost its data.
         """
         self._problem = ""
         self._refresh()
@@ -227,7 +227,7 @@ class RedisPresence(LinkUser):
 
     def _refresh(self) -> None:
         """
-        Write all members now, and after each third of the lifetime.
+        Write all members now, and again whenever a third of the lifetime has passed.
         """
         self._stopRefreshing()
         self._refreshing = self._clock.callLater(self._lifetime / 3, self._refresh)
@@ -241,8 +241,7 @@ class RedisPresence(LinkUser):
 
     def _change(self, room: str, change: tuple[bytes, ...]) -> None:
         """
-        Write a change of a room. If the server does not read, write the complete
-        room later.
+        Write a change in a room. If the server does not read, write the complete room later.
         """
         connection = self._connection
         if connection is None:
@@ -254,8 +253,8 @@ class RedisPresence(LinkUser):
 
     def _writeRooms(self, rooms: dict[str, None]) -> None:
         """
-        Write complete rooms while the server reads, and remove each written room from
-        the argument.
+        Write complete rooms until the server stops reading, and remove each written room from
+        C{rooms}.
         """
         connection = self._connection
         while rooms and connection is not None and connection.takesMore:
@@ -270,8 +269,8 @@ class RedisPresence(LinkUser):
 
     def _listing(self, room: str) -> list[tuple[bytes, ...]]:
         """
-        Return the commands that add this node to the nodes with members in a room, or
-        remove it from them.
+        Return the commands that update the set of the nodes with members in a room: they add
+        this node if it has members, and otherwise remove it.
         """
         here, where = self._here(room), self._where(room)
         if room not in self._members.rooms:

@@ -1,8 +1,8 @@
 """
-Publish and subscribe through Redis or Valkey, 6 or newer.
+Pub/sub through Redis or Valkey, 6 or newer.
 
-One connection publishes and subscribes, which RESP3 allows. So messages and
-subscriptions keep their order, and one ping checks both.
+With RESP3, one connection can both publish and subscribe. Messages and subscriptions therefore
+keep their order, and one ping checks both.
 """
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -21,19 +21,19 @@ class _RedisPubSubConnection(RedisConnection, PubSubConnection):
     """
     A connection that publishes without waiting for replies.
 
-    The login has succeeded when the server answers the C{PING} after the
+    The login has succeeded when the server answers the C{PING} that is sent after the
     subscriptions.
     """
 
     def __init__(self, link: BrokerLink, pubSub: "RedisPubSub") -> None:
         """
         @param link: see
-            L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.
-            The maximum length of a reply is derived from its C{maxPayload}.
+            L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}. The
+            maximum length of a reply is derived from the link's C{maxPayload}.
         @param pubSub: the owner: it receives the messages, and supplies the login and
             the topics to subscribe to.
         """
-        # A reply contains a payload, the name of a channel, and a little more.
+        # A reply contains a payload, the name of a channel, and a few more bytes.
         super().__init__(link, pubSub.login, link.limits.maxPayload + OVERHEAD + 64 * 1024)
         self._pubSub = pubSub
         self._prefix = f"{pubSub.prefix}:".encode()
@@ -84,7 +84,7 @@ class _RedisPubSubConnection(RedisConnection, PubSubConnection):
 
 class RedisPubSub(BrokerPubSub[_RedisPubSubConnection]):
     """
-    Publish and subscribe through Redis.
+    Pub/sub through Redis.
 
     @ivar login: the login.
     """
@@ -101,9 +101,9 @@ class RedisPubSub(BrokerPubSub[_RedisPubSubConnection]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        The other parameters are those of L{BrokerPubSub}.
+        All other parameters are described in L{BrokerPubSub}.
 
-        @param endpoint: the endpoint of the server, with TLS if it is needed.
+        @param endpoint: the endpoint of the server, including TLS if the server requires TLS.
         """
         super().__init__(
             endpoint, description, prefix=prefix, node=node, limits=limits, clock=clock

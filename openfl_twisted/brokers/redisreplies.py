@@ -53,7 +53,7 @@ class RedisProblem(NamedTuple):
     """
     An error reply.
 
-    @ivar text: a code in capital letters, and words.
+    @ivar text: an error code in capital letters, followed by a description.
     """
 
     text: str

@@ -1,6 +1,6 @@
 """
-A small HTTP server for the operators of a server. It has its own port and its
-own limits, independent of those of the clients.
+A small HTTP server for the operators of a server. The HTTP server has its own port and its own
+limits, independent of the limits for clients.
 """
 
 from collections.abc import Callable
@@ -41,8 +41,7 @@ Maximum number of concurrent connections.
 
 REQUEST_TIMEOUT = 30.0
 """
-Seconds that a connection may be idle between requests, or that a request may
-take to arrive.
+Maximum seconds between two requests on a connection, and maximum seconds to receive a request.
 """
 
 _HEADERS = {
@@ -63,7 +62,7 @@ class _AdminRequest(Request):
     _left = MAX_BODY
 
     def gotLength(self, length: int | None) -> None:
-        # The body is small enough for memory.
+        # The body is small enough to be kept in memory.
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -136,7 +135,7 @@ class _AdminSite(Site):
 
 
 class _AdminGuard(GuardFactory):
-    # Lines for each connection of an operator would hide those of the clients.
+    # Log lines about operators' connections would hide the lines about clients.
     logLevel = LogLevel.debug
 
     def acceptableProtocols(self) -> list[bytes]:

@@ -1,5 +1,5 @@
 """
-Merges the metrics and the dashboard states of several processes of one server.
+Merges the metrics, and the dashboard states, from the processes of one server.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ def sumOfLimits(limits: Sequence[float]) -> float:
     Add limits; 0 means no limit.
 
     @param limits: the limits.
-    @return: the sum; 0 if one of them is 0.
+    @return: the sum; 0 if one of the limits is 0.
     """
     return sum(limits) if all(limits) else 0
 
@@ -33,7 +33,7 @@ NOT_SUMMED: dict[str, Callable[[Sequence[float]], float]] = {
     "process_start_time_seconds": min,
 }
 """
-The gauges whose values cannot be added, and the functions that merge them.
+The gauges whose values must not be added, and the functions that merge their values.
 """
 
 
@@ -43,7 +43,7 @@ def mergeReports(reports: Iterable[Report]) -> Report:
 
     @param reports: the metrics.
     @return: the metrics with all samples. Values with the same name and labels are added,
-        except those of L{NOT_SUMMED}.
+        except the gauges in L{NOT_SUMMED}.
     """
     heads: dict[str, tuple[str, str]] = {}
     found: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], list[float]]] = {}
@@ -66,8 +66,8 @@ def mergeReports(reports: Iterable[Report]) -> Report:
 
 class MergedMetrics:
     """
-    The latest metrics of several processes. The counters of a process that has ended are
-    kept, since a counter must not decrease.
+    The latest metrics of several processes. The counters of a process that has ended are kept,
+    because the sum of a counter must not decrease.
     """
 
     def __init__(self) -> None:
@@ -79,13 +79,13 @@ class MergedMetrics:
         Replace the metrics of a process.
 
         @param process: the number of the process; it is never used again.
-        @param report: its metrics.
+        @param report: the metrics of the process.
         """
         self._latest[process] = report
 
     def end(self, process: int) -> None:
         """
-        Keep only the counters of a process.
+        Drop all metrics of a process except its counters.
 
         @param process: the number of the process.
         """
@@ -97,7 +97,7 @@ class MergedMetrics:
         """
         Return the metrics of all processes.
 
-        @param others: further metrics.
+        @param others: metrics to merge in addition.
         @return: the merged metrics.
         """
         return mergeReports([*others, *self._latest.values(), self._ended])
@@ -108,8 +108,8 @@ def mergeStates(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
     Merge the states of several processes for the dashboard.
 
     @param states: see L{DashboardState.describe
-        <openfl_twisted.dashboard.streams.DashboardState.describe>}; at least one. The
-        numbers of the clients are unique.
+        <openfl_twisted.dashboard.streams.DashboardState.describe>}; at least one state. The
+        clients' numbers must be unique.
     @return: the state of the server, without the time.
     """
     merged: dict[str, Any] = {
@@ -137,7 +137,8 @@ def _sums(pairs: Sequence[Sequence[int]]) -> list[int]:
 
 def _mergeRooms(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """
-    Merge rooms. Rooms of the same name in several processes become one room.
+    Merge the states of the rooms in several processes. Rooms with the same name become one
+    room.
     """
     if not found:
         return None
@@ -157,8 +158,8 @@ def _mergeRooms(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _mergeBrokers(found: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """
-    Merge the states of the connections to the broker. If a connection is not up, the
-    dashboard shows its state and its problem.
+    Merge the states of the connections to the broker. If a connection is not up, the result
+    has the state and the problem of that connection.
     """
     if not found:
         return None

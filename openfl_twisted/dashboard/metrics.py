@@ -1,8 +1,8 @@
 """
 Prometheus metrics (C{--metrics}).
 
-They are read from the counters of the server at each request; nothing is counted
-for them.
+Each request reads the existing counters of the server; nothing is counted additionally for the
+metrics.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ The values of a metric: label values and number.
 
 def _counter(name: str, meaning: str, values: Values, *labels: str) -> Metric:
     """
-    Make a counter; C{_total} is appended to its name.
+    Create a Prometheus counter, with C{_total} appended to its name.
     """
     family = CounterMetricFamily(f"openfl_{name}", meaning, labels=labels)
     for key, value in values:
@@ -223,8 +223,8 @@ class MetricsResource(ReadOnlyResource):
         """
         Write the metrics in the requested format.
 
-        @param request: the request. Its C{Accept} field selects OpenMetrics;
-            otherwise it is the older text format of Prometheus.
+        @param request: the request. Its C{Accept} field selects OpenMetrics; otherwise, the
+            format is the older text format of Prometheus.
         """
         return self.encode(request)
 

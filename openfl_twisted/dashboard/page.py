@@ -1,10 +1,10 @@
 """
 The operator page (C{--dashboard}) and its HTTP interface.
 
-  - The page, its script and its style contain no data, and need no token.
-  - Streams of events need the token.
-  - Commands are C{POST} requests in JSON. They need the token, and are refused
-    for pages of another origin.
+  - The page, its script and its style sheet contain no data, and require no token.
+  - Streams of events require the token.
+  - Commands are C{POST} requests in JSON. They require the token, and are refused if sent by a
+    page from another origin.
 """
 
 import json
@@ -35,10 +35,11 @@ Maximum number of wrong tokens from one address in quick succession.
 
 GUESS_RATE = 1.0
 """
-Number of further wrong tokens from one address per second.
+Number of further wrong tokens allowed per second from one address.
 """
 
-# Beyond this number, the address with the oldest attempt is forgotten.
+# Maximum number of stored addresses. Beyond this number, the address with the oldest attempt is
+# dropped.
 _MAX_GUESSERS = 1000
 
 MAX_REASON = 200
@@ -71,15 +72,15 @@ class _TokenChecker:
         self._expected = f"Bearer {token}".encode()
         self._refusing = False
         self._clock = clock
-        # The addresses that sent a wrong token, latest last.
+        # The addresses that have sent a wrong token; the address with the latest attempt is last.
         self._guesses: dict[str | None, TokenBucket] = {}
 
     def check(self, request: Request) -> None:
         """
         Check the token of a request.
 
-        @raise DashboardError: if the token is missing or wrong, or if the address
-            has sent too many wrong ones.
+        @raise DashboardError: if the token is missing or wrong, or if the address has sent too
+            many wrong tokens.
         """
         given = request.requestHeaders.getRawHeaders(b"authorization", [b""])[-1]
         host = hostOf(request.getClientAddress())
@@ -90,7 +91,7 @@ class _TokenChecker:
             self._refusing = False
             self._guesses.pop(host, None)
             return
-        # One line for consecutive guesses. A request without a token is not a guess.
+        # Log one line for consecutive guesses. A request without a token is not a guess.
         if given and not self._refusing:
             self._refusing = True
             _log.warn(
@@ -102,7 +103,8 @@ class _TokenChecker:
 
     def _mayGuess(self, host: str | None) -> bool:
         """
-        Count an attempt from an address. A correct token resets the count.
+        Count an attempt from an address, and return whether the attempt is within the limit. A
+        correct token resets the count.
         """
         now = self._clock.seconds()
         guesses = self._guesses.pop(host, None) or TokenBucket(GUESS_RATE, now, MAX_GUESSES)
@@ -114,7 +116,7 @@ class _TokenChecker:
 
 class _ProtectedResource(Resource):
     """
-    A resource that needs the token.
+    A resource that requires the token.
 
     @cvar method: the only method of the resource.
     """
@@ -157,7 +159,8 @@ def _json(request: Request, answer: dict[str, Any]) -> bytes:
 
 def _problem(request: Request, failure: Failure) -> dict[str, Any]:
     """
-    Set the status of a failed request, and return the body of the response.
+    Set the status code of the response to a failed request, and return the body of the
+    response.
     """
     problem = failure.value
     if not isinstance(problem, DashboardError):
@@ -167,7 +170,7 @@ def _problem(request: Request, failure: Failure) -> dict[str, Any]:
 
 
 def _finish(request: Request, answer: dict[str, Any]) -> None:
-    # The browser may have disconnected.
+    # The browser may have disconnected in the meantime.
     if request.channel is not None:
         request.write(_json(request, answer))
         request.finish()
@@ -182,12 +185,13 @@ class _StateResource(_ProtectedResource):
 
 class _MessagesResource(_ProtectedResource):
     """
-    The stream of a client's messages. The rest of the path is its number.
+    The stream of a client's messages. The last segment of the path is the number of the
+    client.
     """
 
     def answer(self, request: Request) -> int:
         number = b"/".join(request.postpath or [])
-        # No server will ever have a number of more than twelve digits.
+        # A client's number never has more than twelve digits.
         if not number.isdigit() or len(number) > 12:
             raise DashboardError(404, "the path must end with the number of a client")
         self.state.showMessages(request, int(number))
@@ -252,7 +256,7 @@ def _broadcast(state: DashboardStreams, asked: dict[str, Any], by: str) -> Defer
 
 def _dashboardResource(state: DashboardStreams, token: str) -> Resource:
     """
-    Make the resources of a dashboard.
+    Create the resources of a dashboard.
     """
     root = Directory()
     for path, (name, contentType) in _FILES.items():

@@ -1,6 +1,6 @@
 """
-The state of a server for another process: the answers of a worker to the questions of
-its supervisor, as values for JSON. The supervisor merges them, see
+The state of a server for another process: a worker's responses to the requests from its
+supervisor, as values for JSON. The supervisor merges the responses of all workers, see
 L{openfl_twisted.dashboard.merging}.
 """
 
@@ -19,7 +19,7 @@ from openfl_twisted.dashboard.streams import (
 
 class ServerReports:
     """
-    Answers the questions of a supervisor about a server, and executes the commands of its
+    Answers a supervisor's requests about a server, and executes commands from the supervisor's
     dashboard.
     """
 
@@ -35,9 +35,10 @@ class ServerReports:
 
     def answers(self) -> dict[str, Callable[..., Any]]:
         """
-        Return the answers.
+        Return the functions that answer the requests.
 
-        @return: a function for each question. They can raise L{DashboardError}.
+        @return: the function for each request, by name. The functions can raise
+            L{DashboardError}.
         """
         return {
             "metrics": self.metrics,
@@ -55,7 +56,7 @@ class ServerReports:
 
         @return: see L{openfl_twisted.dashboard.metrics.report}.
         """
-        # Only --metrics requires prometheus-client.
+        # Import the module here, because only --metrics requires prometheus-client.
         from openfl_twisted.dashboard.metrics import registryOf, report
 
         if self._collect is None:
@@ -67,7 +68,7 @@ class ServerReports:
         Return the state of the server.
 
         @param find: see L{DashboardState.describe}.
-        @return: see there.
+        @return: see L{DashboardState.describe}.
         """
         return self._state.describe(find)
 
@@ -91,12 +92,12 @@ class ServerReports:
 
     def monitor(self, stream: int, id: int) -> None:
         """
-        Collect the messages of a client.
+        Start collecting the messages of a client.
 
         @param stream: a number for L{messages} and L{unmonitor}.
         @param id: the number of the client's connection.
-        @raise DashboardError: if there is no such client, it has no messages, or
-            there are L{MAX_STREAMS} monitors already.
+        @raise DashboardError: if there is no such client, the client's protocol has no
+            messages, or there are L{MAX_STREAMS} monitors already.
         """
         if len(self._monitors) >= MAX_STREAMS:
             raise DashboardError(503, f"the limit of {MAX_STREAMS} streams is reached")
@@ -104,7 +105,7 @@ class ServerReports:
 
     def messages(self, stream: int) -> list[Any]:
         """
-        Return the messages that were collected since the last question.
+        Return the messages that were collected since the last call.
 
         @param stream: see L{monitor}.
         @return: see L{MessageMonitor.take}.
@@ -117,7 +118,7 @@ class ServerReports:
 
     def unmonitor(self, stream: int) -> None:
         """
-        Collect no more messages.
+        Stop collecting the messages of a client.
 
         @param stream: see L{monitor}; an unknown number is ignored.
         """

@@ -47,10 +47,10 @@ The counters of an L{IPubSub}, and their meanings.
 
 class ServerStatus:
     """
-    The state of a service. Values of parts that the service does not have are
-    C{None} or missing.
+    The state of a service. Values are C{None} or missing for features that the service does
+    not have.
 
-    @ivar service: the service; its attributes are read when they are needed.
+    @ivar service: the service; its attributes are read each time a value is requested.
     """
 
     def __init__(self, service: Monitored) -> None:
@@ -59,14 +59,14 @@ class ServerStatus:
     @property
     def guard(self) -> GuardFactory:
         """
-        Guard of the connections.
+        The guard of the connections.
         """
         return self.service.factory
 
     @property
     def onePort(self) -> OnePortFactory | None:
         """
-        Factory that detects the client type, if any.
+        The factory that detects the client type, if any.
         """
         wrapped = self.guard.wrappedFactory
         return wrapped if isinstance(wrapped, OnePortFactory) else None
@@ -74,7 +74,7 @@ class ServerStatus:
     @property
     def identities(self) -> Sequence[Identity]:
         """
-        Certificates in use for TLS.
+        The certificates in use for TLS.
         """
         certificates = getattr(self.service, "certificates", None)
         return [] if certificates is None else certificates.identities
@@ -82,7 +82,7 @@ class ServerStatus:
     @property
     def served(self) -> Any:
         """
-        Innermost wrapped factory.
+        The innermost wrapped factory.
         """
         factory: Any = self.guard
         while (inner := getattr(factory, "wrappedFactory", None)) is not None:
@@ -111,16 +111,16 @@ class ServerStatus:
     @property
     def cut(self) -> dict[str, int]:
         """
-        Number of connections closed because of a limit, by limit; empty if they
-        are not counted.
+        Number of connections closed because of a limit, by limit; empty if the server does not
+        count them.
         """
         return getattr(self.served, "cut", {})
 
     @property
     def foreign(self) -> dict[str, int]:
         """
-        Number of connections closed because the client spoke another protocol,
-        by that protocol; empty if they are not counted.
+        Number of connections closed because the client used another protocol, by protocol;
+        empty if the server does not count them.
         """
         found = [getattr(each, "foreign", None) or {} for each in (self.onePort, self.served)]
         names = sorted({name for counted in found for name in counted})
@@ -133,7 +133,7 @@ class ServerStatus:
         """
         onePort, served = self.onePort, self.served
         if onePort is not None:
-            # Late requests are answered by the wrapped factory.
+            # Policy requests after the protocol detection are answered by the wrapped factory.
             late = [served] if isinstance(served, XMLSocketFactory) else []
             counters: list[OnePortFactory | XMLSocketFactory] = [onePort, *late]
             outcomes = {
@@ -155,6 +155,6 @@ def brokerCounters(pubSub: IPubSub) -> dict[str, int]:
     """
     Return the L{BROKER_COUNTERS} of an L{IPubSub}.
 
-    @param pubSub: connected to its broker or not.
+    @param pubSub: the pub/sub object; it need not be connected to the broker.
     """
     return {name: getattr(pubSub, name) for name in BROKER_COUNTERS}

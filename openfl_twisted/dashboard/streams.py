@@ -1,8 +1,8 @@
 """
 Streams of Server-Sent Events for the dashboard.
 
-Events are sent at a fixed interval. Events that a slow browser cannot receive are
-dropped, not queued. The next event contains the number of dropped ones.
+Events are sent at a fixed interval. Events that a slow browser cannot receive are dropped, not
+queued. The next event contains the number of dropped events.
 """
 
 import json
@@ -44,7 +44,7 @@ Maximum number of messages in an event.
 
 MAX_TEXT = 1000
 """
-Maximum number of characters shown of a message.
+Maximum number of characters of a message that are shown.
 """
 
 
@@ -56,7 +56,7 @@ The text of the error for an unknown client.
 
 class DashboardError(Exception):
     """
-    A request to the dashboard failed. The text says why.
+    A request to the dashboard failed. The text of the exception is the reason.
 
     @ivar status: the HTTP status.
     """
@@ -73,7 +73,7 @@ class DashboardError(Exception):
 @implementer(IPushProducer)
 class _EventStream:
     """
-    A stream of events. Base class of the streams.
+    Base class of the streams of events.
 
     @ivar missed: number of events and messages dropped since the last event.
     """
@@ -102,21 +102,20 @@ class _EventStream:
 
     def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
         """
-        Send an event if there is something new. Subclasses must override this
-        method.
+        Send an event if there is new data. Subclasses must override this method.
         """
         raise NotImplementedError
 
     def finish(self) -> None:
         """
-        End the stream on the server's side.
+        End the stream from the server.
         """
         self._request.unregisterProducer()
         self._request.finish()
 
     def ended(self) -> None:
         """
-        Called when the stream has ended on either side.
+        Called when the server or the browser has ended the stream.
         """
 
     def pauseProducing(self) -> None:
@@ -131,7 +130,7 @@ class _EventStream:
 
 class _StateStream(_EventStream):
     """
-    A stream of the state.
+    A stream of the server's state.
 
     @ivar find: the filter of the clients, in lower case.
     """
@@ -159,7 +158,7 @@ class MessageStream(_EventStream):
     def __init__(self, request: Request, state: "DashboardStreams") -> None:
         """
         @param request: the request of the stream.
-        @param state: counts the dropped messages.
+        @param state: the streams to which this stream belongs; counts the dropped messages.
         """
         super().__init__(request)
         self._state = state
@@ -170,8 +169,8 @@ class MessageStream(_EventStream):
         connection is lost.
 
         @param messages: the messages since the last event.
-        @param missed: number of messages dropped since then.
-        @param lost: whether the connection is lost.
+        @param missed: number of messages dropped since the last event.
+        @param lost: whether the client's connection is lost.
         """
         self.missed += missed
         self._state.missed += missed
@@ -209,7 +208,7 @@ class MessageMonitor:
     def __init__(self, connection: GuardedConnection, closed: Callable[[Any], object]) -> None:
         """
         @param connection: the connection of the client.
-        @param closed: called with the monitor when it is closed.
+        @param closed: called with the monitor when the monitor is closed.
         """
         self.connection = connection
         self._closed = closed
@@ -222,8 +221,8 @@ class MessageMonitor:
 
         @param way: C{"in"} if the server received the message, C{"out"} if it sent
             it.
-        @param text: the message; L{MAX_TEXT} characters are shown. It is dropped if
-            L{MAX_MESSAGES} messages wait already.
+        @param text: the message; L{MAX_TEXT} characters are shown. The message is dropped if
+            L{MAX_MESSAGES} messages are already collected.
         """
         if len(self._messages) >= MAX_MESSAGES:
             self._missed += 1
@@ -267,8 +266,9 @@ class MessageMonitors:
         Monitor the messages of a client.
 
         @param id: the number of the client's connection.
-        @return: the monitor; close it at the end.
-        @raise DashboardError: if there is no such client, or it has no messages.
+        @return: the monitor; the caller must close it.
+        @raise DashboardError: if there is no such client, or the client's protocol has no
+            messages.
         """
         connection = self._server.guard.find(id)
         if connection is None:
@@ -298,15 +298,15 @@ class MessageMonitors:
 
     def _close(self, monitor: MessageMonitor) -> None:
         """
-        Remove a monitor. If it was the last monitor of its client, also remove the C{tap}
-        of the client's protocol.
+        Remove a monitor. If the client has no other monitor, also remove the C{tap} of the
+        client's protocol.
         """
         id = monitor.connection.id
         self._monitors[id].remove(monitor)
         if not self._monitors[id]:
             del self._monitors[id]
             protocol = monitor.connection.top.owner
-            # A lost connection may no longer have a wrapped protocol.
+            # After a connection is lost, it may no longer have a wrapped protocol.
             if isinstance(protocol, XMLSocketProtocol):
                 protocol.tap = None
 
@@ -346,7 +346,7 @@ class DashboardStreams:
 
         @param find: text to find in the address, the name, the room or the type of
             the clients to show (case-insensitive; empty for all).
-        @return: a value for JSON, see L{DashboardState.describe}; C{None} if it is not
+        @return: a value for JSON, see L{DashboardState.describe}; C{None} if the state is not
             known yet.
         """
         raise NotImplementedError
@@ -357,8 +357,8 @@ class DashboardStreams:
 
         @param request: the request; it is finished when the stream ends.
         @param id: the number of the client's connection.
-        @raise DashboardError: if there is no such client, it has no messages, or
-            there are L{MAX_STREAMS} already.
+        @raise DashboardError: if there is no such client, the client's protocol has no
+            messages, or there are L{MAX_STREAMS} streams already.
         """
         raise NotImplementedError
 
@@ -368,7 +368,7 @@ class DashboardStreams:
 
         @param id: the number of the client's connection.
         @param reason: the reason, for the log.
-        @return: C{None}, or a C{Deferred} that fires when it is disconnected.
+        @return: C{None}, or a C{Deferred} that fires when the client is disconnected.
         @raise DashboardError: if there is no such client.
         """
         raise NotImplementedError
@@ -378,7 +378,7 @@ class DashboardStreams:
         Send a message to all clients.
 
         @param text: the message.
-        @return: the number of clients, or a C{Deferred} that fires with it.
+        @return: the number of clients, or a C{Deferred} that fires with this number.
         @raise DashboardError: if the server does not send messages.
         """
         raise NotImplementedError
@@ -391,7 +391,7 @@ class DashboardStreams:
 
         @param request: the request; it is finished when the stream ends.
         @param find: see L{describe}.
-        @raise DashboardError: if there are L{MAX_STREAMS} already.
+        @raise DashboardError: if there are L{MAX_STREAMS} streams already.
         """
         self.begin(request, partial(_StateStream, request, self, find))
 
@@ -402,7 +402,7 @@ class DashboardStreams:
         @param request: the request.
         @param make: creates the stream.
         @return: the stream.
-        @raise DashboardError: if there are L{MAX_STREAMS} already.
+        @raise DashboardError: if there are L{MAX_STREAMS} streams already.
         """
         if len(self._streams) >= MAX_STREAMS:
             raise DashboardError(503, f"the limit of {MAX_STREAMS} streams is reached")
@@ -411,7 +411,7 @@ class DashboardStreams:
         request.notifyFinish().addBoth(partial(self._ended, stream))
         if not self._ticking.running:
             self._ticking.start(INTERVAL, now=False)
-        # This also sends the header of the response.
+        # This call also sends the header of the response.
         stream.send("begin")
         return stream
 
@@ -423,7 +423,7 @@ class DashboardStreams:
 
     def filters(self) -> set[str]:
         """
-        Return the filters of the streams of the state.
+        Return the filters of all streams of the server's state.
 
         @return: the texts to find.
         """
@@ -431,9 +431,9 @@ class DashboardStreams:
 
     def tick(self) -> None:
         """
-        Called at each interval: let the streams send events.
+        Called once per L{INTERVAL}: let each stream send an event.
         """
-        # Streams with equal filters share the result.
+        # Streams with equal filters share one description of the state.
         describe = cache(self.describe)
         for stream in list(self._streams):
             stream.tick(describe)
@@ -448,7 +448,7 @@ class DashboardStreams:
 
 class DashboardState(DashboardStreams):
     """
-    The streams of the dashboard of a server in this process.
+    The streams of the dashboard for a server that runs in this process.
 
     @ivar server: the status of the server.
     @ivar monitors: the monitored clients.
@@ -464,7 +464,8 @@ class DashboardState(DashboardStreams):
         self.monitors = MessageMonitors(self.server)
 
     def showMessages(self, request: Request, id: int) -> None:
-        # The limit of streams is checked first, so that no monitor is left open.
+        # begin() checks the limit of streams before it creates the monitor, so that no monitor is
+        # left open.
         self.begin(request, lambda: _MonitorStream(request, self, self.monitors.open(id)))
 
     def kick(self, id: int, reason: str) -> None:
@@ -487,11 +488,10 @@ class DashboardState(DashboardStreams):
 
         @param find: text to find in the address, the name, the room or the type of
             the clients to show (case-insensitive; empty for all).
-        @return: a value for JSON: the latest L{MAX_SHOWN} matching clients, latest
-            first, and their total number; the counters of the guard; C{bytes} and
-            C{messages} as two numbers each, received and sent; C{rooms} and
-            C{broker}. Parts that the server does not have are C{None}. Times are in
-            seconds.
+        @return: a value for JSON: the latest L{MAX_SHOWN} matching clients, latest first, and
+            their total number; the counters of the guard; C{bytes} and C{messages} as two
+            numbers each, received and sent; C{rooms} and C{broker}. The value is C{None} for a
+            feature that the server does not have. Times are in seconds.
         """
         guard = self.server.guard
         if find:

@@ -36,10 +36,10 @@ class _MergedCollector(Collector):
 
     def ask(self) -> Deferred[Any]:
         """
-        Ask all workers for their metrics. Of a worker that does not answer, the last
-        metrics are used.
+        Request the metrics of all workers. If a worker does not answer, the last metrics of
+        that worker are used.
 
-        @return: fires when all have answered or failed.
+        @return: fires when each worker has answered or its request has failed.
         """
         self._forget()
         return DeferredList(
@@ -58,7 +58,7 @@ class _MergedCollector(Collector):
 
     def _forget(self) -> None:
         """
-        Keep only the counters of the workers that have ended.
+        Drop all metrics of workers that have ended, except their counters.
         """
         ended = self._known - {worker.process for worker in self._workers.active}
         for process in sorted(ended):
@@ -94,7 +94,7 @@ class _WorkerMetricsResource(MetricsResource):
         return NOT_DONE_YET
 
     def _finish(self, request: Request) -> None:
-        # The client may have disconnected.
+        # The HTTP client may have disconnected.
         if request.channel is not None:
             request.write(self.encode(request))
             request.finish()
@@ -102,7 +102,7 @@ class _WorkerMetricsResource(MetricsResource):
 
 class WorkerMetricsService(MetricsService):
     """
-    The sums of the metrics of all workers, on their own port.
+    An HTTP server, on a separate port, for the merged metrics of all workers.
     """
 
     def makeResource(self, service: WorkerGroup) -> MetricsResource:

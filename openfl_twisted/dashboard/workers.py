@@ -1,5 +1,5 @@
 """
-The worker processes of a server, as metrics and dashboard use them.
+The worker processes of a server: interfaces for the metrics and the dashboard.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 class AnsweringWorker(Protocol):
     """
-    A worker that answers questions, see L{openfl_twisted.dashboard.reports}.
+    A worker that answers requests, see L{openfl_twisted.dashboard.reports}.
     """
 
     @property
@@ -22,11 +22,11 @@ class AnsweringWorker(Protocol):
 
     def ask(self, question: str, **arguments: Any) -> Deferred[Any]:
         """
-        Ask a question.
+        Send a request to the worker.
 
-        @param question: the name of the question.
-        @param arguments: values for JSON.
-        @return: fires with the answer, or fails.
+        @param question: the name of the request.
+        @param arguments: the arguments of the request; values for JSON.
+        @return: fires with the value of the response, or fails.
         """
 
 

@@ -16,7 +16,7 @@ from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.dashboard.streams import GONE, DashboardError, DashboardStreams, MessageStream
 from openfl_twisted.dashboard.workers import AnsweringWorker, WorkerGroup
 
-# The last digits of a client's number in the dashboard: the number of its process.
+# The last digits of a client's number in the dashboard are the number of the worker process.
 _PROCESSES = 1000
 
 
@@ -28,9 +28,9 @@ class WorkerStreams(DashboardStreams):
     """
     The streams of a dashboard that shows several workers.
 
-    Each worker is asked for its state once per interval. An event shows the latest
-    states received, usually those requested one interval earlier. A client's number on
-    the dashboard is its number in the worker, followed by three digits for the process.
+    The state of each worker is requested once per interval. An event shows the latest states
+    received, usually the states requested one interval earlier. A client's number on the
+    dashboard is its number in the worker, followed by three digits for the process.
     """
 
     def __init__(self, workers: WorkerGroup, clock: IReactorTime | None = None) -> None:
@@ -47,7 +47,7 @@ class WorkerStreams(DashboardStreams):
 
     def showState(self, request: Request, find: str = "") -> None:
         super().showState(request, find)
-        # The first event has an answer then.
+        # Request the states now, so that they are available for the first event.
         self._ask(find.lower())
 
     def describe(self, find: str = "") -> dict[str, Any] | None:
@@ -81,7 +81,7 @@ class WorkerStreams(DashboardStreams):
                 asked.addBoth(self._answered, key)
 
     def _answered(self, result: object, key: tuple[str, int]) -> None:
-        # A worker that does not answer keeps its last state.
+        # If a worker does not answer, its last state is still used.
         self._asked.discard(key)
 
     def _remember(self, state: dict[str, Any], worker: AnsweringWorker, find: str) -> None:
@@ -101,9 +101,9 @@ class WorkerStreams(DashboardStreams):
 
     def _find(self, id: int) -> tuple[AnsweringWorker, int]:
         """
-        Find the worker of a client.
+        Find the worker to which a client is connected.
 
-        @return: the worker, and the client's number there.
+        @return: the worker, and the client's number in that worker.
         """
         number, code = divmod(id, _PROCESSES)
         for worker in self._workers.active:
@@ -114,7 +114,7 @@ class WorkerStreams(DashboardStreams):
     def showMessages(self, request: Request, id: int) -> None:
         worker, number = self._find(id)
         stream = next(self._numbers)
-        # A question can fail immediately, so the stream must have begun.
+        # Begin the stream before the request is sent, because the request can fail immediately.
         self.begin(request, lambda: _WorkerMessageStream(request, self, worker, stream)).monitor(
             number
         )
@@ -137,14 +137,14 @@ class WorkerStreams(DashboardStreams):
 
 def _raiseProblem(failure: Failure) -> None:
     """
-    Raise the error of a question as one of the dashboard.
+    Raise the error of a failed request as a L{DashboardError}.
     """
     raise DashboardError(getattr(failure.value, "status", 503), str(failure.value))
 
 
 class _WorkerMessageStream(MessageStream):
     """
-    The stream of the messages of a worker's client.
+    The stream of the messages of a client that is connected to a worker.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class _WorkerMessageStream(MessageStream):
 
     def monitor(self, id: int) -> None:
         """
-        Ask the worker to monitor a client.
+        Request that the worker monitors a client.
 
         @param id: the client's number in the worker.
         """
@@ -185,7 +185,8 @@ class _WorkerMessageStream(MessageStream):
 
     def _failed(self, failure: Failure) -> None:
         """
-        The worker has ended, has no such client, or does not answer.
+        Send the problem and end the stream. Called when the worker has ended, has no such
+        client, or does not answer.
         """
         if not self._isOver:
             self.send("problem", problem=str(failure.value))
@@ -199,7 +200,7 @@ class _WorkerMessageStream(MessageStream):
 
 class WorkerDashboardService(DashboardService):
     """
-    The dashboard of all workers on its own port.
+    The dashboard of all workers, on a separate port.
     """
 
     def makeState(self, service: WorkerGroup, clock: IReactorTime | None) -> DashboardStreams:

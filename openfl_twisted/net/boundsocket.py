@@ -11,7 +11,7 @@ from openfl_twisted.net.ports import toPort
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 Flash's default; it is the program that binds.
 """
-The address of all IPv4 interfaces. For IPv6 it is C{::}.
+The address of all IPv4 interfaces. The address of all IPv6 interfaces is C{::}.
 """
 
 
@@ -21,7 +21,7 @@ def checkAddress(address: str | None) -> str:
 
     @param address: the text, with or without brackets; C{None} is invalid.
     @return: the address in its canonical form, without brackets.
-    @raise errors.ArgumentError: #2004, if it is not an IP address.
+    @raise errors.ArgumentError: #2004, if the text is not an IP address.
     """
     text = (address or "").removeprefix("[").removesuffix("]")
     try:
@@ -36,9 +36,9 @@ def checkPort(port: object, lowest: int = 0) -> int:
     Check a port.
 
     @param port: the port; text is converted as in ActionScript, see L{toPort}.
-    @param lowest: its minimum: 0 where the system can choose one, or 1.
+    @param lowest: the lowest valid port: 0 if the system may choose the port, otherwise 1.
     @return: the port.
-    @raise errors.RangeError: #2006, if it is not from C{lowest} to 65535.
+    @raise errors.RangeError: #2006, if the port is not from C{lowest} to 65535.
     """
     number = toPort(port)
     if not lowest <= number <= 65535:
@@ -58,7 +58,7 @@ def invalidSocket(reason: object) -> errors.IOError:
 
 class BoundSocket(EventDispatcher):
     """
-    Base class of sockets that are bound to a local address, once.
+    Base class of sockets that can be bound to a local address once.
 
     @cvar isSupported: always C{True}.
     """
@@ -106,7 +106,7 @@ class BoundSocket(EventDispatcher):
         """
         Bind the socket to a local address.
 
-        @param localPort: the port; 0 lets the system choose one.
+        @param localPort: the port; 0 to let the system choose a free port.
         @param localAddress: the IP address; C{::} for all IPv6 interfaces.
         @raise errors.RangeError: #2006, if the port is not from 0 to 65535.
         @raise errors.ArgumentError: #2004, if the address is not an IP address.
@@ -121,6 +121,6 @@ class BoundSocket(EventDispatcher):
 
     def _open(self, port: int, address: str) -> None:
         """
-        Bind to a valid address.
+        Bind the socket to a local address that has already been checked.
         """
         raise NotImplementedError

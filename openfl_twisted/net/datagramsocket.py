@@ -41,8 +41,8 @@ class _Datagrams(DatagramProtocol):
 
 def _checkIPv4(address: str) -> ipaddress.IPv4Address:
     """
-    Check the local address of a network interface. Linux accepts the bytes of an IPv6
-    address, and interprets them as an unrelated IPv4 address.
+    Check that the local address of a network interface is an IPv4 address. Linux would accept
+    the bytes of an IPv6 address, and interpret them as an unrelated IPv4 address.
     """
     checked = ipaddress.ip_address(checkAddress(address))
     if isinstance(checked, ipaddress.IPv4Address):
@@ -61,9 +61,9 @@ def _indexOf(interface: str | None) -> bytes:
 
 class DatagramSocket(BoundSocket):
     """
-    Sends and receives UDP datagrams. It dispatches C{data} for each datagram after
-    C{receive} was called. Unlike in AIR, it can send to broadcast addresses and join
-    multicast groups.
+    Sends and receives UDP datagrams. After C{receive} was called, the socket dispatches
+    C{data} for each datagram. Unlike in AIR, the socket can send to broadcast addresses and
+    join multicast groups.
 
     A closed socket cannot be used again.
     """
@@ -115,7 +115,7 @@ class DatagramSocket(BoundSocket):
         try:
             self._applyOptions()
         except errors.IOError:
-            # Not bound for the caller, so the port is released.
+            # The caller receives an error, not a bound socket, so the port is released.
             opened, self._port = self._port, None
             opened.stopListening()
             raise
@@ -138,10 +138,10 @@ class DatagramSocket(BoundSocket):
     @property
     def multicastTTL(self) -> int:
         """
-        Maximum number of routers that a datagram to a multicast group passes, 0 to 255
-        (default 1: the local network). Not available in AIR.
+        Maximum number of hops of a datagram sent to a multicast group, 0 to 255 (default 1:
+        the local network). Not available in AIR.
 
-        @raise errors.RangeError: #2006, if it is set to another number.
+        @raise errors.RangeError: #2006, if the value is not from 0 to 255.
         """
         return self._multicastTTL
 
@@ -158,7 +158,7 @@ class DatagramSocket(BoundSocket):
         The local IPv4 address from which datagrams to a multicast group are sent
         (default C{None}: chosen by the system). Not available in AIR.
 
-        @raise errors.ArgumentError: #2004, if it is set to another text.
+        @raise errors.ArgumentError: #2004, if the text is not a local IPv4 address.
         """
         return self._multicastInterface
 
@@ -169,15 +169,15 @@ class DatagramSocket(BoundSocket):
 
     def joinGroup(self, address: str, interface: str | None = None) -> None:
         """
-        Join a multicast group, to receive its datagrams. Not available in AIR.
+        Join a multicast group, to receive datagrams sent to the group. Not available in AIR.
 
         @param address: the address of the group, such as C{239.1.2.3}.
         @param interface: the local IPv4 address, or for IPv6 the name of the network
             interface, on which to receive (default: chosen by the system).
         @raise errors.ArgumentError: #2004, if the address is not a multicast address,
             or the interface is unknown.
-        @raise errors.IOError: #2002, if this socket is not bound, or is bound to the
-            other IP version, or if the system refuses.
+        @raise errors.IOError: #2002, if this socket is not bound, or is bound to an address of
+            the other IP version, or if the system refuses to join the group.
         """
         self._setMembership(address, interface, join=True)
 
@@ -188,7 +188,7 @@ class DatagramSocket(BoundSocket):
         @param address: as for L{joinGroup}.
         @param interface: as for L{joinGroup}.
         @raise errors.ArgumentError: as L{joinGroup}.
-        @raise errors.IOError: as L{joinGroup}; also if the group was not joined.
+        @raise errors.IOError: as L{joinGroup}, or if the group was not joined.
         """
         self._setMembership(address, interface, join=False)
 
@@ -238,7 +238,7 @@ class DatagramSocket(BoundSocket):
         Connect to a single peer: datagrams are sent to and received from this peer
         only. Another call replaces the peer.
 
-        @param remoteAddress: its IP address.
+        @param remoteAddress: the peer's IP address.
         @raise errors.RangeError: #2006, if the port is not from 1 to 65535.
         @raise errors.ArgumentError: #2004, if the address is not a valid destination.
         @raise errors.IOError: #2002, if this socket cannot be bound.
@@ -252,8 +252,8 @@ class DatagramSocket(BoundSocket):
 
     def _bindFor(self, address: str) -> None:
         """
-        Bind the socket, unless it is bound, to an address of the destination's IP
-        version.
+        Bind the socket to an address of the destination's IP version; do nothing if the socket
+        is already bound.
         """
         if self._port is None:
             self.bind(0, "::" if ":" in address else ANY_ADDRESS)
@@ -289,8 +289,8 @@ class DatagramSocket(BoundSocket):
         @param bytes: an array that contains the payload.
         @param offset: start of the payload in the array.
         @param length: length of the payload; 0 for the rest of the array.
-        @param address: the destination's IP address, if no peer is connected.
-        @param port: the destination's port, if no peer is connected.
+        @param address: the destination's IP address; only for a socket that is not connected.
+        @param port: the destination's port; only for a socket that is not connected.
         @raise errors.TypeError: #2007, if the array is C{None}.
         @raise errors.RangeError: #2006, if the payload is not inside the array, or the
             port is not from 1 to 65535.
@@ -338,7 +338,7 @@ class DatagramSocket(BoundSocket):
 
     def _arrived(self, datagram: bytes, host: str, number: int) -> None:
         if self._closed:
-            # A listener has closed the socket while the port reads several datagrams.
+            # A listener has closed the socket while the port was reading several datagrams.
             return
         if self._peer is not None and (host, number) != self._peer:
             return

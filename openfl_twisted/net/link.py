@@ -36,12 +36,12 @@ Default timeout of a connection attempt (milliseconds).
 
 MIN_TIMEOUT = 250
 """
-Minimum C{timeout} (milliseconds). Smaller values are raised to it.
+Minimum C{timeout} (milliseconds). Smaller values are replaced by this minimum.
 """
 
 MAX_PENDING = 64 * 1024 * 1024
 """
-Maximum number of bytes queued for a slow peer: 64 MiB. Above it the connection is
+Maximum number of bytes queued for a slow peer: 64 MiB. Above this limit, the connection is
 aborted. Flash has no limit.
 """
 
@@ -86,8 +86,8 @@ class _LinkFactory(Factory[LinkProtocol]):
 
 class _Machine(Protocol):
     """
-    The inputs of the state machine: calls of the program, the accepted connection of a
-    server, the results of an attempt, and the loss of the connection.
+    The inputs of the state machine: method calls by the program, the connection that a server
+    has accepted, the result of a connection attempt, and the loss of the connection.
     """
 
     def connect(self, endpoint: IStreamClientEndpoint, timeout: float) -> None: ...
@@ -107,8 +107,8 @@ def _makeMachine() -> "Callable[[Link], _Machine]":
     """
     Build the state machine.
 
-    It must not receive inputs during a transition, so its outputs only queue events;
-    the link dispatches them afterwards.
+    The state machine must not receive inputs during a transition. Its outputs therefore only
+    queue events, and the link dispatches the events after the transition.
     """
     builder = TypeMachineBuilder(_Machine, Link)
     unconnected = builder.state("unconnected")
@@ -162,7 +162,8 @@ def _makeMachine() -> "Callable[[Link], _Machine]":
 
 class Link:
     """
-    At most one connection, and at most one connection attempt.
+    The connection of a socket: at most one established connection, and at most one connection
+    attempt.
 
     @ivar connection: the established connection, or C{None}.
     @ivar target: the host and port of the last attempt.
@@ -183,11 +184,12 @@ class Link:
         @param owner: the dispatcher of the events.
         @param received: called with received data.
         @param progressed: called when queued data was written to the operating system.
-        @param ended: called when the connection was closed or lost, before its event.
-        @param wrapEndpoint: called with the endpoint, host and port of an attempt;
+        @param ended: called when the connection was closed or lost, before the C{close} event
+            is dispatched.
+        @param wrapEndpoint: called with the endpoint, host and port of a connection attempt;
             returns the endpoint to use.
-        @param explain: called with the failure of an attempt, the host and the port to
-            get the reason as text.
+        @param explain: called with the failure of a connection attempt, the host and the port;
+            returns the reason as text.
         @param reactor: the reactor (default: the global reactor).
         """
         if reactor is None:
@@ -205,7 +207,7 @@ class Link:
         self._events: list[Event] = []
         self._whenConnected: list[Deferred[None]] = []
         self._whenClosed: list[Deferred[None]] = []
-        # The Deferreds to fire after the events, with their results.
+        # The Deferreds to fire after the events have been dispatched, with their results.
         self._outcomes: list[tuple[Deferred[None], Any]] = []
         self._machine = _machine(self)
 
@@ -215,7 +217,7 @@ class Link:
         Start a connection attempt. A previous connection or attempt is dropped without
         an event.
 
-        @param host: a host name or IP address. As in Flash, it ends at its first NUL.
+        @param host: a host name or IP address. As in Flash, a NUL character ends the name.
         @param timeout: maximum time, including name lookup (milliseconds).
         @raise errors.SecurityError: #2003, if the port is not from 0 to 65535.
         """
@@ -290,9 +292,10 @@ class Link:
         """
         Wait until the connection is established.
 
-        @return: fires when connected. It fails with L{errors.IOError} #2031 or
-            L{errors.SecurityError}, with the reason as its text and the endpoint's
-            failure as its cause; or with #2002 if no attempt is in progress.
+        @return: fires when the connection is established. Fails with L{errors.IOError} #2031
+            or L{errors.SecurityError} if the attempt fails: the text of the error is the
+            reason, and its cause is the endpoint's failure. Fails with #2002 if no attempt is
+            in progress.
         """
         if self.connection is not None:
             return succeed(None)
@@ -314,23 +317,24 @@ class Link:
 
     def attempt(self, endpoint: IStreamClientEndpoint, timeout: float) -> None:
         """
-        Start an attempt.
+        Start a connection attempt.
 
         @param timeout: maximum time (seconds).
         """
         attempt = endpoint.connect(_LinkFactory())
         self._attempt = attempt.addTimeout(timeout, self.reactor, tookTooLong)
-        # The result is an event, which must not be dispatched within the call.
+        # The result is reported by an event, which must not be dispatched before this call returns.
         self.reactor.callLater(0, self._await, self._attempt)
 
     def _await(self, attempt: Deferred[Any]) -> None:
         """
-        Wait for the result of an attempt, unless it was cancelled.
+        Wait for the result of a connection attempt. The result of a cancelled attempt is
+        ignored.
         """
 
         def established(connection: LinkProtocol | None) -> None:
             if connection is None:
-                # drop() has consumed the cancellation.
+                # drop() has cancelled the attempt, and has already handled the CancelledError.
                 return
             if self._attempt is attempt:
                 self._machine.established(connection)
@@ -347,7 +351,7 @@ class Link:
 
     def begin(self, connection: LinkProtocol) -> None:
         """
-        Set the connection.
+        Use an established connection.
         """
         self._attempt = None
         self.connection = connection
@@ -363,7 +367,7 @@ class Link:
         self.end(None)
         if attempt is not None:
             attempt.cancel()
-            # The cancellation is not an error.
+            # Ignore the CancelledError that the cancellation causes.
             attempt.addErrback(lambda _: None)
         if connection is not None:
             connection.link = None
@@ -371,10 +375,10 @@ class Link:
 
     def end(self, error: errors.Error | None) -> None:
         """
-        Reset the connection and the attempt.
+        Reset the attributes of the connection and of the connection attempt.
 
-        @param error: why the attempt has failed; C{None} if a connection was closed or
-            lost.
+        @param error: why the connection attempt has failed; C{None} if a connection was closed
+            or lost.
         """
         self._attempt = self.connection = None
         self._ended()
@@ -400,7 +404,8 @@ class Link:
             for event in events:
                 self._owner.dispatchEvent(event)
         finally:
-            # Also if a listener or the reporter raises: nothing else would fire the Deferreds.
+            # Fire the Deferreds even if a listener or the reporter raises an exception: nothing
+            # else would fire them.
             outcomes, self._outcomes = self._outcomes, []
             for waiting, outcome in outcomes:
                 # A listener may have cancelled the Deferred.
@@ -410,7 +415,8 @@ class Link:
 
 def _deferredIn(waiters: list[Deferred[None]]) -> Deferred[None]:
     """
-    Create a Deferred in a list. Cancelling removes it from the list.
+    Create a Deferred and append it to a list. If the Deferred is cancelled, it is removed from
+    the list.
     """
 
     def forget(waiting: Deferred[None]) -> None:

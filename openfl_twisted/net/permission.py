@@ -20,7 +20,7 @@ _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 def _content() -> Content:
     """
-    Return the origin of this program.
+    Return the origin of this program, to which policy rules apply.
 
     @raise errors.ArgumentError: if C{Security.swfURL} is not an HTTP or HTTPS URL.
     """
@@ -34,10 +34,10 @@ def _content() -> Content:
 
 class _Permissions:
     """
-    The permissions of a process, with its cache of policy files.
+    The permissions of a process, with a cache of policy files.
 
     @ivar masterPort: the port of the master policy file. A change takes effect after
-        L{forget}. For tests, which cannot listen on port 843.
+        L{forget}. Tests change the port, because they cannot listen on port 843.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,8 @@ class _Permissions:
 
     def forget(self) -> None:
         """
-        Drop all policy files, cached or named.
+        Drop all policy files: the cached files, and the files named by
+        C{Security.loadPolicyFile}.
         """
         self._checker = None
         Security.policyFiles.clear()
@@ -68,9 +69,9 @@ class _Permissions:
 
         @param host: the server's host name or address.
         @param port: the server's port.
-        @param reactor: the reactor for requests of policy files.
-        @return: the same endpoint if no permission is needed; else an endpoint that
-            fails with a C{SecurityError} #2048 if the connection is denied.
+        @param reactor: the reactor that is used to request policy files.
+        @return: the same endpoint if no permission is needed; otherwise an endpoint that fails
+            with a C{SecurityError} #2048 if the permission is denied.
         @raise errors.SecurityError: #2010, if this program must not use sockets.
         @raise errors.ArgumentError: if C{Security.swfURL} is not an HTTP or HTTPS URL.
         """
@@ -98,13 +99,13 @@ class _Permissions:
 
     def _checkerFor(self, reactor: Any) -> PolicyChecker:
         """
-        Return the policy checker of a reactor. Another reactor is another network, so
-        its policy files are not reused.
+        Return the policy checker of a reactor. Policy files are not shared between reactors,
+        because an in-memory reactor has its own network.
         """
         if self._checker is None or self._reactor is not reactor:
             self._reactor = reactor
             self._checker = PolicyChecker(
-                # The checker has its own, shorter timeout for each file.
+                # The policy checker has a shorter timeout for each policy file.
                 lambda host, port: hostEndpoint(reactor, host, port, NAMED_TIMEOUT),
                 masterPort=self.masterPort,
                 clock=reactor,
@@ -114,14 +115,14 @@ class _Permissions:
 
 permissions = _Permissions()
 """
-The permissions of this process. Its sockets share the policy files, as those of one
-Flash Player do.
+The permissions of this process. All sockets of the process share the policy files, as the
+sockets of one Flash Player do.
 """
 
 
 def forgetPolicyFiles() -> None:
     """
-    Drop the policy files of this process: those requested for its sockets, and those
-    named by C{Security.loadPolicyFile}.
+    Drop the policy files of this process: the files requested for sockets, and the files named
+    by C{Security.loadPolicyFile}.
     """
     permissions.forget()

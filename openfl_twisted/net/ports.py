@@ -14,7 +14,7 @@ def toPort(value: object) -> int:
     Convert a port as ActionScript converts a value to C{int}: numeric text is parsed,
     and fractions are dropped.
 
-    @param value: such as C{8080}, C{"8080"} or C{8080.0}.
+    @param value: the port, such as C{8080}, C{"8080"} or C{8080.0}.
     @return: the number, which can be an invalid port; -1 for a value that is not a
         number. (ActionScript returns 0, which would hide the mistake.)
     """

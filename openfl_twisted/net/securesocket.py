@@ -19,13 +19,13 @@ from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
 
 class SecureSocket(Socket):
     """
-    A TLS connection to a server. Unlike L{Socket}, it dispatches C{connect} only if the
-    server's certificate is trusted. If not, it dispatches an C{ioError} whose text is
-    the reason. C{timeout} includes the TLS handshake.
+    A TLS connection to a server. C{connect} is dispatched only if the server's certificate is
+    trusted. Otherwise C{ioError} is dispatched, with the reason as its text. C{timeout}
+    includes the TLS handshake.
 
     @cvar isSupported: always C{True}.
-    @ivar trust: the trust anchors, in addition to added certificates, and the rules of
-        verification. A change takes effect at the next C{connect}.
+    @ivar trust: the rules of verification and the trust anchors; certificates added to the
+        socket are used in addition. A change takes effect at the next C{connect}.
     @ivar verdict: the result of verifying the server's certificate, with the reasons.
     """
 
@@ -35,7 +35,7 @@ class SecureSocket(Socket):
         self, *, trust: Trust | None = None, autoflush: bool = True, reactor: Any = None
     ) -> None:
         """
-        @param trust: see the attribute (default: the CAs of this machine).
+        @param trust: see L{trust} (default: the CAs of this machine).
         @param reactor: the reactor (default: the global reactor).
         """
         self.trust = trust or Trust()
@@ -46,12 +46,12 @@ class SecureSocket(Socket):
         self, certificate: bytes | bytearray, trusted: bool
     ) -> None:
         """
-        Add a certificate for verification. It takes effect at the next C{connect}.
+        Add a certificate for verification. The change takes effect at the next C{connect}.
 
         @param certificate: the certificate in DER, as a C{ByteArray} or other bytes.
-        @param trusted: whether it is a trust anchor. If not, it only completes the
-            chain of the server's certificate.
-        @raise errors.ArgumentError: #2004, if it is not a certificate.
+        @param trusted: whether the certificate is a trust anchor. If not, the certificate only
+            completes the chain of the server's certificate.
+        @raise errors.ArgumentError: #2004, if the bytes are not a certificate.
         """
         try:
             self.trust = self.trust.adding(bytes(certificate), trusted)
@@ -61,7 +61,7 @@ class SecureSocket(Socket):
     @property
     def serverCertificateStatus(self) -> str:
         """
-        The status of the server's certificate, one of C{CertificateStatus}. It is kept
+        The status of the server's certificate, one of C{CertificateStatus}. The status is kept
         after C{close} until the next C{connect}.
         """
         return self.verdict.status
@@ -69,15 +69,15 @@ class SecureSocket(Socket):
     @property
     def serverCertificate(self) -> X509Certificate | None:
         """
-        The server's certificate, if it is trusted. It is kept after C{close} until the
-        next C{connect}.
+        The server's certificate, if the certificate is trusted. The certificate is kept after
+        C{close} until the next C{connect}.
         """
         return self._certificate(self.serverCertificateStatus == CertificateStatus.TRUSTED)
 
     @property
     def refusedCertificate(self) -> X509Certificate | None:
         """
-        The server's certificate, if it was refused. Not available in AIR.
+        The server's certificate, if the certificate was refused. Not available in AIR.
         """
         return self._certificate(self.serverCertificateStatus != CertificateStatus.TRUSTED)
 
@@ -91,7 +91,8 @@ class SecureSocket(Socket):
             endpoint,
             host,
             self.trust,
-            # An upper bound: the attempt, which includes the name lookup, ends earlier.
+            # This timeout is only an upper bound: the timeout of the connection attempt started
+            # earlier, with the name lookup.
             timeout=self.timeout / 1000,
             judged=self._verified,
             clock=self._link.reactor,

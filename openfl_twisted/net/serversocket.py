@@ -40,10 +40,10 @@ class _AcceptingFactory(Factory[_AcceptedConnection]):
 
 class ServerSocket(BoundSocket):
     """
-    A listening TCP socket. It dispatches C{connect} with a connected L{Socket} for each
-    client.
+    A listening TCP socket. For each client, C{connect} is dispatched with a connected
+    L{Socket}.
 
-    A closed server cannot be bound again. Accepted sockets stay open.
+    A closed C{ServerSocket} cannot be bound again. Accepted sockets stay open.
     """
 
     def __init__(self, *, reactor: Any = None) -> None:
@@ -63,12 +63,12 @@ class ServerSocket(BoundSocket):
 
     def _open(self, port: int, address: str) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        # An in-memory reactor creates its own sockets.
+        # An in-memory reactor creates the listening socket itself.
         make = getattr(self._reactor, "makeSocket", socket.socket)
         bound: socket.socket = make(family, socket.SOCK_STREAM)
         try:
             bound.setblocking(False)
-            # As Twisted does: a port with connections in TIME_WAIT is available.
+            # Like Twisted, allow a port that has connections in the state TIME_WAIT.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((address, port))
         except OSError as error:
@@ -82,7 +82,7 @@ class ServerSocket(BoundSocket):
 
         @param backlog: maximum number of connections waiting to be accepted; 0, or more
             than the system permits, for the system's maximum.
-        @raise errors.RangeError: #2006, if it is negative.
+        @raise errors.RangeError: #2006, if C{backlog} is negative.
         @raise errors.IOError: #2002, if this socket is not bound, or already listens.
         """
         if backlog < 0:
@@ -104,11 +104,12 @@ class ServerSocket(BoundSocket):
 
     def _accepted(self, connection: LinkProtocol) -> None:
         """
-        Dispatch a connection to the listeners. Without a listener it is aborted,
-        because it could never be used.
+        Dispatch C{connect} for an accepted connection. Without a listener, the connection is
+        aborted, because it could never be used.
         """
         hasListener = self.hasEventListener(ServerSocketConnectEvent.CONNECT)
-        # After close() in a listener, a port may still deliver further connections.
+        # After a listener has called close(), the port may still deliver connections that it has
+        # already accepted.
         if not (hasListener and self.listening):
             connection.transport.abortConnection()
             return

@@ -16,14 +16,14 @@ from openfl_twisted.utils import ByteArray, IDataInput, IDataOutput
 
 class Socket(StreamSocket, IDataInput, IDataOutput):
     """
-    A TCP connection to a server, or one that a C{ServerSocket} has accepted.
+    A TCP connection to a server, or a connection that a C{ServerSocket} has accepted.
 
-    It dispatches C{connect}, C{close}, C{socketData}, C{outputProgress} and C{ioError}.
-    Written data is sent by C{flush}, or automatically at the end of the reactor
+    The socket dispatches C{connect}, C{close}, C{socketData}, C{outputProgress} and
+    C{ioError}. Written data is sent by C{flush}, or automatically at the end of the reactor
     iteration. C{close} drops data that was not flushed.
 
-    @ivar autoflush: whether written data is sent without C{flush}. In Flash this
-        depends on the platform; it is off on Windows.
+    @ivar autoflush: whether written data is sent without C{flush}. In Flash, this depends on
+        the platform: on Windows, written data is not sent without C{flush}.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
     @classmethod
     def accepted(cls, connection: LinkProtocol, reactor: Any = None) -> Self:
         """
-        Create the socket of an accepted connection. It never dispatches C{connect}.
+        Create the socket of an accepted connection. Such a socket never dispatches C{connect}.
 
         @param reactor: the reactor (default: the global reactor).
         """
@@ -105,8 +105,8 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
     @property
     def maxUnread(self) -> int:
         """
-        Maximum number of unread bytes; above it, reading from the network is paused. 0
-        for no limit (default), as in Flash. A change takes effect immediately.
+        Maximum number of unread bytes (default 0 for no limit, as in Flash). Above the
+        maximum, reading from the network is paused. A change takes effect immediately.
         """
         return self._maxUnread
 
@@ -135,7 +135,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         if not 0 <= length <= len(self._unread):
             raise self._problems.endOfFile()
         data = bytes(self._unread[:length])
-        # A bytearray drops its beginning without copying the rest.
+        # Deleting the beginning of a bytearray does not copy the rest.
         del self._unread[:length]
         self._readAgain()
         return data

@@ -16,9 +16,9 @@ from openfl_twisted.net.reasons import reasonOf
 
 class StreamSocket(EventDispatcher):
     """
-    A TCP socket. It dispatches C{connect}, C{close} and C{ioError}, and
-    C{securityError} if C{Security.sandboxType} requires a permission that no policy
-    file grants. Subclasses implement sending and receiving.
+    A TCP socket. The socket dispatches C{connect}, C{close} and C{ioError}. It dispatches
+    C{securityError} if C{Security.sandboxType} requires a permission that no policy file
+    grants. Subclasses implement sending and receiving.
     """
 
     def __init__(self, host: str | None, port: int, reactor: Any) -> None:
@@ -46,8 +46,8 @@ class StreamSocket(EventDispatcher):
         Connect to a server; an event reports the result. A previous connection is
         closed without an event.
 
-        @param host: a host name or IP address. C{None} for the local machine, or in the
-            sandbox C{REMOTE} for the host of C{Security.swfURL}.
+        @param host: a host name or IP address. C{None} selects the local machine, or, in the
+            sandbox C{REMOTE}, the host of C{Security.swfURL}.
         @param port: the port; text is converted as in ActionScript.
         @raise errors.SecurityError: #2003, if the port is not from 0 to 65535; #2010,
             in the sandbox C{LOCAL_WITH_FILE}.
@@ -70,8 +70,8 @@ class StreamSocket(EventDispatcher):
     @property
     def connected(self) -> bool:
         """
-        Whether the socket is connected: from just before C{connect} is dispatched until
-        just before C{close} is.
+        Whether the socket is connected. The value becomes C{True} directly before C{connect}
+        is dispatched, and C{False} directly before C{close} is dispatched.
         """
         return self._link.connection is not None
 
@@ -111,7 +111,8 @@ class StreamSocket(EventDispatcher):
 
     def _wrapEndpoint(self, endpoint: IStreamClientEndpoint, host: str) -> IStreamClientEndpoint:
         """
-        Return the endpoint to use for a connection.
+        Return the endpoint to use for a connection attempt. A subclass can wrap the given
+        endpoint.
         """
         return endpoint
 
@@ -120,7 +121,7 @@ class StreamSocket(EventDispatcher):
 
     def _received(self, data: bytes) -> None:
         """
-        Called with received data.
+        Called with data received on the connection.
         """
         raise NotImplementedError
 
@@ -131,5 +132,5 @@ class StreamSocket(EventDispatcher):
 
     def _ended(self) -> None:
         """
-        Called when the connection was closed or lost. Drops its data.
+        Called when the connection was closed or lost. Drops the data of the connection.
         """

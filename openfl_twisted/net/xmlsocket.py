@@ -19,8 +19,8 @@ from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
 MAX_WAITING = 1000
 """
-Maximum number of unread messages in L{XMLSocket.messages}; above it, reading from the
-network is paused.
+Maximum number of unread messages in an iterator of L{XMLSocket.messages}. Above this limit,
+reading from the network is paused.
 """
 
 
@@ -28,11 +28,10 @@ class XMLSocket(StreamSocket):
     """
     A connection for NUL-terminated text messages, which need not be XML.
 
-    It dispatches C{connect}, C{close}, C{data} and C{ioError}.
+    The socket dispatches C{connect}, C{close}, C{data} and C{ioError}.
 
-    @ivar maxLength: maximum length of a received message (bytes). Above it the
-        connection is aborted, and C{ioError} and C{close} are dispatched. Flash has no
-        limit.
+    @ivar maxLength: maximum length of a received message (bytes). A longer message aborts the
+        connection, and C{ioError} and C{close} are dispatched. Flash has no limit.
     """
 
     def __init__(self, host: str | None = None, port: int = 0, *, reactor: Any = None) -> None:
@@ -43,7 +42,7 @@ class XMLSocket(StreamSocket):
         """
         self.maxLength = MAX_LENGTH
         self._splitter = MessageSplitter()
-        # The iterators that have paused reading, by their id.
+        # The iterators that have paused reading, by the id() of the iterator.
         self._full: set[int] = set()
         # Whether the program has paused reading.
         self._paused = False
@@ -54,10 +53,10 @@ class XMLSocket(StreamSocket):
         Send a message.
 
         @param object: text, or an object that is converted with C{str}; an element of
-            C{xml.etree.ElementTree}; or bytes, which are sent unchanged. A NUL inside a
-            message splits it for the receiver: it cannot be escaped.
+            C{xml.etree.ElementTree}; or bytes, which are sent unchanged. A NUL character
+            cannot be escaped: a NUL inside a message splits the message for the receiver.
         @raise errors.IOError: #2002, if the socket is not connected.
-        @raise errors.TypeError: #2007, if it is C{None}.
+        @raise errors.TypeError: #2007, if the object is C{None}.
         """
         transport = self._link.transport()
         if object is None:
@@ -90,7 +89,8 @@ class XMLSocket(StreamSocket):
 
     def resumeReading(self) -> None:
         """
-        Resume reading from the network, unless an iterator of L{messages} is full.
+        Resume reading from the network. If an iterator of L{messages} is full, reading stays
+        paused until the iterator is no longer full.
         """
         self._paused = False
         self._readAgain()
@@ -101,8 +101,8 @@ class XMLSocket(StreamSocket):
 
     def _setFull(self, iterator: "Messages", *, full: bool) -> None:
         """
-        Pause reading while an iterator is full. Reading is resumed when no iterator is
-        full, unless the program has paused it.
+        Pause reading while an iterator is full. When no iterator is full, reading is resumed
+        if the program has not paused it.
         """
         known = id(iterator) in self._full
         if full and not known:
@@ -115,7 +115,8 @@ class XMLSocket(StreamSocket):
 
     def _ended(self) -> None:
         self._splitter.clear()
-        # No iterator continues with the next connection.
+        # An iterator ends when its connection ends: the iterator receives no messages from the next
+        # connection.
         self._full.clear()
         self._paused = False
 
@@ -126,7 +127,7 @@ class XMLSocket(StreamSocket):
         for message in messages:
             self.dispatchEvent(DataEvent(DataEvent.DATA, data=decodeUTF8(message)))
             if self._link.connection is not connection:
-                # The listener has closed the connection, or connected again.
+                # A listener has closed the connection, or has called connect() again.
                 return
         if tooLong and connection is not None:
             text = str(socketError(str(tooLong)))
@@ -136,12 +137,12 @@ class XMLSocket(StreamSocket):
 
 class Messages:
     """
-    The messages of an L{XMLSocket} as an asynchronous iterator. While L{MAX_WAITING}
-    messages are unread, the socket does not read from the network, and other listeners
-    receive nothing either.
+    The messages of an L{XMLSocket} as an asynchronous iterator. While L{MAX_WAITING} messages
+    are unread, the socket does not read from the network, so other listeners receive no
+    messages either.
 
-    Reading is resumed when the iterator is discarded, as C{async for} does after a
-    C{break}, or closed.
+    Reading is resumed when the iterator is closed, or when it is discarded, for example by a
+    C{break} in C{async for}.
     """
 
     def __init__(self, socket: XMLSocket) -> None:
@@ -177,7 +178,7 @@ class Messages:
 
     def close(self) -> None:
         """
-        Stop receiving messages, and drop the unread ones. The iteration ends.
+        Stop receiving messages, and drop the unread messages. The iteration ends.
         """
         self._unread.clear()
         self._release()
@@ -197,7 +198,7 @@ class Messages:
 
     def _onData(self, event: DataEvent) -> None:
         if self._closed:
-            # Another listener of the same event has closed the iterator.
+            # Another listener for the same event has closed the iterator.
             return
         if self._next is not None:
             pending = self._next
@@ -221,7 +222,8 @@ class Messages:
             pending.errback(StopAsyncIteration())
 
 
-# Iterators with a pending __anext__(): nothing else references the waiting coroutine.
+# Iterators with a pending __anext__(). This set keeps them alive, because nothing else references
+# the waiting coroutine.
 _iterating: set[Messages] = set()
 
 

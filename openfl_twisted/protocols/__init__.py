@@ -1,5 +1,5 @@
 """
-The Twisted API: one module for each protocol, with its C{Protocol} and C{Factory}.
+The Twisted API: one module for each protocol, containing a C{Protocol} and its C{Factory}.
 
   - L{openfl_twisted.protocols.xmlsocket}: NUL-terminated text messages, as C{XMLSocket}
     uses them.
@@ -12,8 +12,8 @@ The Twisted API: one module for each protocol, with its C{Protocol} and C{Factor
   - L{openfl_twisted.protocols.policyfile}: a server for policy files.
   - L{openfl_twisted.protocols.oneport}: protocol detection, which accepts all client
     types on one port for any protocol.
-  - L{openfl_twisted.protocols.websocket}: WebSockets for any protocol, which uses them
-    like TCP connections.
+  - L{openfl_twisted.protocols.websocket}: WebSockets for any protocol, which uses a WebSocket
+    like a TCP connection.
   - L{openfl_twisted.protocols.bridge}: forwards clients to a TCP server.
   - L{openfl_twisted.protocols.simpleserver} and
     L{openfl_twisted.protocols.serversocketexample}: the two example servers of the

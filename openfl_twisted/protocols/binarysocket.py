@@ -2,7 +2,7 @@
 The binary protocol of C{Socket} and C{ServerSocket}: numbers and strings in a byte
 stream.
 
-The reading and writing methods are those of C{IDataInput} and C{IDataOutput}, see
+The reading and writing methods have the names of C{IDataInput} and C{IDataOutput}, see
 L{openfl_twisted.wire.dataio}.
 """
 
@@ -26,11 +26,11 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
     One side of a C{Socket} connection, client or server. Subclasses override
     L{socketDataReceived}.
 
-    Written data is collected until L{flush}. Data written in L{socketDataReceived} is
-    flushed automatically when it returns.
+    Written data is collected until L{flush} is called. When L{socketDataReceived} returns, the
+    data that it has written is flushed automatically.
 
-    @cvar maxUnread: maximum number of unread bytes (default 1 MiB; 0 for no limit).
-        Above it, the connection is closed.
+    @cvar maxUnread: maximum number of unread bytes (default 1 MiB; 0 for no limit). Above this
+        number, the connection is closed.
     """
 
     maxUnread = MAX_UNREAD
@@ -43,8 +43,8 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Drop unread data, and data that was not flushed. A subclass that overrides this
-        must call it.
+        Drop unread data, and data that was not flushed. A subclass that overrides this method
+        must call it with C{super}.
         """
         self._unread = bytearray()
         self._unwritten = []
@@ -64,16 +64,16 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     def socketDataReceived(self, bytesLoaded: int) -> None:
         """
-        Called when data can be read; override it. Unread data is kept.
+        Called when data can be read. Subclasses override this method. Unread data is kept.
 
-        @param bytesLoaded: number of bytes just received; C{bytesAvailable} includes
-            earlier ones.
+        @param bytesLoaded: number of bytes just received; C{bytesAvailable} also includes
+            earlier unread bytes.
         """
         raise NotImplementedError
 
     def unreadExceeded(self) -> None:
         """
-        Called when there are more than C{maxUnread} unread bytes: close the connection.
+        Close the connection. Called when there are more than C{maxUnread} unread bytes.
         """
         self.log.warn(
             "{peer} disconnected: unread data exceeded {limit} bytes",
@@ -94,7 +94,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         if not 0 <= length <= len(self._unread):
             raise self._problems.endOfFile()
         data = bytes(self._unread[:length])
-        # A bytearray removes its beginning without copying the rest.
+        # Deleting the beginning of a bytearray does not copy the rest.
         del self._unread[:length]
         return data
 
@@ -103,7 +103,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
     @property
     def bytesPending(self) -> int:
         """
-        Number of written bytes that were not flushed, or are in the send queue.
+        Number of written bytes that were not flushed yet or are in the send queue.
         """
         return sum(map(len, self._unwritten)) + self.transport.pending
 

@@ -3,8 +3,8 @@ A bridge to a TCP server. With
 L{OnePortFactory<openfl_twisted.protocols.oneport.OnePortFactory>}, browsers can reach
 the server through WebSockets.
 
-The stream of the server is split into messages at NUL bytes. Each message is sent to a
-browser as one WebSocket message, which OpenFL in a browser requires.
+The stream from the server is split into messages at NUL bytes. Each message is sent to a
+browser as one WebSocket message, because OpenFL in a browser requires this.
 """
 
 import enum
@@ -38,16 +38,16 @@ Default maximum time to connect to the server (seconds).
 """
 
 
-# The WebSocket close code for an error of the server.
+# The WebSocket close code for a server that cannot be reached.
 _BAD_GATEWAY = 1014
 
 
 class BridgeFraming(enum.Enum):
     """
-    How the stream of the server is split.
+    How the stream from the server is split into messages.
 
-    @cvar XML: at NUL bytes, as C{XMLSocket} does.
-    @cvar RAW: not at all, for programs that use C{Socket}.
+    @cvar XML: the stream is split at NUL bytes, for programs that use C{XMLSocket}.
+    @cvar RAW: the stream is not split, for programs that use C{Socket}.
     """
 
     XML = "xml"
@@ -59,10 +59,10 @@ class Target:
     """
     A server to which clients can be connected.
 
-    @ivar name: its name in the request path: C{chess} for C{/chess}.
-    @ivar endpoint: its endpoint.
+    @ivar name: the name of the server in the request path: C{chess} for C{/chess}.
+    @ivar endpoint: the endpoint of the server.
     @ivar description: the endpoint, as text.
-    @ivar framing: how its stream is split.
+    @ivar framing: how the stream from the server is split.
     """
 
     name: str
@@ -73,22 +73,24 @@ class Target:
 
 class _BridgeProtocol(StreamProtocol):
     """
-    The connection to a client; it opens a connection to the server.
+    The connection to a client. It opens a connection to a server and forwards data in both
+    directions.
     """
 
     factory: "BridgeFactory"
     _connecting: Deferred[Any] | None = None
     _backend: "_BackendProtocol | None" = None
     _splitter: MessageSplitter | None = None
-    # Data received before the server is connected: TLS delivers data during a pause.
+    # Data received before the server is connected: TLS can deliver data even while reading is
+    # paused.
     _early = b""
-    # The PROXY header; the addresses of a lost connection are unknown.
+    # The PROXY header. It is stored because the addresses are unknown after the connection is lost.
     _header = b""
     _isLost = False
 
     def connectionMade(self) -> None:
         """
-        Connect to the server. Reading is paused until then.
+        Connect to the server. Reading from the client is paused until the server is connected.
         """
         target = self.factory.targetFor(self.transport.requestPath)
         if target is None:
@@ -123,7 +125,8 @@ class _BridgeProtocol(StreamProtocol):
         self.log.info(
             "{peer} connected to {target}", peer=self.describePeer(), target=target.description
         )
-        # Backpressure: pause each side while the other one does not read.
+        # Backpressure: pause reading from the client while the server does not read, and
+        # conversely.
         self.transport.registerProducer(_Reader(backend.transport), True)
         backend.transport.registerProducer(_Reader(self.transport), True)
         early, self._early = self._early, b""
@@ -132,10 +135,10 @@ class _BridgeProtocol(StreamProtocol):
 
     def _refused(self, reason: Failure, target: Target) -> None:
         if self._connecting is None:
-            # The client is disconnected.
+            # The client has disconnected.
             return
         self._connecting = None
-        # Do not disclose addresses and errors of the internal network to the client.
+        # Do not disclose addresses or errors from the internal network to the client.
         self.log.warn(
             "{peer} disconnected: cannot connect to {target}: {problem}",
             peer=self.describePeer(),
@@ -152,7 +155,7 @@ class _BridgeProtocol(StreamProtocol):
 
     def backendReceived(self, data: bytes) -> None:
         """
-        Forward data of the server to the client.
+        Forward data from the server to the client.
 
         @param data: the data, however the stream is split. With L{BridgeFraming.XML},
             complete messages are forwarded. A message that is too long closes the
@@ -176,8 +179,8 @@ class _BridgeProtocol(StreamProtocol):
 
     def backendLost(self) -> None:
         """
-        Called when the connection to the server is lost: forward its remaining data,
-        and close the connection to the client.
+        Called when the connection to the server is lost. Forwards the remaining data from the
+        server, and closes the connection to the client.
         """
         self._backend = None
         if self._splitter is not None and self._splitter.pending:
@@ -188,11 +191,12 @@ class _BridgeProtocol(StreamProtocol):
         """
         Close the connection to the server.
         """
-        # Held data is for the server, even if it is not connected yet.
+        # Deliver held data: it must be sent to the server, even if the server is not connected yet.
         self.transport.paused = False
         super().connectionLost(reason)
         self._isLost = True
-        # Data of a client that has disconnected is still sent to the server.
+        # If the client has sent data, stay connecting: the data is sent to the server although the
+        # client has disconnected.
         if self._connecting is not None and not self._early:
             connecting, self._connecting = self._connecting, None
             connecting.cancel()
@@ -204,8 +208,9 @@ class _BridgeProtocol(StreamProtocol):
 @implementer(IPushProducer)
 class _Reader:
     """
-    Registered as the producer of one side: pauses the other side. Stopping it does
-    nothing, because the protocols close the connections when all data was sent.
+    A producer that is registered with one connection of the bridge, and pauses reading from
+    the other connection. Stopping the producer does nothing, because the protocols close the
+    connections when all data is sent.
     """
 
     def __init__(self, transport: Connection) -> None:
@@ -227,13 +232,14 @@ class _BackendProtocol(StreamProtocol):
 
     def __init__(self, bridge: _BridgeProtocol) -> None:
         """
-        @param bridge: receives the data of the server, and is notified of the end.
+        @param bridge: receives the data from the server, and is notified when the connection
+            to the server is lost.
         """
         self._bridge = bridge
 
     def connectionMade(self) -> None:
         """
-        Detect a vanished server.
+        Enable TCP keepalive, to detect a server that has vanished.
         """
         keepAlive(self.transport)
 
@@ -260,9 +266,9 @@ class _BackendProtocol(StreamProtocol):
 
 class BridgeFactory(StreamFactory[_BridgeProtocol]):
     """
-    Connects clients to the servers of a table. A plain TCP client, and a client with
-    the path C{/}, is connected to the first server; other paths select a server by
-    name. Unknown names are refused.
+    Connects each client to one of several servers. The request path selects a server by name.
+    A plain TCP client, or a client with the path C{/}, is connected to the first server. A
+    client with an unknown name is refused.
     """
 
     clock: IReactorTime
@@ -282,13 +288,13 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         @param targets: at least one target, by name.
         @param connectTimeout: maximum time to connect to a server (seconds); 0 for no
             limit.
-        @param closeTimeout: maximum time to send the data of a disconnected client to
-            its server (seconds).
+        @param closeTimeout: maximum time to send the remaining data from a disconnected client
+            to the server (seconds).
         @param proxyProtocol: whether to send the client's address to the server in a
             PROXY protocol header, version 1.
-        @param maxMessage: maximum length of a message of a server whose stream is split
-            at NUL bytes (bytes); 0 for no limit.
-        @param maxQueue: maximum length of the send queue of each side (bytes).
+        @param maxMessage: maximum length of a message from a server whose stream is split at
+            NUL bytes (bytes); 0 for no limit.
+        @param maxQueue: maximum length of the send queue of each connection (bytes).
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(_BridgeProtocol, maxQueue=maxQueue)
@@ -303,7 +309,7 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         """
         Return the target for a request path.
 
-        @param path: the path with its query.
+        @param path: the path including the query.
         @return: the target; C{None} for an unknown name.
         """
         name = path.partition("?")[0].strip("/")
@@ -316,8 +322,8 @@ def proxyHeader(transport: Any) -> bytes:
     """
     Encode the PROXY protocol header (version 1) that contains the address of a client.
 
-    If one address is IPv4 and the other IPv6, as behind a proxy that forwards the
-    addresses of its clients, the IPv4 address is mapped to IPv6. A UNIX socket is
+    Client and server address can be of different IP versions, for example behind a proxy that
+    forwards client addresses. The IPv4 address is then mapped to IPv6. A UNIX socket is
     encoded as the unspecified address and port 0.
 
     @param transport: the connection to the client.

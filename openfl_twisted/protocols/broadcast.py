@@ -1,12 +1,12 @@
 """
-Two simple XMLSocket servers: one forwards each message to all other clients, the other
-sends it back.
+Two simple XMLSocket servers: L{BroadcastProtocol} forwards each message to all other clients,
+and L{EchoProtocol} sends each message back.
 """
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 
-# Maximum number of messages, multiplied by receivers, sent before other clients are served.
+# Maximum number of messages multiplied by receivers that are sent before other clients are served.
 _MAX_WRITES = 65536
 _MIN_BATCH = 16
 
@@ -18,8 +18,8 @@ class BroadcastProtocol(XMLSocketProtocol):
 
     def messageReceived(self, message: str) -> None:
         """
-        Forward one message. A subclass that overrides this method can call it with
-        C{super}; otherwise L{messagesReceived} is called instead.
+        Forward one message. A subclass that overrides this method can call it with C{super}.
+        If no subclass overrides it, L{messagesReceived} is called instead.
 
         @param message: the message.
         """
@@ -27,8 +27,8 @@ class BroadcastProtocol(XMLSocketProtocol):
 
     def messagesReceived(self, messages: list[str]) -> None:
         """
-        Forward the messages. A client that does not read is disconnected when its send
-        queue is full, and does not delay the others.
+        Forward the messages. A client that does not read is disconnected when its send queue
+        is full, and does not delay other clients.
         """
         most = max(_MIN_BATCH, _MAX_WRITES // len(self.factory.connections))
         if len(messages) <= most:

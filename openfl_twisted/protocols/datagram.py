@@ -21,14 +21,13 @@ The prefix of an answer.
 
 class DatagramEchoProtocol(DatagramProtocol):
     """
-    Answers each datagram with C{Echo -- } and its contents, as the
-    C{ServerSocketExample} of Adobe's ActionScript guide does. Datagrams with this
-    prefix are not answered, so that two such servers do not answer each other
-    indefinitely.
+    Answers each datagram with C{Echo -- } and the contents of the datagram, like the
+    C{ServerSocketExample} in Adobe's ActionScript guide. Datagrams with this prefix are not
+    answered, so that two echo servers do not answer each other indefinitely.
 
     @ivar answered: number of answered datagrams.
-    @ivar dropped: number of unanswered datagrams: answers of other servers, and
-        datagrams too long for an answer.
+    @ivar dropped: number of unanswered datagrams: answers from other echo servers, and
+        datagrams that are too long to be answered.
     """
 
     noisy = False

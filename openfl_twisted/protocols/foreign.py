@@ -1,9 +1,9 @@
 """
-Refuse clients of other protocols: HTTP, TLS on a port without a certificate, and
+Refusal of clients that use another protocol: HTTP, TLS on a port without a certificate, and
 unexpected PROXY headers.
 
-Otherwise, a web page could send messages to an application in the body of an HTTP
-request, and a TLS handshake would be delivered as garbage.
+Without the refusal, a web page could send messages to an application in the body of an HTTP
+request, and a TLS handshake would be delivered to the application as garbage.
 """
 
 from collections.abc import Collection
@@ -21,7 +21,7 @@ REASONS = {
     "listen on haproxy:tcp:PORT behind a proxy that sends it",
 }
 """
-The reason why a client is refused, for the log.
+The reason why a client of each protocol is refused, for the log.
 """
 
 # A fatal handshake_failure alert (RFC 8446, 6), in a record with the lowest version.
@@ -33,7 +33,7 @@ def refuse(transport: Any, signature: Signature, reason: str, log: Logger) -> No
     Answer a client in its own protocol, log why, and close the connection.
 
     @param transport: the connection.
-    @param reason: why it is refused, for the log.
+    @param reason: why the client is refused, for the log.
     """
     log.warn("{peer} refused: {reason}", peer=transport.getPeer(), reason=reason)
     if signature is Signature.TLS:
@@ -45,7 +45,8 @@ def refuse(transport: Any, signature: Signature, reason: str, log: Logger) -> No
 
 class FirstBytes:
     """
-    Buffers the first bytes of a connection until they match a protocol, or match none.
+    Buffers the first bytes of a connection until it is known which protocol they match, if
+    any.
 
     @ivar received: the received bytes.
     """
@@ -61,10 +62,10 @@ class FirstBytes:
 
     def receive(self, data: bytes) -> Signature | None:
         """
-        Add a chunk.
+        Add a received chunk.
 
-        @return: the protocol; C{Signature.NONE} for another one; C{None} if more bytes
-            are needed.
+        @return: the detected protocol; C{Signature.NONE} if the bytes match none of the
+            protocols; C{None} if more bytes are needed.
         """
         self.received += data
         return recognize(self.received[:MOST_BYTES], self._among)

@@ -1,6 +1,7 @@
 """
-Base classes of the two echo servers from Adobe's ActionScript guide: they send a
-greeting, split the stream into texts by one of several framings, and answer each text.
+Base classes of the two echo servers from Adobe's ActionScript guide: the servers send a
+greeting, split the stream into texts, and answer each text. The framing of the texts can be
+selected.
 """
 
 from collections.abc import Collection
@@ -21,13 +22,14 @@ TERMINATORS: dict[str, bytes | None] = {
     "newline": NEWLINE,
 }
 """
-Terminators of answers, by name; C{same} is the terminator of the text.
+Terminators of answers, by name; C{same} selects the terminator of the received text.
 """
 
-# Maximum length that is split in one step: each byte can be a line.
+# Maximum number of bytes that are split in one step: each byte can be a line.
 _PIECE = 2048
 
-# An empty line is the prefix of a PROXY header, and it must be answered.
+# PROXY headers are not detected: a binary PROXY header begins like an empty line, which must be
+# answered.
 _FOREIGN = FOREIGN - {Signature.PROXY}
 
 _ownEnds = {Framing.NONE: b"", Framing.NUL: END, Framing.LINE: NEWLINE, Framing.AUTO: NEWLINE}
@@ -39,7 +41,7 @@ class LineEchoProtocol(StreamProtocol):
     L{textReceived}.
 
     @cvar framing: how texts are terminated.
-    @cvar terminator: terminator of answers; C{None} for the terminator of the text.
+    @cvar terminator: terminator of answers; C{None} for the terminator of the received text.
     @cvar MAX_LENGTH: maximum length of a text without its terminator (bytes; default 64
         KiB; 0 for no limit). Ignored without framing.
     """
@@ -54,7 +56,7 @@ class LineEchoProtocol(StreamProtocol):
             self.framing = self.factory.framing
             self.terminator = self.factory.terminator
         self._splitter = None
-        # Without framing: the beginning of an incomplete character.
+        # Without framing: the received bytes of an incomplete character.
         self._cut = b""
         if self.framing is not Framing.NONE:
             self._splitter = LineSplitter(self.framing, self.limits.maxLength)
@@ -68,13 +70,13 @@ class LineEchoProtocol(StreamProtocol):
 
     def greet(self) -> None:
         """
-        Called when a client has connected; override it.
+        Called when a client has connected. Subclasses override this method.
         """
         raise NotImplementedError
 
     def textReceived(self, text: bytes, end: bytes) -> None:
         """
-        Called with each text; override it.
+        Called with each received text. Subclasses override this method.
 
         @param text: the text without its terminator.
         @param end: the terminator for the answer.
@@ -105,7 +107,7 @@ class LineEchoProtocol(StreamProtocol):
 
     def _pieceReceived(self, data: bytes) -> None:
         """
-        Split a portion of a chunk.
+        Split a part of a chunk into texts, and deliver them.
         """
         splitter = self._splitter
         if splitter is not None:
@@ -146,12 +148,12 @@ class LineEchoProtocol(StreamProtocol):
 
     def finalEnd(self, end: bytes) -> bytes:
         """
-        Complete the terminator of the last answer. A NUL byte that the client sends
-        after its newline is usually answered with a NUL byte, but this connection is
-        about to close.
+        Complete the terminator of the last answer. A NUL byte that a client sends after its
+        newline is usually answered with a separate NUL byte. Before the connection closes,
+        this NUL byte must be included in the last answer.
 
-        @return: C{end}. A NUL byte is appended if it is a newline, the client
-            terminates texts with NUL bytes, and L{terminator} is C{None}.
+        @return: C{end}. A NUL byte is appended if C{end} is a newline, the client terminates
+            texts with NUL bytes, and L{terminator} is C{None}.
         """
         wanted = self.terminator is None and self._nulSeen and end == NEWLINE
         return end + END if wanted else end
@@ -174,7 +176,7 @@ class LineEchoProtocol(StreamProtocol):
 
 class LineEchoFactory(StreamFactory[LineEchoProtocol]):
     """
-    Base class of factories of L{LineEchoProtocol}.
+    Base class of factories for L{LineEchoProtocol}.
 
     @cvar echo: the class of the protocols.
     """

@@ -1,6 +1,6 @@
 """
-Protocol detection: all client types on one port, for any wrapped protocol. The first
-bytes of a connection select the client type:
+Protocol detection: all client types on one port, for any wrapped protocol. The first bytes
+from the client determine the client type:
 
   - Policy requests are answered.
   - A WebSocket handshake opens a WebSocket, which the wrapped protocol uses like a TCP
@@ -10,11 +10,11 @@ bytes of a connection select the client type:
     certificate, and PROXY headers, are also refused.
   - All other bytes are delivered to the wrapped protocol.
 
-The wrapped protocol is connected when the client type is known, or after a short time
-without data (C{greetingDelay}), so that a server that sends first can greet a client
-that waits. Detection continues until the first bytes exclude every signature, for at
-most 10 seconds. A slow client is still served by its type, unless the wrapped protocol
-has already written data.
+The wrapped protocol is connected when the client type is known. It is also connected after a
+short time without data (C{greetingDelay}), so that a server that sends first can greet a
+waiting client. Detection then continues until the first bytes exclude every signature, for at
+most 10 seconds. A client that sends late is still served according to its type, if the wrapped
+protocol has not written data before.
 """
 
 from collections.abc import Callable, Collection
@@ -78,8 +78,8 @@ Default maximum number of clients whose type is not detected.
 @implementer(IHandshakeListener)
 class _OnePortProtocol(DetectionProtocol):
     """
-    Detects the client type of one connection, and passes the connection to the protocol
-    for it. Inside TLS, another instance detects the type again.
+    Detects the client type of one connection, and passes the connection to the protocol for
+    this client type. Inside TLS, another instance detects the client type again.
     """
 
     factory: "OnePortFactory"
@@ -93,7 +93,7 @@ class _OnePortProtocol(DetectionProtocol):
         """
         super().__init__(factory)
         self._detectionTimer: DetectionTimer | None = None
-        # Whether the factory counts the client as undetected.
+        # Whether the factory counts this client in "undetected".
         self._isCounted = False
         self._inTLS = inTLS
 
@@ -120,7 +120,7 @@ class _OnePortProtocol(DetectionProtocol):
 
     def _endDetection(self) -> None:
         """
-        Stop the timer, and count the client as detected.
+        Stop the timer, and tell the factory that the client type is detected.
         """
         if self._detectionTimer is not None:
             self._detectionTimer.cancel()
@@ -131,8 +131,8 @@ class _OnePortProtocol(DetectionProtocol):
 
     def _expectMore(self) -> None:
         """
-        Restart the timer. A client that was greeted can still request the policy file
-        before the timeout.
+        Restart the timer. A client that has received a greeting can still request the policy
+        file before the timeout.
         """
         if self._detectionTimer is None:
             self._detectionTimer = DetectionTimer(self.factory.clock, self.factory.greetingDelay)
@@ -176,14 +176,14 @@ class _OnePortProtocol(DetectionProtocol):
 
     def _timedOut(self) -> None:
         """
-        Called after C{greetingDelay}, and at the end of the timeout. A part of a
-        signature is held until the timeout: it could continue as an HTTP request, a TLS
-        handshake or a PROXY header.
+        Called after C{greetingDelay}, and again when the detection timeout expires. First
+        bytes that match a part of a signature are held until the detection timeout, because
+        they could continue as an HTTP request, a TLS handshake or a PROXY header.
         """
         if self.transport.disconnecting:
             self._endDetection()
         elif isRequest(self.received):
-            # Some clients never send the NUL byte.
+            # Some clients never send the NUL byte of the policy request.
             self._answer()
         elif not self.received and self._acceptsPlain:
             self._connect()
@@ -203,16 +203,16 @@ class _OnePortProtocol(DetectionProtocol):
     @property
     def _acceptsPlain(self) -> bool:
         """
-        Whether a plain client is accepted. A port that requires TLS accepts plain
-        clients inside TLS; otherwise it would accept none.
+        Whether a plain client is accepted. A port that requires TLS also accepts plain clients
+        inside TLS; otherwise, the port would accept no plain clients.
         """
         return ClientType.PLAIN in self.factory.accept or (self._inTLS and self.factory.requiresTLS)
 
     def _waitForDeadline(self) -> bool:
         """
-        Wait for the timeout, instead of C{greetingDelay}, which can be 0.
+        Set the timer to the detection timeout instead of C{greetingDelay}, which can be 0.
 
-        @return: whether the timeout has not expired.
+        @return: C{False} if the detection timeout has already expired.
         """
         if self._detectionTimer is None or self._detectionTimer.isExpired:
             return False
@@ -221,7 +221,7 @@ class _OnePortProtocol(DetectionProtocol):
 
     def _answer(self) -> None:
         """
-        Answer a policy request.
+        Answer the client's policy request, and close the connection.
         """
         self._endDetection()
         self.decided = True
@@ -237,7 +237,7 @@ class _OnePortProtocol(DetectionProtocol):
 
     def _refuse(self, signature: Signature) -> None:
         """
-        Refuse a client of another protocol.
+        Refuse a client that uses another protocol.
         """
         self._endDetection()
         self.decided = True
@@ -257,9 +257,9 @@ class _OnePortProtocol(DetectionProtocol):
 
     def _switchTo(self, signature: Signature) -> None:
         """
-        Pass the connection to TLS or a WebSocket. A wrapped protocol that is already
-        connected is disconnected first. If it has written data, the client is refused
-        instead, or treated as a plain client.
+        Pass the connection to TLS or a WebSocket. A wrapped protocol that is already connected
+        is disconnected first. If the wrapped protocol has written data, the client is instead
+        refused, or treated as a plain client.
         """
         if self.wrappedProtocol is not None:
             if self.transport.hasWritten:
@@ -282,8 +282,8 @@ class _OnePortProtocol(DetectionProtocol):
 
     def _disconnectWrapped(self) -> None:
         """
-        Disconnect a wrapped protocol that was connected before the client type was
-        known. It must not receive or send bytes of another protocol.
+        Disconnect a wrapped protocol that was connected before the client type was known,
+        because the wrapped protocol must not receive or send bytes of another protocol.
         """
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is None:
@@ -340,8 +340,8 @@ class _OnePortProtocol(DetectionProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Notify a wrapped protocol that is already connected. A held request is dropped:
-        in TLS, the connection ends without C{readConnectionLost}.
+        Notify a wrapped protocol that is already connected. An incomplete request is dropped,
+        because inside TLS this method is called without C{readConnectionLost}.
         """
         self._endDetection()
         if not self.decided and (self._isPartialRequest() or isRequest(self.received)):
@@ -356,15 +356,15 @@ class OnePortFactory(WrapperFactory[Any]):
 
     @ivar wrappedFactory: the factory of the wrapped protocols.
     @ivar policy: the answer to policy requests, see
-        L{openfl_twisted.protocols.policyfile.PolicySource}. It also decides which web
-        pages can open a WebSocket. It can be changed at any time.
+        L{openfl_twisted.protocols.policyfile.PolicySource}. The policy also decides which web
+        pages can open a WebSocket. The attribute can be changed at any time.
     @ivar accept: the accepted client types.
     @ivar refused: the protocols whose clients are refused.
     @ivar signatures: the signatures to detect.
-    @ivar greetingDelay: time without data after which the wrapped protocol is connected
-        (seconds), so that it can send first.
-    @ivar maxUndetected: maximum number of clients whose type is not detected.
-    @ivar undetected: number of clients whose type is not detected.
+    @ivar greetingDelay: time without data after which the wrapped protocol is connected, so
+        that the wrapped protocol can send first (seconds).
+    @ivar maxUndetected: maximum number of clients whose type is not detected yet.
+    @ivar undetected: number of clients whose type is not detected yet.
     @ivar refusals: number of clients refused because of C{maxUndetected}.
     @ivar answered: number of policy requests answered with the policy file.
     @ivar unanswered: number of policy requests without a policy file for the port.
@@ -374,7 +374,7 @@ class OnePortFactory(WrapperFactory[Any]):
 
     log = packageLogger()
     kind = "one port"
-    # A client without data may wait for the server to send first.
+    # A client that has sent no data may be waiting for the server to send first.
     firstWait = 0
 
     def __init__(
@@ -393,19 +393,18 @@ class OnePortFactory(WrapperFactory[Any]):
         """
         @param policy: the answer to policy requests (default: allow all domains to
             connect to the port of the connection). C{None} for no answer.
-        @param accept: the accepted client types. Others are answered in their own
-            protocol, if possible, and closed.
+        @param accept: the accepted client types. A client of another type is answered in its
+            own protocol, if possible, and the connection is closed.
         @param tls: creates TLS connections, see
             L{openfl_twisted.tls.server.ServerConnectionCreator} (default: no TLS).
         @param webSocket: creates the WebSocket factory from the wrapped factory; pass
             C{functools.partial(WebSocketFactory, ...)} for other limits.
-        @param passThrough: members of
-            L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} that the wrapped protocol
-            implements itself (default: none). Their clients are treated as plain
-            clients. With C{Signature.HTTP}, it receives every request that is not a
-            WebSocket handshake.
-        @param maxUndetected: maximum number of clients whose type is not detected;
-            further ones are aborted. 0 for no limit.
+        @param passThrough: members of L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} that
+            the wrapped protocol implements itself (default: none). Clients of these protocols
+            are treated as plain clients. With C{Signature.HTTP}, the wrapped protocol receives
+            every HTTP request that is not a WebSocket handshake.
+        @param maxUndetected: maximum number of clients whose type is not detected yet; further
+            clients are aborted. 0 for no limit.
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
@@ -429,7 +428,7 @@ class OnePortFactory(WrapperFactory[Any]):
         self._refusing = False
         self.clock = clockOrReactor(clock)
         self._makeWebSockets = webSocket
-        # By port: the policy for WebSockets depends on it.
+        # The factories by port, because the policy for WebSockets depends on the port.
         self._webSockets: dict[int | None, WebSocketFactory] = {}
         self._origins: dict[int | None, tuple[PolicyFile, Callable[[str | None], bool]]] = {}
         if tls is not None:
@@ -458,12 +457,12 @@ class OnePortFactory(WrapperFactory[Any]):
         self, host: IAddress, otherwise: Callable[[bytes], object] | None
     ) -> WebSocketProtocol:
         """
-        Return a WebSocket for a connection.
+        Return the WebSocket protocol for a connection.
 
         @param host: the address to which the client has connected. The policy for its
             port decides which pages can connect.
         @param otherwise: called with the data of an HTTP request that does not open a
-            WebSocket; C{None} to refuse it.
+            WebSocket; C{None} to refuse such requests.
         """
         port = portOf(host)
         if port not in self._webSockets:
@@ -522,7 +521,7 @@ class OnePortFactory(WrapperFactory[Any]):
 
     def decided(self) -> None:
         """
-        Count a client whose type was detected.
+        Called when the type of a client is detected: decrement L{undetected}.
         """
         self.undetected -= 1
         self._refusing = False
@@ -538,7 +537,7 @@ _SIGNATURES = {
 
 class _InTLSFactory(Factory[Any]):
     """
-    Creates the protocols that detect the client type inside TLS.
+    Creates protocols that detect the client type inside TLS.
     """
 
     noisy = False

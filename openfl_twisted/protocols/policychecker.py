@@ -1,11 +1,11 @@
 """
-Decide whether a program may connect, as Flash Player does: fetch the policy files in
-the player's order, and apply its rules.
+Decides whether a program may connect, like Flash Player: fetches the policy files in the
+player's order, and applies the player's rules.
 
-  1. The files passed to C{Security.loadPolicyFile}, if they are on this host.
-  2. The master policy file of the host, on port 843. If it is not received within 3
-     seconds, it is treated as missing.
-  3. The policy file of the port itself, unless the master policy file forbids that.
+  1. The policy files passed to C{Security.loadPolicyFile}, if they are on the host to connect
+  to. 2. The master policy file of the host, on port 843. If the file is not received within 3
+  seconds, it is treated as missing. 3. The policy file of the port to connect to. It is not
+  requested if the master policy file forbids policy files on other ports.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,18 +29,19 @@ from openfl_twisted.wire.policy.rule import PolicyError, shown
 
 MASTER_TIMEOUT = 3.0
 """
-Maximum time to fetch the master policy file (seconds); then it is treated as missing.
+Maximum time to fetch the master policy file (seconds). After this time, the file is treated as
+missing.
 """
 
 NAMED_TIMEOUT = 600.0
 """
-Maximum time to fetch a file passed to C{loadPolicyFile} (seconds). Flash Player waits
+Maximum time to fetch a policy file passed to C{loadPolicyFile} (seconds). Flash Player waits
 indefinitely, but connection attempts have shorter timeouts.
 """
 
 MAX_FILES = 1000
 """
-Maximum number of cached policy files; beyond it, the oldest is removed.
+Maximum number of cached policy files. Beyond this number, the oldest file is removed.
 """
 
 
@@ -80,14 +81,15 @@ def _explainFailure(failure: Failure) -> _Answer:
 
 class _Retrieval:
     """
-    A policy file that is being fetched, or was fetched, shared by all requests for it.
+    A policy file that is being fetched or was fetched, shared by all callers that need this
+    file.
     """
 
     def __init__(
         self, fetching: Deferred[bytes], abandoned: Callable[["_Retrieval"], object]
     ) -> None:
         """
-        @param abandoned: called when all requests for it were cancelled.
+        @param abandoned: called when all callers have cancelled.
         """
         self.answer: _Answer | None = None
         self._abandoned = abandoned
@@ -100,7 +102,7 @@ class _Retrieval:
 
     def wait(self) -> Deferred[_Answer]:
         """
-        Wait for the result. If all callers cancel, the request is cancelled.
+        Wait for the result. If all callers cancel, fetching is cancelled.
         """
         if self.answer is not None:
             return succeed(self.answer)
@@ -112,7 +114,7 @@ class _Retrieval:
         self.answer = answer
         waiting, self._waiting = self._waiting, []
         for each in waiting:
-            # A callback may have cancelled other requests.
+            # A callback may have cancelled another caller's Deferred.
             if not each.called:
                 each.callback(answer)
 
@@ -129,10 +131,10 @@ class PolicyChecker:
     """
     Fetches policy files, caches them, and applies them.
 
-    @ivar masterPort: port of the master policy file (default 843); another one can
-        replace it in tests.
+    @ivar masterPort: port of the master policy file (default 843). Tests can use another port.
     @ivar masterTimeout: maximum time to fetch the master policy file (seconds).
-    @ivar answerTimeout: maximum time to fetch the file of the port itself (seconds).
+    @ivar answerTimeout: maximum time to fetch the policy file of the port to connect to
+        (seconds).
     @ivar olderRules: whether to apply the rules of Flash Player 6 to 8, which need no
         policy files; see L{decideByOlderRules}.
     """
@@ -148,7 +150,8 @@ class PolicyChecker:
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param endpointFor: called with a host and a port, returns an endpoint.
+        @param endpointFor: called with a host and a port; returns the endpoint to fetch the
+            policy file from.
         @param clock: the clock (default: the global reactor).
         """
         self.masterPort = masterPort
@@ -180,9 +183,9 @@ class PolicyChecker:
         @param host: the host of the server, IPv6 without brackets.
         @param port: the port of the server.
         @param named: the URLs passed to C{loadPolicyFile}.
-        @param tell: called with each reason when it is found.
-        @return: fires with the decision. Cancelling it cancels requests that no other
-            check needs.
+        @param tell: called with each reason for the decision as soon as the reason is known.
+        @return: fires with the decision. Cancelling the Deferred cancels the requests for
+            policy files that no other check needs.
         """
         check = _Check(self, content, host, port, tell or (lambda line: None))
         return Deferred.fromCoroutine(check.decide(tuple(named)))
@@ -194,8 +197,8 @@ class PolicyChecker:
 
         @param host: the host of the server, IPv6 without brackets; case-insensitive.
         @param port: the port of the server.
-        @param timeout: maximum time to fetch the file (seconds). A request for a file
-            that is being fetched waits as long as the first one.
+        @param timeout: maximum time to fetch the file (seconds). Ignored if the file is
+            already being fetched: the first caller's timeout then applies.
         @return: fires with the result; never fails.
         """
         key = host.lower(), port
@@ -209,14 +212,15 @@ class PolicyChecker:
         return self._files[key].wait()
 
     def _abandon(self, key: tuple[str, int], retrieval: _Retrieval) -> None:
-        # After forget(), another retrieval may have replaced it.
+        # After forget(), the cache may contain another retrieval of the same file.
         if self._files.get(key) is retrieval:
             del self._files[key]
 
 
 class _Check:
     """
-    Decides whether one connection is permitted, and collects the reasons. It is used once.
+    Decides whether one connection is permitted, and collects the reasons. Each instance is
+    used once.
     """
 
     def __init__(
@@ -271,7 +275,7 @@ class _Check:
 
     async def _namedPermits(self, url: str) -> bool:
         """
-        Check a file passed to C{loadPolicyFile}.
+        Check whether a policy file passed to C{loadPolicyFile} permits the connection.
         """
         try:
             host, port = policyAddress(url)
@@ -279,7 +283,7 @@ class _Check:
             self._report(f"loadPolicyFile: {problem}")
             return False
         if host.lower() != self._host.lower():
-            # A policy file applies only to its own host.
+            # A policy file applies only to the host from which it was fetched.
             return False
         policy = await self._get(
             f"policy file from loadPolicyFile on port {port}", port, NAMED_TIMEOUT
@@ -308,7 +312,8 @@ class PermittedEndpoint:
         self, endpoint: IStreamClientEndpoint, permit: Callable[[], Deferred[None]]
     ) -> None:
         """
-        @param permit: requests the permission; the Deferred fails if it is denied.
+        @param permit: requests the permission; returns a Deferred that fails if the permission
+            is denied.
         """
         self._endpoint = endpoint
         self._permit = permit
@@ -317,7 +322,7 @@ class PermittedEndpoint:
         """
         Request the permission, then connect.
 
-        @return: fires with the protocol; fails with the error of the permission or the
-            endpoint.
+        @return: fires with the protocol; fails with the error from C{permit} or from the
+            wrapped endpoint.
         """
         return self._permit().addCallback(lambda _: self._endpoint.connect(protocolFactory))

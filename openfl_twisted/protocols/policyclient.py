@@ -25,18 +25,18 @@ _END = b"\0"
 
 class PolicyClientProtocol(Protocol):
     """
-    Sends a policy request and collects the answer: up to its NUL byte, or up to EOF,
-    since many servers send no NUL.
+    Sends a policy request and collects the answer. The answer ends at a NUL byte or at EOF,
+    because many servers send no NUL byte.
 
-    @ivar answer: fires with the answer, without the NUL byte; fails with L{PolicyError}
-        if it is empty or too long.
+    @ivar answer: fires with the answer, without the NUL byte; fails with L{PolicyError} if the
+        answer is empty or too long.
     """
 
     transport: ITCPTransport
 
     def __init__(self, maxLength: int = MAX_POLICY_LENGTH) -> None:
         """
-        @param maxLength: maximum length of the file (bytes).
+        @param maxLength: maximum length of the policy file (bytes).
         """
         self.maxLength = maxLength
         self.answer: Deferred[bytes] = Deferred(self._cancelled)
@@ -90,8 +90,8 @@ def askForPolicy(
 
     @param timeout: maximum time, including the connection attempt (seconds).
     @param clock: the clock (default: the global reactor).
-    @return: fires with the unparsed file; fails if the server cannot be reached, does
-        not answer in time, or sends an empty or too long answer. Cancelling it closes
+    @return: fires with the unparsed file; fails if the server cannot be reached, does not
+        answer in time, or sends an empty or too long answer. Cancelling the Deferred closes
         the connection.
     """
 

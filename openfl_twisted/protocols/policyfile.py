@@ -1,5 +1,5 @@
 """
-A server for policy files, on port 843 for a whole host, or on any other port.
+A server for policy files, on port 843 for all ports of a host, or on any other port.
 
 L{openfl_twisted.protocols.oneport} answers policy requests on the port of another
 protocol.
@@ -36,12 +36,12 @@ Default maximum time until a policy request is complete (seconds).
 MISSING_END_TIMEOUT = 1.0
 """
 Time without data after which a request without its NUL byte is answered (seconds). Some
-clients never send it.
+clients never send the NUL byte.
 """
 
 PolicySource: TypeAlias = PolicyFile | Callable[[int], PolicyFile] | None
 """
-The answer to policy requests: a policy file; or a function that returns one for the
+The answer to policy requests: a policy file; a function that returns the policy file for the
 port of the connection, such as L{PolicyFile.forPort}; or C{None} for no answer.
 """
 
@@ -51,8 +51,8 @@ def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
     Return the policy file for a port.
 
     @param host: the address to which the client has connected.
-    @return: the file; C{None} if the source is C{None}, or depends on a port that the
-        address does not have.
+    @return: the policy file; C{None} if C{policy} is C{None}, or if C{policy} is a function
+        and the address has no port.
     """
     if policy is None or isinstance(policy, PolicyFile):
         return policy
@@ -63,8 +63,8 @@ def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
 @lru_cache(maxsize=64)
 def _answerOf(policy: PolicyFile) -> bytes:
     """
-    Return a policy file with its NUL byte; cached, since most servers have one file per
-    port.
+    Return the encoded policy file and a NUL byte. The result is cached, because most servers
+    use one policy file per port.
     """
     return policy.toXML() + b"\0"
 
@@ -73,15 +73,15 @@ def firstAnswer(
     data: bytes, policy: PolicySource, peer: IAddress, host: IAddress, log: Logger
 ) -> bytes | None:
     """
-    Return the answer to a policy request that is the first data of a connection without
-    a protocol.
+    Return the answer to a policy request that was received on accept, before the connection
+    has a protocol.
 
     @param data: the data received on the connection.
     @param peer: the address of the client.
     @param host: the address to which the client has connected.
     @param log: the logger.
-    @return: the answer; C{None} if the data is not exactly a request, or if the answer
-        is too long to be sent on accept.
+    @return: the answer; C{None} if the data is not exactly one policy request, or if the
+        answer is too long to be sent on accept.
     """
     if not startsRequest(data) or startsRequest(data[:-1]) is not None:
         return None
@@ -126,7 +126,7 @@ class PolicyFileProtocol(Protocol):
     transport: ITransport
     factory: "PolicyFileFactory"
     _received = b""
-    # Whether the request is not complete.
+    # Whether the request is still incomplete.
     _waiting = False
     _deadline: IDelayedCall | None = None
     _missingEnd: IDelayedCall | None = None
@@ -185,7 +185,7 @@ class PolicyFileProtocol(Protocol):
 
     def _stopWaiting(self) -> None:
         """
-        Cancel the timers, and ignore further data.
+        Stop waiting for the request: cancel the timers, and ignore further data.
         """
         self._waiting = False
         for call in (self._deadline, self._missingEnd):
@@ -202,7 +202,8 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
     """
     Serves a policy file.
 
-    @ivar policy: the policy source, see L{PolicySource}. It can be changed at any time.
+    @ivar policy: the policy source, see L{PolicySource}. The attribute can be changed at any
+        time.
     @ivar timeout: maximum time until the request is complete (seconds); 0 for no limit.
     @ivar maxLength: maximum length of a request (bytes).
     @ivar answered: number of requests answered with the policy file.
@@ -211,7 +212,7 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
     """
 
     protocol = PolicyFileProtocol
-    # Clients of this port send first.
+    # On this port, clients send first.
     firstWait = 1
     log = packageLogger()
     noisy = False

@@ -1,9 +1,9 @@
 """
-PROXY protocol: listen behind a proxy such as haproxy. The wrapped protocol uses the
-address of the client, already in C{connectionMade}.
+PROXY protocol, for a server behind a proxy such as haproxy. The transport of the wrapped
+protocol returns the address of the client, already in C{connectionMade}.
 
-Twisted's C{haproxy:} endpoint connects the wrapped protocol before the header is
-received, waits indefinitely for it, and accepts any text as an address.
+In contrast, Twisted's C{haproxy:} endpoint connects the wrapped protocol before the header is
+received, waits indefinitely for the header, and accepts any text as an address.
 """
 
 from typing import Any
@@ -35,18 +35,18 @@ from openfl_twisted.wire.proxyheader import (
 
 HEADER_TIMEOUT = 10.0
 """
-Maximum time until the header is complete (seconds).
+Maximum time until the PROXY header is complete (seconds).
 """
 
 MAX_PENDING = 5000
 """
-Maximum number of connections whose header is not complete.
+Maximum number of connections whose PROXY header is not complete.
 """
 
 
 class _ProxyHeaderProtocol(DetectionProtocol):
     """
-    Parses the header of one connection; created by L{ProxyProtocolFactory}.
+    Parses the PROXY header of one connection; created by L{ProxyProtocolFactory}.
     """
 
     factory: "ProxyProtocolFactory"
@@ -82,7 +82,7 @@ class _ProxyHeaderProtocol(DetectionProtocol):
 
     def inspectAtEOF(self) -> bool:
         """
-        Close a connection without a complete header.
+        Close the connection, because the PROXY header is not complete.
         """
         self.decided = True
         self.transport.loseConnection()
@@ -122,7 +122,7 @@ class ProxyProtocolFactory(WrapperFactory[Any]):
 
     @ivar maxPending: maximum number of connections whose header is not complete.
     @ivar pending: number of connections whose header is not complete.
-    @ivar refused: number of connections closed because of their header.
+    @ivar refused: number of connections closed because of a missing or invalid PROXY header.
     """
 
     log = packageLogger()
@@ -136,7 +136,7 @@ class ProxyProtocolFactory(WrapperFactory[Any]):
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param maxPending: see the attribute (default 5000).
+        @param maxPending: see L{maxPending} (default 5000).
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
@@ -152,7 +152,7 @@ class ProxyProtocolFactory(WrapperFactory[Any]):
 @implementer(IStreamServerEndpoint)
 class ProxyProtocolEndpoint:
     """
-    Listens on another endpoint for connections of a proxy.
+    Listens on a wrapped endpoint for connections from a proxy.
     """
 
     def __init__(self, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None) -> None:

@@ -30,7 +30,7 @@ class RateLimiter:
         Count received messages and bytes.
 
         @param length: number of bytes.
-        @return: whether both limits are respected.
+        @return: whether neither limit is exceeded.
         """
         now = self._clock.seconds()
         return (self._messages is None or self._messages.take(messages, now)) and (

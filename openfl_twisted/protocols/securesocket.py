@@ -1,9 +1,9 @@
 """
-The client protocol of C{SecureSocket}: TLS with verification of the server's
-certificate, and the exact reason of a failure.
+The client protocol of C{SecureSocket}: TLS with verification of the server's certificate.
+Failures are reported with the exact reason.
 
-A protocol is connected only when the TLS handshake is complete and the certificate is
-trusted. It cannot send data to an untrusted server.
+A protocol is connected only when the TLS handshake is complete and the certificate is trusted.
+A protocol therefore cannot send data to an untrusted server.
 """
 
 from collections.abc import Callable
@@ -54,14 +54,14 @@ class SecureSocketProtocol(BinarySocketProtocol):
     @property
     def serverCertificateStatus(self) -> str:
         """
-        The verdict as one of C{CertificateStatus}.
+        The status of the server's certificate, one of C{CertificateStatus}.
         """
         return self.verdict.status
 
     def handshakeFailed(self, reason: Failure) -> None:
         """
-        Called when the connection cannot be established; override it. The default logs
-        the reason.
+        Called when the connection cannot be established. Subclasses can override this method.
+        The default logs the reason.
 
         @param reason: contains a L{CertificateRefused
             <openfl_twisted.tls.CertificateRefused>}, a L{HandshakeFailed}, or Twisted's
@@ -72,8 +72,8 @@ class SecureSocketProtocol(BinarySocketProtocol):
 
 class SecureSocketFactory(BinarySocketFactory, ClientFactory):
     """
-    Factory that runs L{SecureSocketProtocol} over TLS. Pass it to C{connectTCP} or to a
-    TCP endpoint: it adds TLS itself.
+    Factory that runs L{SecureSocketProtocol} over TLS. Pass the factory to C{connectTCP} or to
+    a TCP endpoint: the factory adds TLS itself.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class SecureSocketFactory(BinarySocketFactory, ClientFactory):
         """
         @param protocol: creates a protocol: your subclass of L{SecureSocketProtocol}.
         @param hostname: the host name that the server's certificate must contain.
-        @param trust: the trust anchors (default: those of the system).
+        @param trust: the trust anchors (default: the trust anchors of the system).
         @param timeout: maximum time until the handshake is complete (seconds).
         @param maxUnread: see L{BinarySocketFactory}.
         @param maxQueue: see L{BinarySocketFactory}.
@@ -129,7 +129,7 @@ class SecureEndpoint:
     ) -> None:
         """
         @param hostname: the host name that the server's certificate must contain.
-        @param trust: the trust anchors (default: those of the system).
+        @param trust: the trust anchors (default: the trust anchors of the system).
         @param timeout: maximum time until the handshake is complete (seconds).
         @param judged: called with the result of verifying the server's certificate,
             before the protocol is connected or C{connect} fails.
@@ -145,8 +145,8 @@ class SecureEndpoint:
         """
         Connect with TLS.
 
-        @return: fires with the protocol; fails with L{HandshakeFailed}, or with the
-            error of the endpoint.
+        @return: fires with the protocol; fails with L{HandshakeFailed}, or with the error from
+            the wrapped endpoint.
         """
         handshake = _EndpointHandshake(protocolFactory, self._judged, self._timeout, self._clock)
         factory = _HandshakeFactory(handshake, protocolFactory)
@@ -160,14 +160,14 @@ class SecureEndpoint:
 @implementer(IHandshakeListener)
 class _Handshake(Protocol):
     """
-    The protocol during the TLS handshake. Afterwards, it is replaced by the wrapped
+    The protocol during the TLS handshake. After the handshake, it is replaced by the wrapped
     protocol.
     """
 
     transport: Any
     _timer: IDelayedCall | None = None
     _over = False
-    # Whether the connection was cancelled; a callback of the program can do that too.
+    # Whether the connection attempt was cancelled. A callback from the program can also cancel it.
     _abandoned = False
 
     def __init__(self, timeout: float, clock: IReactorTime) -> None:
@@ -178,7 +178,7 @@ class _Handshake(Protocol):
         """
         Called when the server is trusted.
 
-        @return: the protocol to connect; C{None} for none.
+        @return: the protocol to connect; C{None} if there is no protocol.
         """
         raise NotImplementedError
 
@@ -212,7 +212,7 @@ class _Handshake(Protocol):
         except Exception:
             if self._abandoned:
                 raise
-            # An error of the application must be reported to the caller.
+            # An error raised by the application must be reported to the caller of connect().
             self.failed(Failure())
             self.transport.abortConnection()
         else:
@@ -223,8 +223,8 @@ class _Handshake(Protocol):
         """
         Connect the protocol.
 
-        @return: the protocol; C{None} if the connection was cancelled before.
-        @raise NoProtocol: if there is no protocol.
+        @return: the protocol; C{None} if the connection attempt was cancelled.
+        @raise NoProtocol: if the factory has created no protocol.
         """
         protocol = self.trusted(verdictOf(self.transport))
         if self._abandoned:
@@ -247,7 +247,7 @@ class _Handshake(Protocol):
 
     def end(self, reason: Failure) -> None:
         """
-        Report a failure, once.
+        Report a failure. Further calls have no effect.
         """
         if not self._over:
             self._stop()
@@ -255,7 +255,7 @@ class _Handshake(Protocol):
 
     def abandon(self, connecting: Deferred[Any]) -> None:
         """
-        Cancel the connection.
+        Cancel the connection attempt.
         """
         self._stop()
         self._abandoned = True
@@ -324,7 +324,7 @@ class _EndpointHandshake(_Handshake):
 
 class _HandshakeFactory(Factory[_Handshake]):
     """
-    Builds one handshake. It is started and stopped together with the wrapped factory.
+    Builds one handshake protocol. This factory starts and stops the wrapped factory.
     """
 
     noisy = False

@@ -1,11 +1,10 @@
 """
-The C{ServerSocketExample} of Adobe's ActionScript guide: sends C{Connected.}, and
-answers everything with C{Echo -- } and the same text.
+The C{ServerSocketExample} of Adobe's ActionScript guide: sends C{Connected.}, and answers each
+text with C{Echo -- } and the same text.
 
-The guide's program answers each received chunk, and adds no terminator; so does this
-one, unless a framing is chosen. Two errors of the guide's program are corrected: a
-character that is split between chunks is joined before it is answered, and text that
-follows a NUL is answered, too.
+Without a framing, this server answers each received chunk and adds no terminator, like the
+guide's program. Two errors in the guide's program are corrected: a character that is split
+between chunks is joined before it is sent back, and text after a NUL byte is also answered.
 """
 
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol

@@ -2,9 +2,9 @@
 The C{SimpleServer} of Adobe's ActionScript guide, a Java program: sends a greeting,
 echoes lines, and closes the connection after C{EXIT}.
 
-The guide's program does not compile. After the error is corrected, it sends the greeting
-twice, serves one client and one line, and never answers an C{XMLSocket}. This server
-accepts many clients and lines, terminated by a newline or a NUL byte.
+The guide's program does not compile. After the error is corrected, the program sends the
+greeting twice, serves one client and one line, and never answers an C{XMLSocket}. The server
+in this module accepts many clients, and many lines that end with a newline or a NUL byte.
 L{FaithfulServerFactory} behaves like the guide's program.
 """
 
@@ -49,16 +49,16 @@ class _SimpleServerProtocol(LineEchoProtocol):
         """
         Return whether to close the connection after a line.
 
-        @param text: the line without its terminator. Leading and trailing characters up
-            to the space are ignored, as in Java's C{String.trim}.
+        @param text: the line without its terminator. Leading and trailing characters from
+            U+0000 to the space (U+0020) are ignored, as in Java's C{String.trim}.
         """
         return text.strip(_BLANKS) == b"EXIT"
 
 
 class _FaithfulServerProtocol(_SimpleServerProtocol):
     """
-    Behaves like the guide's program after one misplaced line is corrected: it sends the
-    greeting twice, accepts lines only, and closes the connection after the first line.
+    Behaves like the guide's program after its misplaced line is corrected: this protocol sends
+    the greeting twice, accepts only lines, and closes the connection after the first line.
     """
 
     framing = Framing.LINE
@@ -88,7 +88,7 @@ class SimpleServerFactory(LineEchoFactory):
 
 class FaithfulServerFactory(LineEchoFactory):
     """
-    Serves one client, as the guide's program does; others are refused.
+    Serves one client, like the guide's program. Further clients are refused.
 
     @ivar ended: fires when the client is disconnected.
     """

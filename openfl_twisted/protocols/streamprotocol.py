@@ -32,7 +32,7 @@ from openfl_twisted.wire.policy.request import isRequest
 
 T = TypeVar("T")
 
-# No protocol is refused.
+# The value of "refused" if no protocol is refused.
 _NONE: Collection[Signature] = frozenset()
 
 POLICY_VIOLATION = 1008
@@ -43,19 +43,19 @@ The WebSocket close code for a peer that violates a limit or a rule.
 
 LIMITS = ("queue", "rate", "message")
 """
-The limits that disconnect a peer: its send queue is too long, it sends too much, or one
-of its messages is too long.
+The limits that can disconnect a peer: the length of its send queue, the rate of its messages
+and bytes, and the length of a message.
 """
 
 
 @implementer(IHalfCloseableProtocol)
 class StreamProtocol(Protocol):
     """
-    A protocol that owns its connection: it has a send queue with a limit, and receives
-    nothing while it is paused. Subclasses override L{bytesReceived}.
+    A protocol with a limited send queue. While the protocol is paused, it receives no data.
+    Subclasses override L{bytesReceived}.
 
-    @cvar maxQueue: maximum length of the send queue for a slow peer (bytes; default 2
-        MiB; 0 for no limit), unless the factory has such a limit.
+    @cvar maxQueue: maximum length of the send queue for a slow peer (bytes; default 2 MiB; 0
+        for no limit). A limit set by the factory takes precedence.
     @ivar limits: the limits of the connection, from its factory and its class.
     @ivar refused: the protocols whose clients are refused, for subclasses that call
         L{inspect}.
@@ -71,20 +71,20 @@ class StreamProtocol(Protocol):
     limits: ConnectionLimits
     refused: Collection[Signature]
     _firstBytes: FirstBytes | None = None
-    # The timeout of the inspection.
+    # The timeout for inspecting the first bytes.
     _detectionTimer: DetectionTimer | None = None
     # Whether the first message can be an HTTP request with an unregistered method.
     _mayBeRequest: bool
-    # Whether a handler has raised.
+    # Whether a handler has raised an exception.
     _failed = False
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
-        Set the attributes. This is not done in C{__init__}, because subclasses need not
-        call it: Twisted's C{Protocol} does not define it.
+        Set the attributes. They are not set in C{__init__}, because subclasses need not call
+        C{__init__}: Twisted's C{Protocol} does not define it.
         """
         self = super().__new__(cls)
-        # A subclass can have class attributes with these names.
+        # A subclass can define class attributes with the names of these slots.
         _setConnected(self, 0)
         _setFactory(self, None)
         _setTransport(self, None)
@@ -94,7 +94,7 @@ class StreamProtocol(Protocol):
 
     def makeConnection(self, transport: ITransport) -> None:
         """
-        Bind the transport.
+        Bind the transport, and call C{connectionMade}.
         """
         if isinstance(self.factory, StreamFactory):
             self.limits = self.factory.limitsOf(type(self))
@@ -106,8 +106,7 @@ class StreamProtocol(Protocol):
 
     def prepare(self) -> None:
         """
-        Called before C{connectionMade}, when the limits are known. The default does
-        nothing.
+        Called when the limits are known, before C{connectionMade}. The default does nothing.
         """
 
     def bindTransport(self, transport: ITransport) -> Any:
@@ -129,8 +128,9 @@ class StreamProtocol(Protocol):
     @property
     def unprocessed(self) -> int:
         """
-        Number of received bytes that this protocol holds. If it is not 0 when TLS
-        starts, the connection is aborted. Subclasses that hold more data override it.
+        Number of received bytes that this protocol holds unprocessed. If the number is not 0
+        when TLS starts, the connection is aborted. Subclasses that hold more data override
+        this property.
         """
         return 0 if self._firstBytes is None else len(self._firstBytes.received)
 
@@ -142,9 +142,9 @@ class StreamProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Process a chunk in a write batch. While the protocol is paused, the chunk is
-        held. After this side has closed the connection, or a handler has raised, it is
-        dropped. In the latter case, the reactor closes the connection, but a TLS
+        Process a chunk in a write batch. While the protocol is paused, the chunk is held. The
+        chunk is dropped if this side has closed the connection. It is also dropped after a
+        handler has raised an exception: the reactor then closes the connection, but a TLS
         transport continues to deliver data.
         """
         transport = self.transport
@@ -169,11 +169,13 @@ class StreamProtocol(Protocol):
 
     def deliverEach(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
-        Call a method with each item received, until this side closes the connection or
-        pauses. The remaining items are held until it resumes. After C{MAX_WORK} items,
-        the rest is held until other connections have been served.
+        Call a method with each received item. If the method pauses reading, the remaining
+        items are held until reading is resumed. If it closes the connection, the remaining
+        items are dropped. After C{MAX_WORK} items, the remaining items are held until other
+        connections have been served.
 
-        @param receive: the method. An item that is a list counts as its length.
+        @param items: the items. For C{MAX_WORK}, a list counts as the number of its elements.
+        @param receive: the method to call.
         """
         for number, item in enumerate(items):
             # An item can start TLS, which changes the transport.
@@ -193,7 +195,7 @@ class StreamProtocol(Protocol):
             if not transport.disconnecting:
                 transport.ensureBuffer().putBack(receive, items)
         elif not transport.hasReceived:
-            # A previous item has started TLS; these were received in plaintext.
+            # A previous item has started TLS, but the remaining items were received in plaintext.
             transport.refusePlaintext()
         else:
             buffer = transport.ensureBuffer()
@@ -202,8 +204,8 @@ class StreamProtocol(Protocol):
 
     def spend(self, work: int) -> None:
         """
-        Count further work for the message being handled, such as sending it to many
-        recipients.
+        Count additional work for the message being handled, such as sending the message to
+        many recipients.
 
         @param work: the number of messages to count, see C{MAX_WORK}.
         """
@@ -214,8 +216,8 @@ class StreamProtocol(Protocol):
         Hold the item being handled, and all data received after it, until
         L{unblockReading}. The protocol is not paused.
 
-        @param receive: the method that handles it.
-        @return: whether it is held; C{False} if the connection is closing or lost.
+        @param receive: the method to call with the item later.
+        @return: whether the item is held; C{False} if the connection is closing or lost.
         """
         transport = self.transport
         buffer = transport.receiveBuffer
@@ -236,15 +238,15 @@ class StreamProtocol(Protocol):
 
     def getClock(self) -> IReactorTime:
         """
-        Return the clock of the factory; the reactor if it has none.
+        Return the clock of the factory; the global reactor if the factory has no clock.
         """
         own = isinstance(self.factory, StreamFactory)
         return clockOrReactor(self.factory.clock if own else None)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Handle the messages that are held, see L{finishReading}. A subclass that
-        overrides this must call it.
+        Handle the messages that are held, see L{finishReading}. A subclass that overrides this
+        method must call it with C{super}.
         """
         self.finishReading(reason)
         self._endInspection()
@@ -252,9 +254,9 @@ class StreamProtocol(Protocol):
 
     def finishReading(self, reason: Failure) -> None:
         """
-        Called when the connection is lost: handle the messages that were held so that
-        other connections could be served first. After a reset, these messages are
-        dropped. A bound transport has already done this.
+        Called when the connection is lost. Handles the messages that were held while other
+        connections were served. After a reset, these messages are dropped. If the transport is
+        bound, it has already handled or dropped the messages.
 
         @param reason: why the connection is lost.
         """
@@ -264,7 +266,7 @@ class StreamProtocol(Protocol):
 
     def bytesReceived(self, data: bytes) -> None:
         """
-        Called with each received chunk; override it.
+        Called with each received chunk. Subclasses override this method.
 
         @param data: the chunk, however the stream is split.
         """
@@ -272,16 +274,17 @@ class StreamProtocol(Protocol):
 
     def inspect(self, data: bytes) -> bytes:
         """
-        Check whether the connection begins with one of the C{refused} protocols. Such a
-        client is answered, and the connection is closed. While more bytes are needed to
-        decide, the received ones are held, for at most 10 seconds; L{heldBytes} returns
-        them at EOF.
+        Check whether the connection begins with one of the C{refused} protocols. If so, the
+        client is answered in its protocol, and the connection is closed. While more bytes are
+        needed to decide, the received bytes are held, for at most 10 seconds. At EOF,
+        L{heldBytes} returns the held bytes.
 
-        @param data: the received bytes, while C{refused} is not empty.
-        @return: the bytes to process. C{refused} is then empty.
+        @param data: the received bytes. Call this method only while C{refused} is not empty.
+        @return: the bytes to process; empty while bytes are held. When the check is complete,
+            C{refused} is empty.
         """
         first = self._firstBytes or FirstBytes(self.refused)
-        # A WebSocket is not TCP: its first bytes are those of a message.
+        # On a WebSocket, nothing is detected: the first bytes belong to a WebSocket message.
         found = Signature.NONE if self.transport.preservesMessages else first.receive(data)
         if found is None:
             self._firstBytes = first
@@ -302,8 +305,8 @@ class StreamProtocol(Protocol):
 
     def refusesRequest(self, message: bytes) -> bool:
         """
-        Refuse the client if its first message is an HTTP request with an unregistered
-        method. L{inspect} cannot recognize it without holding the first word of every
+        Refuse the client if its first message is an HTTP request with an unregistered method.
+        L{inspect} cannot detect such a request without holding the first word from every
         client.
 
         @return: whether the client is refused.
@@ -315,7 +318,7 @@ class StreamProtocol(Protocol):
 
     def _refuse(self, signature: Signature) -> None:
         """
-        Refuse a client of another protocol, and count it.
+        Refuse a client that uses another protocol, and count the connection.
         """
         if isinstance(self.factory, StreamFactory):
             self.factory.foreign[signature.value] += 1
@@ -323,9 +326,8 @@ class StreamProtocol(Protocol):
 
     def heldBytes(self) -> bytes:
         """
-        Stop inspecting the first bytes. A client that has sent a policy request without
-        its NUL byte is answered, and one that has sent a part of an HTTP request is
-        refused.
+        Stop inspecting the first bytes. A client that has sent a policy request without its
+        NUL byte is answered. A client that has sent a part of an HTTP request is refused.
 
         @return: the bytes held by L{inspect}, to be processed.
         """
@@ -349,18 +351,21 @@ class StreamProtocol(Protocol):
 
     def _heldTooLong(self) -> None:
         """
-        Process the bytes held by L{inspect}, after its timeout.
+        Process the bytes held by L{inspect}. Called when the timeout of the inspection
+        expires.
         """
         buffer = self.transport.receiveBuffer
         held = self.heldBytes()
         if buffer is not None:
-            # The bytes were received before the contents of the buffer.
+            # Put the held bytes before the contents of the buffer, because they were received
+            # first.
             buffer.putBack(self.bytesReceived, (held,))
             return
         try:
             self.dataReceived(held)
         except Exception:
-            # The reactor closes a connection only after errors of a read.
+            # Abort the connection here: the reactor does this only for exceptions raised during a
+            # read.
             self.log.failure(
                 "unhandled error while serving {peer}; connection aborted",
                 peer=self.describePeer(),
@@ -378,7 +383,7 @@ class StreamProtocol(Protocol):
 
     def sendQueueExceeded(self) -> None:
         """
-        Called when the send queue exceeds its limit: abort the connection.
+        Abort the connection. Called when the send queue exceeds its limit.
         """
         self.log.warn(
             "{peer} disconnected: send queue exceeded {limit} bytes",
@@ -393,38 +398,37 @@ class StreamProtocol(Protocol):
         Call L{sendQueueDropped} with the unsent data.
 
         @param chunks: the chunks that were not sent completely.
-        @param sent: the number of bytes of the first chunk that were sent.
+        @param sent: the number of bytes already sent from the first chunk.
         """
         chunks[0] = chunks[0][sent:]
         self.sendQueueDropped(chunks)
 
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
-        Called when the connection ends with data in the send queue. Data counts as sent
-        once the kernel has accepted it; over TLS, or over a transport of another
-        package, once that transport has accepted it.
+        Called when the connection ends with data in the send queue. Data counts as sent when
+        the kernel has accepted it. Over TLS, or over a transport from another package, data
+        counts as sent when that transport has accepted it.
 
-        @param chunks: all unsent data, in order. The first chunk may be the rest of a
-            write that was sent in part; small writes may have been joined. On a
-            WebSocket, each chunk is the encoded payload of a message that was not sent
-            completely.
+        @param chunks: all unsent data, in order. The first chunk may be the rest of a partly
+            sent write, and a chunk may contain several small writes. On a WebSocket, each
+            chunk is the encoded payload of a message that was not sent completely.
         """
 
     @property
     def labels(self) -> Mapping[str, str]:
         """
-        Labels that identify the client on the dashboard (default: none).
+        Labels that identify the client on the dashboard (default: no labels).
         """
         return {}
 
     def disconnectedByOperator(self) -> None:
         """
-        Called before an operator disconnects the client. The default does nothing.
+        Called before the client is disconnected by an operator. The default does nothing.
         """
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Count a connection that is closed by a limit.
+        Count a connection that is closed because of a limit.
 
         @param limit: one of L{LIMITS}.
         """
@@ -464,14 +468,14 @@ _setTransport = _slots.transport.__set__
 
 P = TypeVar("P", bound=StreamProtocol)
 
-# Class attributes of protocols whose name differs from the limit, as in LineReceiver.
+# The class attributes that set a limit under another name, as in LineReceiver.
 _ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
 
 
 @lru_cache(maxsize=256)
 def _limitsOf(protocol: type) -> ConnectionLimits:
     """
-    Return the limits set by class attributes of a protocol.
+    Return the limits that are set by the class attributes of a protocol.
     """
     names = {name: _ATTRIBUTES.get(name, name) for name in ConnectionLimits._fields}
     return ConnectionLimits(**{name: getattr(protocol, names[name], 0) for name in names})
@@ -479,14 +483,14 @@ def _limitsOf(protocol: type) -> ConnectionLimits:
 
 class StreamFactory(Factory[P]):
     """
-    Base class of factories. Its limits override those of the protocol's class.
+    Base class of factories. The factory's limits override the limits of the protocol's class.
 
     @ivar given: the limits of the factory, by their names in L{ConnectionLimits}.
     @ivar refused: the protocols whose clients are refused.
     @ivar cut: number of connections closed by each of L{LIMITS}.
     @ivar foreign: number of connections closed because the client used another
         protocol, by the value of its L{Signature}.
-    @ivar clock: the clock; C{None} for the reactor.
+    @ivar clock: the clock; C{None} for the global reactor.
     """
 
     noisy = False
@@ -506,7 +510,7 @@ class StreamFactory(Factory[P]):
 
     def limitsOf(self, protocol: type[StreamProtocol]) -> ConnectionLimits:
         """
-        Return the limits of a protocol; all protocols of a class share one object.
+        Return the limits of a protocol class. All protocols of the class share this object.
         """
         known, limits = self._limits
         if known is not protocol:

@@ -1,9 +1,9 @@
 """
-A Telnet client for lines of text. It refuses all Telnet options, as does the Telnet
-client in Adobe's ActionScript guide.
+A Telnet client for lines of text. Like the Telnet client in Adobe's ActionScript guide, it
+refuses all Telnet options.
 
 L{openfl_twisted.wire.telnet} parses the Telnet commands. Servers that do not use Telnet
-commands are supported, too.
+commands are also supported.
 """
 
 import codecs
@@ -31,7 +31,7 @@ def checkEncoding(encoding: str) -> str:
     try:
         same = _SAMPLE.encode(encoding, "replace") == _SAMPLE.encode()
     except (LookupError, ValueError):
-        # ValueError: a NUL in the name, or a codec that does not encode text.
+        # ValueError is raised for a NUL in the name, or for a codec that does not encode text.
         raise ValueError(f"unknown character set {encoding!r}") from None
     if not same:
         raise ValueError(f"character set {encoding!r} must be a superset of ASCII")
@@ -77,7 +77,7 @@ class TelnetProtocol(StreamProtocol):
 
     def textReceived(self, text: str) -> None:
         """
-        Called with received text; override it.
+        Called with received text. Subclasses override this method.
 
         @param text: complete characters, however the stream is split. Newlines are LF.
         """
@@ -85,15 +85,15 @@ class TelnetProtocol(StreamProtocol):
 
     def readConnectionLost(self) -> None:
         """
-        Called at EOF: an incomplete character becomes U+FFFD.
+        Called at EOF. An incomplete character is delivered as U+FFFD.
         """
         self._decodeEnd()
         super().readConnectionLost()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Called when the connection is lost; inside TLS, without L{readConnectionLost}. A
-        subclass that overrides this must call it.
+        Called when the connection is lost. Inside TLS, L{readConnectionLost} is not called
+        before. A subclass that overrides this method must call it with C{super}.
         """
         self._decodeEnd()
         super().connectionLost(reason)

@@ -1,5 +1,5 @@
 """
-WebSockets for any protocol: OpenFL in a browser, and Ruffle on the web.
+WebSockets for any protocol, for clients that run OpenFL in a browser or Ruffle on the web.
 
 Each write is sent as one binary message: OpenFL in a browser loses the data that
 follows the first NUL byte of a message, and Ruffle does not accept text messages.
@@ -36,12 +36,12 @@ from openfl_twisted.wire.websocket.handshake import acceptUpgrade, checkUpgrade
 
 OPEN_TIMEOUT = 10.0
 """
-Default maximum time until the request head is complete (seconds).
+Default maximum time until the head of the HTTP request is complete (seconds).
 """
 
 CLOSE_TIMEOUT = 5.0
 """
-Default maximum time until the peer answers a Close (seconds).
+Default maximum time until the peer answers a Close frame (seconds).
 """
 
 PING_INTERVAL = 30.0
@@ -63,8 +63,8 @@ _TOO_MUCH = frozenset((408, 431))
 
 class WebSocketProtocol(WebSocketTransport):
     """
-    The server side of a WebSocket; created by L{WebSocketFactory}. It is the transport
-    of the wrapped protocol, which is connected after the opening handshake.
+    The server side of a WebSocket; created by L{WebSocketFactory}. This object is the
+    transport of the wrapped protocol, which is connected after the opening handshake.
 
     @ivar requestPath: the path and query of the request.
     """
@@ -79,14 +79,14 @@ class WebSocketProtocol(WebSocketTransport):
         self, factory: "WebSocketFactory", otherwise: Callable[[bytes], object] | None = None
     ) -> None:
         """
-        @param otherwise: called with all received data if it is an HTTP request that
-            does not open a WebSocket (default: refuse the request). This protocol does
-            nothing afterwards.
+        @param otherwise: called with all received data if the data is an HTTP request that
+            does not open a WebSocket (default: refuse the request). After this call, the
+            WebSocket protocol ignores the connection.
         """
         super().__init__(factory)
         self.factory = factory
         self._collector: HeadCollector | None = None
-        # The request, until connectionMade of the protocol has returned.
+        # The request; stored until connectionMade of the wrapped protocol has returned.
         self._head: RequestHead | None = None
         if otherwise is not None:
             self._otherwise = otherwise
@@ -151,7 +151,8 @@ class WebSocketProtocol(WebSocketTransport):
 
     def _forwardedAddress(self, head: RequestHead) -> IAddress | None:
         """
-        Return the address of the client of a trusted proxy; C{None} without a proxy.
+        Return the client's address as forwarded by a trusted proxy; C{None} if the request
+        does not come from a trusted proxy.
         """
         peer = self.transport.getPeer()
         if not isinstance(peer, IPv4Address | IPv6Address):
@@ -191,10 +192,10 @@ class WebSocketProtocol(WebSocketTransport):
         The header fields of the request, by lower-case name; repeated fields are joined
         with commas.
 
-        They are available until C{connectionMade} of the protocol returns, to save
-        memory: copy the fields that are needed later.
+        To save memory, the header fields are available only until C{connectionMade} of the
+        wrapped protocol returns. Copy the fields that are needed later.
 
-        @raise RuntimeError: if they are not available.
+        @raise RuntimeError: if the header fields are no longer available.
         """
         if self._head is None:
             raise RuntimeError("requestHeaders is only available during connectionMade")
@@ -203,10 +204,10 @@ class WebSocketProtocol(WebSocketTransport):
 
 class WebSocketFactory(WrapperFactory[Any]):
     """
-    Accepts WebSockets for a wrapped factory, whose protocols use them like TCP
-    connections.
+    Accepts WebSockets for a wrapped factory, whose protocols use a WebSocket like a TCP
+    connection.
 
-    The parameters of its constructor are its attributes.
+    Each parameter of the constructor is also an attribute.
 
     @ivar silences: timer of the WebSockets that wait for C{pingInterval}, see
         L{SharedTimer}.
@@ -239,20 +240,20 @@ class WebSocketFactory(WrapperFactory[Any]):
             message, both before and after decompression (bytes). Other messages have no
             limit: their payload is delivered as it is received.
         @param openTimeout: maximum time until the request head is complete (seconds).
-        @param closeTimeout: maximum time until the peer answers a Close, and until it
-            closes the connection after its own Close (seconds).
+        @param closeTimeout: maximum time until the peer answers a Close frame, and maximum
+            time until the peer closes the connection after its own Close frame (seconds).
         @param pingInterval: time without received data until a ping is sent (seconds);
             0 for no pings.
         @param pongTimeout: maximum time until the peer answers a ping (seconds).
-        @param origins: returns whether the C{Origin} header of a request is accepted;
-            called with C{None} if it is missing. See
+        @param origins: called with the C{Origin} header of a request, or with C{None} if the
+            header is missing; returns whether the request is accepted. See
             L{openfl_twisted.wire.policy.origins.originsOf} (default: accept all).
-        @param trustedProxies: networks of proxies whose C{X-Forwarded-For} or
-            C{Forwarded} header is used. If a request contains both, they are ignored.
-        @param compress: whether to compress messages for clients that offer it. This
-            costs time, and memory for each connection.
+        @param trustedProxies: networks of proxies whose C{X-Forwarded-For} or C{Forwarded}
+            header is used. If a request contains both headers, both are ignored.
+        @param compress: whether to compress messages for clients that offer compression.
+            Compression costs CPU time, and memory for each connection.
         @param subprotocols: accepted subprotocols, by preference.
-        @param accept: whether to accept WebSockets (default C{True}). If not, every
+        @param accept: whether to accept WebSockets (default C{True}). If C{False}, every
             request is answered with an error.
         @param clock: the clock (default: the global reactor).
         """
@@ -279,7 +280,7 @@ class WebSocketFactory(WrapperFactory[Any]):
 
 def _shown(text: str | None) -> str:
     """
-    Return received text in C{repr} form, shortened for a log line.
+    Return the C{repr} of received text, shortened for a log line.
     """
     shown = ascii(text)
     return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."

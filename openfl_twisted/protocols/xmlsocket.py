@@ -2,9 +2,9 @@
 The text protocol of C{XMLSocket}: UTF-8 messages over TCP, each terminated by a NUL
 byte.
 
-It corresponds to C{twisted.protocols.basic.LineReceiver} with the delimiter NUL, and
-also has C{lineReceived}, C{sendLine}, C{lineLengthExceeded} and C{MAX_LENGTH}. Unlike
-C{LineReceiver}, it needs time that is linear in the number of received bytes.
+L{XMLSocketProtocol} corresponds to C{twisted.protocols.basic.LineReceiver} with the delimiter
+NUL, and also has C{lineReceived}, C{sendLine}, C{lineLengthExceeded} and C{MAX_LENGTH}. Unlike
+in C{LineReceiver}, the processing time is proportional to the number of received bytes.
 """
 
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
@@ -35,7 +35,7 @@ from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 # Messages above this length (bytes or characters) are not copied to append the NUL byte.
 _LONG = 64 * 1024
 
-# Called with "in" or "out", and the text of a message.
+# An observer of messages: called with "in" or "out", and the text of a message.
 _Tap: TypeAlias = Callable[[str, str], object]
 
 
@@ -48,13 +48,14 @@ def _withPolicy(refused: frozenset[Signature]) -> frozenset[Signature]:
     return refused | {Signature.POLICY}
 
 
-# The handlers of text. The most derived class that defines one of them decides which is called.
+# The methods that handle text. The most derived class that defines one of these methods determines
+# which method is called.
 _HANDLERS = frozenset(("messageReceived", "messagesReceived"))
 
 
 def _encodeAll(messages: Iterable[str]) -> list[bytes]:
     """
-    Encode messages, each with its NUL byte.
+    Encode messages, and append a NUL byte to each.
     """
     try:
         # encodeUTF8, inlined for speed.
@@ -65,25 +66,25 @@ def _encodeAll(messages: Iterable[str]) -> list[bytes]:
 
 class XMLSocketProtocol(StreamProtocol):
     """
-    One side of an C{XMLSocket} connection, client or server. Subclasses override one of
-    L{messageReceived}; L{messagesReceived}, which is faster for many messages per read;
-    and L{lineReceived}, for bytes.
+    One side of an C{XMLSocket} connection, client or server. Subclasses override one of three
+    methods: L{messageReceived}; L{messagesReceived}, which is faster for many messages per
+    read; or L{lineReceived}, which receives bytes.
 
-    A message need not be XML. All messages written during one read are sent in one
-    write. After C{loseConnection} no further message is delivered, not even one that
-    was already received, as in Flash.
+    A message need not be XML. All messages written during one read are sent in one write.
+    After C{loseConnection}, no further message is delivered, not even a message that was
+    already received, as in Flash.
 
     @cvar MAX_LENGTH: maximum length of a message without its NUL byte (bytes; default 1
         MiB; 0 for no limit).
-    @cvar policy: the answer to a policy request that is the first message; C{None} to
-        deliver it like any other message. L{openfl_twisted.protocols.oneport} answers
-        most requests earlier, except those of slow clients.
-    @cvar messageRate: maximum average number of messages per second, with bursts of
-        five times as many; 0 for no limit. Beyond it, the connection is closed.
-    @cvar byteRate: maximum average number of bytes per second, with the same bursts; 0
-        for no limit.
-    @ivar messagesIn: number of messages received. With an L{XMLSocketFactory}, the
-        factory counts this and the following numbers.
+    @cvar policy: the answer to a policy request that is the first message; C{None} to deliver
+        such a request like any other message. L{openfl_twisted.protocols.oneport} answers most
+        requests earlier, except those of slow clients.
+    @cvar messageRate: maximum average number of messages per second; 0 for no limit. A burst
+        can contain five times as many messages. Above the limit, the connection is closed.
+    @cvar byteRate: maximum average number of bytes per second; 0 for no limit. A burst can
+        contain five times as many bytes. Above the limit, the connection is closed.
+    @ivar messagesIn: number of messages received. With an L{XMLSocketFactory}, the factory has
+        this attribute and the following counters instead.
     @ivar messagesOut: number of messages sent by L{sendMessage} and L{sendLine}.
     @ivar answered: number of policy requests answered with the policy file.
     @ivar unanswered: number of policy requests without a policy file for the port.
@@ -99,7 +100,7 @@ class XMLSocketProtocol(StreamProtocol):
     messagesOut = 0
     answered = 0
     unanswered = 0
-    # Exists only while a message is incomplete.
+    # The splitter exists only while a message is incomplete.
     _splitter: MessageSplitter | None
     _rateLimiter: RateLimiter | None = None
     _tap: _Tap | None = None
@@ -144,14 +145,15 @@ class XMLSocketProtocol(StreamProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Remove the protocol from the factory's connections. A subclass that overrides
-        this must call it.
+        Remove the protocol from the factory's connections. A subclass that overrides this
+        method must call it with C{super}.
         """
         try:
             self.finishReading(reason)
             self._dropUnfinished()
         finally:
-            # Also after an error, or the factory would keep the protocol forever.
+            # Remove the protocol even after an error: otherwise, the factory would keep the
+            # protocol indefinitely.
             if isinstance(self.factory, XMLSocketFactory):
                 self.factory.countOut(self)
             super().connectionLost(reason)
@@ -167,7 +169,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _dropUnfinished(self) -> None:
         """
-        Drop a message without its NUL byte, as Flash does.
+        Drop an incomplete message, as Flash does.
         """
         held = self.heldBytes()
         if held:
@@ -198,7 +200,7 @@ class XMLSocketProtocol(StreamProtocol):
         ):
             super().dataReceived(data)
             return
-        # The usual case: complete messages that need no inspection.
+        # The usual case: all messages are complete, and need not be inspected.
         transport.work = 0
         try:
             line = data[:-1]
@@ -244,7 +246,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _inspectedReceived(self, data: bytes) -> None:
         """
-        Split inspected data into messages.
+        Split inspected data into messages, and deliver them.
         """
         if (
             self._splitter is not None
@@ -257,7 +259,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _partReceived(self, data: bytes) -> None:
         """
-        Split a chunk that contains incomplete messages.
+        Split a chunk that contains an incomplete message, and deliver the complete messages.
         """
         splitter = self._splitter = self._splitter or MessageSplitter(self.limits.maxLength)
         joined: bytes | None = None
@@ -283,8 +285,8 @@ class XMLSocketProtocol(StreamProtocol):
         """
         Decode messages, and deliver them.
 
-        @param joined: the messages, separated by NUL bytes. They are decoded
-            together: no character extends beyond a message.
+        @param joined: the messages, separated by NUL bytes. They can be decoded together,
+            because no character extends beyond a message.
         """
         try:
             text = joined.decode()
@@ -293,7 +295,7 @@ class XMLSocketProtocol(StreamProtocol):
         self._deliverTexts(text)
 
     def _deliverTexts(self, text: str) -> None:
-        # Searching first is faster than splitting a long message.
+        # For a long message, searching for a NUL first is faster than calling split().
         messages = text.split("\0") if "\0" in text else [text]
         self._counter.messagesIn += len(messages)
         if not self._wantsLists:
@@ -308,8 +310,8 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _deliverInspected(self, messages: Sequence[bytes], length: int) -> None:
         """
-        Deliver messages that must be inspected as bytes: by a subclass, a tap or a rate
-        limit, or because the first one can be an HTTP request.
+        Deliver messages that must be inspected as bytes: by a subclass, a tap or a rate limit,
+        or because the first message can be an HTTP request.
 
         @param length: number of bytes received, including incomplete messages.
         """
@@ -339,7 +341,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _updateInspects(self) -> None:
         """
-        Compute whether messages must be inspected as bytes.
+        Determine whether messages must be inspected as bytes, and store the result.
         """
         self._inspects = bool(
             self.refused
@@ -350,7 +352,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _refuse(self, signature: Signature) -> None:
         """
-        Answer a policy request, or refuse a client of another protocol.
+        Answer a policy request, or refuse a client that uses another protocol.
         """
         if signature is not Signature.POLICY:
             super()._refuse(signature)
@@ -367,7 +369,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def lineReceived(self, line: bytes) -> None:
         """
-        Called with each message as bytes; override it to receive bytes.
+        Called with each message as bytes. Subclasses override this method to receive bytes.
 
         @param line: the message without its NUL byte.
         """
@@ -382,7 +384,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _decodeInvalid(self, data: bytes) -> str:
         """
-        Decode invalid UTF-8 as Flash does. This is logged once per connection.
+        Decode invalid UTF-8 as Flash does, and log the problem once per connection.
         """
         if not self._loggedInvalid:
             self._loggedInvalid = True
@@ -398,9 +400,9 @@ class XMLSocketProtocol(StreamProtocol):
         Called with all messages completed by one read. The default implementation calls
         L{messageReceived} for each.
 
-        Override it to process many messages at a time. An override is responsible for
-        stopping after it has closed the connection or paused. If a subclass of your
-        class overrides L{messageReceived} only, that is called instead.
+        Override this method to process many messages at a time. An override must itself stop
+        processing messages after it has closed the connection or paused reading. If a further
+        subclass overrides only L{messageReceived}, that method is called instead.
 
         @param messages: the decoded messages, in order; never empty.
         """
@@ -408,7 +410,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def messageReceived(self, message: str) -> None:
         """
-        Called with each message; override it.
+        Called with each message. Subclasses override this method.
 
         @param message: the message without its NUL byte, decoded by
             L{openfl_twisted.wire.text.decodeUTF8}; can be empty.
@@ -417,9 +419,9 @@ class XMLSocketProtocol(StreamProtocol):
 
     def lineLengthExceeded(self, line: MessageTooLong) -> None:
         """
-        Called when a message exceeds C{MAX_LENGTH}. The default closes the connection
-        with a reason. Afterwards, the connection is closed even if an override does not
-        do so.
+        Called when a message exceeds C{MAX_LENGTH}. The default closes the connection with a
+        reason. If an override does not close the connection, the connection is closed after
+        the call.
 
         @param line: the error; the message was dropped.
         """
@@ -447,7 +449,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def sendMessages(self, messages: Sequence[str]) -> None:
         """
-        Send several messages, in one write on a byte stream.
+        Send several messages. On a byte stream, all messages are sent in one write.
         """
         count = len(messages)
         transport = self.transport
@@ -492,8 +494,8 @@ class XMLSocketProtocol(StreamProtocol):
     @property
     def tap(self) -> _Tap | None:
         """
-        Called with each message received or written, as C{"in"} or C{"out"} and the
-        text; C{None} for no observer, which costs nothing.
+        Called with each message received or written, as C{"in"} or C{"out"} and the text;
+        C{None} if there is no observer.
         """
         return self._tap
 
@@ -501,7 +503,7 @@ class XMLSocketProtocol(StreamProtocol):
     def tap(self, tap: _Tap | None) -> None:
         self._tap = tap
         self._updateInspects()
-        # A broadcast writes to the transport directly.
+        # Without a tap, a broadcast writes directly to the transport.
         self.transport.tap = None if tap is None else self._tapWritten
 
     def _tapWritten(self, data: bytes) -> None:
@@ -512,12 +514,11 @@ class XMLSocketProtocol(StreamProtocol):
 
 class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
     """
-    The factory of L{XMLSocketProtocol}. It keeps a collection of the connected
-    protocols.
+    The factory of L{XMLSocketProtocol}. The factory stores the connected protocols.
 
     @ivar connections: the connected protocols, oldest first; a read-only set.
-    @ivar policy: the answer to a policy request that is the first message. It can be
-        changed at any time.
+    @ivar policy: the answer to a policy request that is the first message. The attribute can
+        be changed at any time.
     @ivar messagesIn: number of messages received.
     @ivar messagesOut: number of messages sent by L{broadcast} and by the protocols'
         C{sendMessage} and C{sendLine}.
@@ -566,7 +567,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         self.refused = FOREIGN.difference(passThrough)
         self.clock = clock
         self.policy = policy
-        # A set would use up to four times the memory.
+        # A dictionary instead of a set, which would use up to four times as much memory.
         self._connected: dict[XMLSocketProtocol, None] = {}
         self.connections: KeysView[XMLSocketProtocol] = self._connected.keys()
         self.messagesIn = 0
@@ -576,7 +577,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
 
     def countIn(self, connection: XMLSocketProtocol) -> None:
         """
-        Add a connected protocol.
+        Add a connected protocol to L{connections}.
 
         @param connection: the protocol.
         """
@@ -584,13 +585,13 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
 
     def countOut(self, connection: XMLSocketProtocol) -> None:
         """
-        Remove a protocol whose connection is lost.
+        Remove a protocol whose connection is lost from L{connections}.
         """
         self._connected.pop(connection, None)
 
     def broadcast(self, message: str, exclude: Iterable[XMLSocketProtocol] = ()) -> None:
         """
-        Send a message to all connections; it is encoded once.
+        Send a message to all connections. The message is encoded once.
 
         @param exclude: connections to exclude.
         """
@@ -600,11 +601,11 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         self, messages: Sequence[str], exclude: Iterable[XMLSocketProtocol] = ()
     ) -> None:
         """
-        Send several messages to all connections; they are encoded once.
+        Send several messages to all connections. The messages are encoded once.
 
         @param exclude: connections to exclude.
         """
-        # A copy: a slow client is removed during the loop.
+        # Iterate over a copy, because a slow client is removed during the loop.
         receivers = self.connections - exclude if exclude else [*self.connections]
         self.messagesOut += len(messages) * len(receivers)
         lines = _encodeAll(messages)

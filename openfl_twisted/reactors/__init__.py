@@ -10,8 +10,8 @@ import sys
 
 def installDefault() -> None:
     """
-    Install the C{openfl} reactor if the system has C{epoll}. Nothing happens if a
-    reactor is installed already, as with C{--reactor}.
+    Install the C{openfl} reactor if the system has C{epoll}. Nothing happens if a reactor is
+    already installed, for example by C{--reactor}.
     """
     if "twisted.internet.reactor" in sys.modules:
         return

@@ -10,16 +10,16 @@ from twisted.internet.interfaces import IListeningPort
 
 P = TypeVar("P", bound=IListeningPort)
 
-# Twisted's default. Any other number was set by the user.
+# The default of Twisted. If the backlog is different, the user has set it.
 _DEFAULT = 50
 
 
 def deepenBacklog(port: P) -> P:
     """
-    Increase the backlog of a listening TCP port to the maximum of the system
-    (C{SOMAXCONN}), if it is Twisted's default of 50. When many clients reconnect at the
-    same time, the kernel drops the connections above the backlog, and they retry for a
-    minute or longer.
+    Increase the backlog of a listening TCP port from Twisted's default of 50 to the maximum of
+    the system (C{SOMAXCONN}). Any other backlog stays unchanged. When many clients reconnect
+    at the same time, the kernel drops connections above the backlog, and their clients retry
+    for a minute or longer.
 
     @param port: the port.
     @return: the port.

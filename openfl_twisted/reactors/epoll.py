@@ -2,8 +2,8 @@
 C{--reactor=openfl}: Twisted's epoll reactor with a faster loop, and with transports
 that coalesce writes.
 
-Any Twisted program can use it. It calls the same methods in the same order as Twisted's
-C{EPollReactor}. Data written by reads, timers and threads is sent at the end of the
+Any Twisted program can use this reactor. It calls the same methods in the same order as
+Twisted's C{EPollReactor}. Data written by reads, timers and threads is sent at the end of the
 reactor iteration, without registering the socket for writing first.
 """
 
@@ -30,24 +30,24 @@ try:
 except ImportError:  # pragma: no cover  Tests run on Linux.
     raise ImportError("--reactor=openfl requires epoll (Linux): omit the option") from None
 
-# Maximum number of events handled before timers.
+# Maximum number of events that are handled before timers run.
 _MAX_EVENTS = 1024
 
 _TCP = (socket.AF_INET, socket.AF_INET6)
 
-# The reason to remove a selectable without a descriptor.
+# The reason with which a selectable without a file descriptor is removed.
 _GONE = ConnectionFdescWentAway("File descriptor lost")
 
 
 class EpollServerTransport(AcceptedTransport):
     """
-    A connection accepted from a client.
+    The transport of a connection accepted from a client.
     """
 
 
 class EpollClientTransport(CoalescingTransport, tcp.Client):
     """
-    A connection opened by this program.
+    The transport of a connection opened by this program.
     """
 
 
@@ -72,8 +72,8 @@ class Connector(tcp.Connector):
 
 class _EventContext:
     """
-    The log context of the calls made for an event. It is computed on demand, since few
-    calls use it.
+    The log context of the method calls that handle an event. The context is computed on
+    demand, because few calls use it.
 
     @ivar selectable: the selectable of the event.
     @ivar made: the computed context.
@@ -103,14 +103,15 @@ class _EventContext:
         return self.made
 
 
-# Returns the number of references to an object; NaN, which equals no number, if it is unknown.
+# Returns the number of references to an object. If the number is unknown, returns NaN, which equals
+# no number.
 _countHolders: Callable[[object], float] = getattr(sys, "getrefcount", lambda held: math.nan)
 
 
 def _countOurs() -> float:
     """
-    Return the number of references to an unused context: from a list, a variable and,
-    in some Python versions, the call of C{getrefcount}.
+    Return the number of references to a context that no callee has kept: the references from a
+    list, from a variable and, in some Python versions, from the call of C{getrefcount}.
     """
     current = _EventContext({})
     contexts = [current]
@@ -136,14 +137,14 @@ class _Descriptors(dict[int, None]):
 
 class OpenFLReactor(EPollReactor):
     """
-    The reactor. While it runs, a write batch is always active.
+    The reactor. A write batch is always active while the reactor runs.
     """
 
     _log = Logger(namespace="twisted.internet.base")
 
     def __init__(self) -> None:
         super().__init__()
-        # The set of writers stays a set, since it is small.
+        # The writers are kept in an ordinary set, because there are few.
         self._reads: Any = _Descriptors.fromkeys(self._reads)
 
     def mainLoop(self) -> None:
@@ -171,12 +172,12 @@ class OpenFLReactor(EPollReactor):
             currentBatch.waiting = []
         if currentBatch.waiting:
             currentBatch.flush()
-            # Flushing may have scheduled a call, or stopped the reactor.
+            # Flushing may have scheduled a delayed call, or stopped the reactor.
             timeout = 0
         elif timeout is None:
             timeout = -1
         selectables = self._selectables
-        # poll() is restarted automatically after a signal.
+        # Python repeats poll() automatically after a signal.
         events = self._poller.poll(timeout, min(len(selectables), _MAX_EVENTS))
         if not events:
             return
@@ -217,7 +218,8 @@ class OpenFLReactor(EPollReactor):
                 except BaseException:
                     log.err()
                 if _countHolders(current) != _OURS:
-                    # A callee has kept the context, as the thread pool does.
+                    # A callee has kept the context, as the thread pool does, so the next event
+                    # needs a new context.
                     contexts[-1] = current = _EventContext(logContext)
         finally:
             contexts.pop()
@@ -228,16 +230,16 @@ class OpenFLReactor(EPollReactor):
 
     def iterate(self, delay: float = 0.0) -> None:
         """
-        Run one iteration. Flush the write batch before, because the caller may be in a
-        read and wait for an answer to data it has written.
+        Run one iteration. First flush the write batch: this method may be called during a read
+        by code that waits for the answer to data that it has written.
         """
         currentBatch.flush()
         super().iterate(delay)
 
     def _unsentOnly(self) -> list[CoalescingTransport]:
         """
-        Return the connections in the write batch, which epoll does not watch for
-        writing.
+        Return the connections whose unsent data is in the write batch, and which epoll does
+        not watch for writing.
         """
         return [
             sender

@@ -1,8 +1,8 @@
 """
 UDP ports that check each destination address once.
 
-Twisted's own ports check for every datagram that the address is an IP address of the
-right family, which is a third of the work for a short datagram.
+Twisted's UDP ports check for every datagram that the address is an IP address of the right
+family. For a short datagram, this check is a third of the work.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.protocol import DatagramProtocol
 
-# Maximum number of cached addresses; then the cache is cleared.
+# Maximum number of cached addresses. When it is reached, the cache is cleared.
 _MAX_KNOWN = 1024
 
 
@@ -38,7 +38,7 @@ class Port(udp.Port):
             try:
                 self.socket.sendto(datagram, addr)
             except OSError:
-                # Twisted's own code repeats the call, and raises its exceptions.
+                # Call Twisted's code, which repeats the system call and raises the right exception.
                 super().write(datagram, addr)
         else:
             super().write(datagram, addr)
@@ -56,8 +56,8 @@ def listenUDP(
     reactor: Any, port: int, protocol: DatagramProtocol, interface: str, maxPacketSize: int
 ) -> IListeningPort:
     """
-    Listen on a UDP port, like C{IReactorUDP.listenUDP}. The port is a L{Port} if the
-    reactor would create Twisted's own UDP port.
+    Listen on a UDP port, like C{IReactorUDP.listenUDP}. The result is a L{Port} if the reactor
+    would otherwise create Twisted's UDP port.
 
     @param reactor: the reactor.
     @param port: the port number; 0 for any free port.

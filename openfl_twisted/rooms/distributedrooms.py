@@ -26,7 +26,7 @@ _ALL, _ONE = b"A", b"T"
 @implementer(IPubSubListener)
 class DistributedRooms(LobbyObserver, RemoteRooms):
     """
-    Joins the rooms of a lobby to those of other nodes.
+    Connects the rooms of a lobby to the rooms of the same names on other nodes.
     """
 
     log = packageLogger()
@@ -41,24 +41,25 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
     ) -> None:
         """
         @param pubSub: sends messages to the other nodes.
-        @param presence: the lists of members of all nodes; C{None} if they are not
-            known.
-        @param announces: whether to send members the XML element C{gap} when messages
-            of other nodes were lost.
+        @param presence: the lists of members on all nodes; C{None} if only the members on this
+            node are known.
+        @param announces: whether to send members the XML element C{gap} when messages from
+            other nodes were lost.
         """
         self._lobby = lobby
         self._pubSub = pubSub
         self._presence = presence
         self._announces = announces
-        # Called when the broker is drained.
+        # The callbacks to call when the broker is no longer congested.
         self._blocked: list[Callable[[], object]] = []
-        # By the name of a room that is looked up: the Deferreds of the next lookup.
+        # For each room with a running lookup: the Deferreds to fire with the result of the next
+        # lookup.
         self._asking: dict[str, list[Deferred[list[str]]]] = {}
         lobby.observers.append(self)
         lobby.remoteRooms = self
         pubSub.addListener(self)
 
-    # From this node to others
+    # From this node to other nodes
 
     def roomOpened(self, room: Room) -> None:
         self._pubSub.subscribe(_topic(room.name), partial(self._arrived, room))
@@ -76,9 +77,9 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
 
     def others(self, room: Room) -> Deferred[list[str]]:
         """
-        Look up the members of a room on other nodes. Only one lookup per room runs at a
-        time. Requests made during it are answered by the next one, since the current
-        one may have missed a change.
+        Look up the members of a room on other nodes. Only one lookup per room runs at a time.
+        A request during a lookup is answered by the next lookup, because the running lookup
+        may have missed a change.
         """
         if self._presence is None:
             return succeed([])
@@ -117,7 +118,7 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
     def sendTo(self, room: Room, name: str, message: bytes) -> None:
         self._pubSub.publish(_topic(room.name), _ONE + name.encode() + b"\0" + message)
 
-    # From other nodes to this one
+    # From other nodes to this node
 
     def _arrived(self, room: Room, payload: bytes) -> None:
         kind, rest = payload[:1], payload[1:]
@@ -129,7 +130,7 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
             if member is not None:
                 self._lobby.deliver(member, message)
 
-    # The rooms of this node work without the broker.
+    # Do nothing: the rooms on this node work without the broker.
 
     def up(self) -> None:
         pass
@@ -151,7 +152,7 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
 
     def gap(self, topic: str, node: bytes, missed: int) -> None:
         if self._announces:
-            # A copy, since a delivery can close a room.
+            # Iterate over a copy, because a delivery can close a room.
             for room in list(self._lobby.rooms.values()):
                 if _topic(room.name) == topic:
                     self._lobby.deliverTo(room, vocabulary.gap(missed))
@@ -159,6 +160,6 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
 
 def _topic(name: str) -> str:
     """
-    Return the topic of a room, in characters that every broker accepts.
+    Return the topic of a room. The topic only contains characters that every broker accepts.
     """
     return f"openfl.room.{name.encode().hex()}"

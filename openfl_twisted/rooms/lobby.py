@@ -1,7 +1,7 @@
 """
 The rooms of a server: L{Lobby}.
 
-This module does no I/O. Messages are bytes with their terminator; each is encoded once,
+This module does no I/O. Messages are bytes with a terminator. Each message is encoded once,
 whatever the number of members that receive it.
 """
 
@@ -33,36 +33,36 @@ class LobbyObserver:
 
     def joined(self, member: Member, room: Room) -> None:
         """
-        A member has joined a room.
+        Called when a member has joined a room.
 
-        @param member: the member; the room contains it already.
+        @param member: the member; C{room.members} already contains it.
         """
 
     def left(self, member: Member, room: Room) -> None:
         """
-        A member has left a room.
+        Called when a member has left a room.
 
-        @param member: the member; C{member.room} is C{None} already.
-        @param room: the room; it exists until L{roomClosed}.
+        @param member: the member; C{member.room} is already C{None}.
+        @param room: the room, which exists until L{roomClosed} is called.
         """
 
     def messageSent(self, room: Room, message: bytes) -> None:
         """
-        A message was sent to a room from this node.
+        Called when a message was sent to a room from this node.
         """
 
     def roomOpened(self, room: Room) -> None:
         """
-        A room was opened.
+        Called when a room was opened.
 
         @param room: the room, without members.
         """
 
     def roomClosed(self, room: Room) -> None:
         """
-        A room was closed because its last member has left.
+        Called when a room was closed because its last member has left.
 
-        @param room: the room; another one can be opened with its name.
+        @param room: the room; a new room with the same name can be opened.
         """
 
 
@@ -75,7 +75,7 @@ class RemoteRooms(Protocol):
         """
         Send a private message to a member that is not on this node.
 
-        @param name: the name of the member. Nothing happens if it does not exist.
+        @param name: the name of the member. Nothing happens if no member has this name.
         """
 
     @property
@@ -87,7 +87,7 @@ class RemoteRooms(Protocol):
 
     def whenDrained(self, callback: Callable[[], object]) -> None:
         """
-        Call a function once, when L{congested} has become false.
+        Call a function once, when L{congested} becomes C{False}.
 
         @param callback: called without arguments.
         """
@@ -96,7 +96,8 @@ class RemoteRooms(Protocol):
         """
         Look up the members of a room on other nodes.
 
-        @return: fires with their names; with an empty list if they are not known.
+        @return: fires with the names of the members; with an empty list if the members are not
+            known.
         """
 
 
@@ -106,15 +107,15 @@ class Lobby:
 
     @ivar limits: the limits.
     @ivar rooms: the rooms by name. A room exists while it has members.
-    @ivar refused: number of refusals by their code in L{REFUSALS}.
-    @ivar lost: number of messages that did not reach a member because it did not read
-        or was disconnected for too long.
-    @ivar notKept: number of disconnected members that left because C{maxKept}
-        memberships were kept.
-    @ivar deliveries: number of messages that were delivered to members, each
-        counted once for each receiver, or kept for them.
+    @ivar refused: number of refused requests, by code (see L{REFUSALS}).
+    @ivar lost: number of messages that a member did not receive because the member did not
+        read or was disconnected for too long.
+    @ivar notKept: number of disconnected members that had to leave because C{maxKept}
+        memberships were already kept.
+    @ivar deliveries: number of messages that were delivered to members or kept for them. A
+        message counts once for each receiver.
     @ivar observers: the observers.
-    @ivar remoteRooms: the rooms of other nodes; C{None} for one node.
+    @ivar remoteRooms: the rooms of other nodes; C{None} if this is the only node.
     """
 
     log = packageLogger()
@@ -127,8 +128,8 @@ class Lobby:
         roomLimits: Mapping[str, RoomLimits] | None = None,
     ) -> None:
         """
-        @param clock: measures the time (default: the global reactor).
-        @param roomLimits: the limits of rooms that have their own, by name.
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        @param roomLimits: separate limits for some rooms, by the name of the room.
         """
         self.limits = limits or RoomLimits()
         self._roomLimits = roomLimits or {}
@@ -141,7 +142,8 @@ class Lobby:
         self._clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
         self._guests = 0
-        # The number of disconnected members, and whether reaching the limit was logged already.
+        # The number of memberships kept for disconnected members, and whether reaching maxKept has
+        # already been logged.
         self._kept = 0
         self._full = False
         self.notKept = 0
@@ -158,13 +160,13 @@ class Lobby:
 
     def join(self, roomName: str, recipient: Recipient, name: str | None = None) -> Member:
         """
-        Join a room. It is opened if it does not exist.
+        Join a room. If the room does not exist, it is opened.
 
         @param recipient: the connection of the new member.
-        @param name: the name of the new member; C{None} for an unused one.
+        @param name: the name of the new member; C{None} to generate an unused name.
         @return: the new member.
-        @raise LobbyError: C{name} if a name is invalid; C{taken} if the name of another
-            member is the same or looks the same; C{full} if the room has its maximum
+        @raise LobbyError: C{name} if a name is invalid; C{taken} if another member has the
+            same name, or a name that looks the same; C{full} if the room has its maximum
             number of members; C{rooms} if the lobby has its maximum number of rooms.
         """
         self._checkName(roomName)
@@ -193,9 +195,9 @@ class Lobby:
 
     def leave(self, member: Member) -> None:
         """
-        Leave the room; do nothing if the member has left already.
+        Remove a member from its room; do nothing if the member has already left.
 
-        @param member: the member. Its missed messages are counted as lost, and its
+        @param member: the member. The member's missed messages are counted as lost, and its
             token becomes invalid.
         """
         room, member.room, member.recipient = member.room, None, None
@@ -208,17 +210,16 @@ class Lobby:
         self.lose(member, len(member.missed))
         member.missed = ()
         self._notify("left", member, room)
-        # An observer can have closed the room.
+        # An observer may have closed the room.
         if not room.members and self.rooms.get(room.name) is room:
             del self.rooms[room.name]
             self._notify("roomClosed", room)
 
     def suspend(self, member: Member) -> None:
         """
-        Detach a member whose connection was lost. Its membership and the messages
-        sent to it are kept for C{resume} seconds. The member leaves immediately
-        if C{resume} is 0, if C{maxKept} memberships are kept already, or during
-        shutdown.
+        Detach a member whose connection was lost. The membership, and the messages sent to the
+        member, are kept for C{resume} seconds. The member leaves immediately if C{resume} is
+        0, if C{maxKept} memberships are kept already, or during shutdown.
         """
         if member.room is None or member.recipient is None:
             return
@@ -232,8 +233,9 @@ class Lobby:
 
     def _mayKeep(self) -> bool:
         """
-        Check whether another membership can be kept. If not, it is counted; only the
-        first one is logged, until a membership can be kept again.
+        Check whether another membership can be kept. If not, count the membership in
+        C{notKept}. Only the first membership that cannot be kept is logged, until a membership
+        can be kept again.
         """
         if not exceeds(self._kept + 1, self.limits.maxKept):
             self._full = False
@@ -257,14 +259,15 @@ class Lobby:
 
     def begin(self) -> None:
         """
-        Called when the server is started again after L{end}: keep the memberships of
-        disconnected members again.
+        Called when the server is started again after L{end}. Memberships of disconnected
+        members are kept again.
         """
         self._ending = False
 
     def end(self) -> None:
         """
-        Remove the disconnected members, and keep no further ones: the server shuts down.
+        Called when the server shuts down. Removes the disconnected members. No further
+        memberships of disconnected members are kept.
         """
         self._ending = True
         for room in list(self.rooms.values()):
@@ -274,8 +277,9 @@ class Lobby:
 
     def resume(self, token: str, recipient: Recipient) -> Member:
         """
-        Resume a membership; see L{takeMissed}. A connection that the member still has
-        is replaced: its loss may not have been noticed.
+        Resume a membership; see L{takeMissed}. If the member still has a connection, that
+        connection is replaced, because the loss of that connection may not have been detected
+        yet.
 
         @return: the member.
         @raise LobbyError: C{token} if no member has this token.
@@ -289,7 +293,7 @@ class Lobby:
             try:
                 before.replaced()
             except Exception:
-                # The membership belongs to the new connection already.
+                # The membership already belongs to the new connection.
                 self.log.failure(
                     "error while the connection of {name} was replaced", name=member.name
                 )
@@ -297,11 +301,11 @@ class Lobby:
 
     def takeMissed(self, member: Member) -> list[bytes]:
         """
-        Return the messages kept for a member, and keep them no longer.
+        Return the messages kept for a member, and remove them from the member.
 
         @param member: a member that has resumed.
-        @return: the messages with their terminators, in order. C{member.lost} is reset;
-            read it first.
+        @return: the messages with their terminators, in order. C{member.lost} is reset, so
+            read C{member.lost} before the call.
         """
         missed = list(member.missed)
         member.missed = ()
@@ -324,7 +328,7 @@ class Lobby:
         Send a message to all members of a room, on all nodes.
 
         @param room: one of L{rooms}.
-        @param exclude: members of this node that do not receive it.
+        @param exclude: members on this node that do not receive the message.
         """
         self.deliverTo(room, message, exclude)
         self._notify("messageSent", room, message)
@@ -341,7 +345,8 @@ class Lobby:
         """
         room = self._roomOf(member)
         if exceeds(len(name), self.limits.maxName):
-            # The error, or the message to the broker, would contain the name.
+            # Check the length first, because the error, or the message to the broker, would contain
+            # the name.
             raise LobbyError("nobody", f"a name must have 1 to {self.limits.maxName} characters")
         other = room.members.get(name)
         if other is not None:
@@ -356,10 +361,10 @@ class Lobby:
         Deliver a message to the members of a room on this node.
 
         @param room: one of L{rooms}.
-        @param exclude: members that do not receive it.
+        @param exclude: members that do not receive the message.
         """
         excluded = set(exclude)
-        # A copy: a delivery can disconnect a slow member, which then leaves.
+        # Iterate over a copy, because a delivery can disconnect a slow member, which then leaves.
         members = list(room.members.values())
         self.deliveries += len(members)
         for member in members:
@@ -370,9 +375,9 @@ class Lobby:
         """
         Deliver a message to a member.
 
-        @param member: the receiver. For a disconnected member, at most C{maxMissed}
-            messages with C{maxMissedBytes} bytes are kept; older ones are lost. For a
-            member that has left, nothing is kept.
+        @param member: the receiver. For a disconnected member, at most C{maxMissed} messages
+            with C{maxMissedBytes} bytes are kept; older messages are lost. For a member that
+            has left, no messages are kept.
         """
         self.deliveries += 1
         self._deliver(member, message)
@@ -385,7 +390,7 @@ class Lobby:
         try:
             recipient.deliverMessage(message)
         except Exception:
-            # The other members still get the message.
+            # An exception must not prevent delivery to the other members.
             self.log.failure("error while a message was delivered to {name}", name=member.name)
 
     def _keep(self, member: Member, message: bytes) -> None:
@@ -411,7 +416,7 @@ class Lobby:
 
         @param what: the member or room.
         @param key: the name of the attribute, at most C{maxName} characters.
-        @param value: the value, at most C{maxName} characters; an empty one removes the
+        @param value: the value, at most C{maxName} characters; an empty value removes the
             attribute.
         @raise LobbyError: C{data} if a limit is exceeded; C{room} if the member is in no
             room.
@@ -480,5 +485,5 @@ class Lobby:
             try:
                 getattr(observer, method)(*arguments)
             except Exception:
-                # The room and its members do not depend on the observers.
+                # An exception in an observer must not affect the room and its members.
                 self.log.failure("error in {method} of a lobby observer", method=method)

@@ -1,5 +1,5 @@
 """
-The members of rooms on all nodes.
+Presence: the members of rooms on all nodes.
 """
 
 # The methods of an interface have no self.
@@ -15,7 +15,7 @@ class Present(NamedTuple):
     """
     A member of a room.
 
-    @ivar node: the name of its node.
+    @ivar node: the name of the member's node.
     @ivar member: the name of the member, unique on its node.
     @ivar data: further data of the member.
     """
@@ -27,16 +27,16 @@ class Present(NamedTuple):
 
 class IPresence(Interface):
     """
-    The members of rooms on all nodes. Each node registers its own members. The members of
-    a crashed node expire. NATS has no presence, since it stores nothing.
+    The members of rooms on all nodes. Each node registers its own members. The members of a
+    crashed node expire. There is no implementation for NATS, because NATS stores no data.
     """
 
     def start() -> Deferred[bool]:
         """
-        Connect. Failed attempts are repeated.
+        Connect to the broker. Failed attempts are repeated.
 
-        @return: fires when the first attempt has ended: with C{True} if it has
-            succeeded, otherwise with C{False}.
+        @return: fires when the first connection attempt has ended: with C{True} if the attempt
+            has succeeded, otherwise with C{False}.
         """
 
     def stop() -> Deferred[None]:
@@ -48,15 +48,15 @@ class IPresence(Interface):
 
     def set(room: str, member: str, data: bytes) -> None:
         """
-        Register a member of this node, or replace its data. After a reconnect, all
-        members are registered again.
+        Register a member on this node, or replace the data of a registered member. After a
+        reconnect, all members are registered again.
 
         @param member: the name of the member, unique on this node.
         """
 
     def remove(room: str, member: str) -> None:
         """
-        Remove a member of this node; do nothing if it is not registered.
+        Remove a member on this node; do nothing if the member is not registered.
         """
 
     def membersOf(room: str) -> Deferred[list[Present]]:
@@ -64,8 +64,8 @@ class IPresence(Interface):
         Look up the members of a room.
 
         @param room: the name of the room; it need not exist.
-        @return: fires with the members on all nodes, or on this one if the others
-            cannot be reached.
+        @return: fires with the members on all nodes, or only with the members on this node if
+            the broker cannot be reached.
         """
 
 
@@ -84,7 +84,7 @@ class Members:
 
     def set(self, room: str, member: str, data: bytes) -> None:
         """
-        Add a member to a room, or replace its data.
+        Add a member to a room, or replace the member's data.
         """
         self.rooms.setdefault(room, {})[member] = data
 
@@ -92,7 +92,7 @@ class Members:
         """
         Remove a member from a room.
 
-        @return: whether it was registered.
+        @return: whether the member was registered.
         """
         members = self.rooms.get(room, {})
         if members.pop(member, None) is None:

@@ -21,7 +21,7 @@ from openfl_twisted.wire.envelope import NODE_LENGTH
 
 Callback = Callable[[bytes], object]
 """
-Called with each payload that other nodes publish on a topic.
+A function that is called with each payload that other nodes publish on a topic.
 """
 
 MAX_TOPIC = 1024
@@ -40,7 +40,7 @@ class PubSubState(enum.Enum):
 
     @cvar STOPPED: not started, or stopped.
     @cvar CONNECTING: started, and connecting for the first time.
-    @cvar UP: published messages are sent.
+    @cvar UP: the broker is connected, and published messages are sent.
     @cvar DOWN: the broker cannot be reached. Connection attempts are repeated.
     """
 
@@ -54,11 +54,11 @@ class IPubSub(Interface):
     """
     Sends messages to the other nodes, by topic.
 
-    Delivery is B{at most once}: a lost message is not sent again. The receiver counts
-    lost messages, and notifies its listeners with the next message of the same node on
-    the same topic. The messages of one node on one topic are delivered in order, and
-    never to the node that published them. So messages between members on the same node
-    do not depend on the broker.
+    Delivery is B{at most once}: a lost message is not sent again. The receiver counts lost
+    messages, and notifies its listeners of the loss when the next message from the same node
+    on the same topic arrives. Messages from one node on one topic are delivered in order. A
+    message is never delivered to the node that published it, so messages between members on
+    the same node do not depend on the broker.
     """
 
     node: bytes = Attribute("The name of this node: 16 random bytes.")
@@ -85,7 +85,7 @@ class IPubSub(Interface):
 
     def start() -> Deferred[bool]:
         """
-        Connect, and stay connected.
+        Connect to the broker, and reconnect whenever the connection is lost.
 
         @return: fires when the first attempt has ended: with C{True} if the broker is
             reached, otherwise with C{False}. Further attempts follow.
@@ -93,7 +93,8 @@ class IPubSub(Interface):
 
     def stop() -> Deferred[None]:
         """
-        Close the connection. Written messages are sent, queued ones are dropped.
+        Close the connection. Messages that are already written are sent; queued messages are
+        dropped.
 
         @return: fires when the connection is closed.
         """
@@ -104,18 +105,18 @@ class IPubSub(Interface):
 
         @param topic: 1 to 1024 bytes of UTF-8.
         @param payload: any bytes.
-        @return: whether it is sent, now or when the broker can be reached;
-            C{False} if it is dropped because the queue is full or the payload is
-            too large. Other nodes count that as a loss.
+        @return: C{True} if the message is sent, now or when the broker can be reached;
+            C{False} if the message is dropped because the queue is full or the payload is too
+            large. Other nodes count a dropped message as lost.
         @raise ValueError: if the topic is empty or too long.
         """
 
     def subscribe(topic: str, callback: Callback) -> None:
         """
-        Receive the messages of other nodes on a topic, until L{unsubscribe}.
+        Receive messages from other nodes on a topic, until L{unsubscribe} is called.
 
         @param topic: 1 to 1024 bytes of UTF-8.
-        @param callback: called with each payload. An exception is logged.
+        @param callback: called with each payload. Exceptions of the callback are logged.
         @raise ValueError: if the topic is subscribed to already, empty or too long.
         """
 
@@ -123,15 +124,15 @@ class IPubSub(Interface):
         """
         Stop receiving messages on a topic. Do nothing if the topic is not subscribed to.
 
-        @param topic: the argument of L{subscribe}.
+        @param topic: the topic passed to L{subscribe}.
         """
 
     def addListener(listener: "IPubSubListener") -> None:
         """
-        Add a listener. It is notified when the broker is reached or lost, when messages
-        can be published again, and when messages were lost.
+        Add a listener, which is notified when the broker is reached or lost, when messages can
+        be published again, and when messages were lost.
 
-        @param listener: the listener. It cannot be removed.
+        @param listener: the listener. Listeners cannot be removed.
         """
 
 
@@ -159,19 +160,19 @@ class IPubSubListener(Interface):
 
     def gap(topic: str, node: bytes, missed: int) -> None:
         """
-        Called when messages are missing.
+        Called when messages from another node were lost.
 
-        @param topic: their topic.
-        @param node: the node that published them.
-        @param missed: their number.
+        @param topic: the topic of the lost messages.
+        @param node: the name of the node that published the lost messages.
+        @param missed: the number of lost messages.
         """
 
 
 @implementer(IPubSub)
 class BasePubSub:
     """
-    The state, counters, subscriptions and listeners of an L{IPubSub}: the base class of
-    its implementations.
+    Base class of L{IPubSub} implementations: manages the state, counters, subscriptions and
+    listeners.
     """
 
     log = _log
@@ -180,8 +181,8 @@ class BasePubSub:
         """
         @param description: the address of the broker as shown in logs, without
             passwords.
-        @param node: the name of this node; C{None} for a random one. A node that
-            is restarted needs a new name.
+        @param node: the name of this node; C{None} for a random name. A node that is restarted
+            needs a new name.
         """
         self.node = node or os.urandom(NODE_LENGTH)
         self.description = description
@@ -243,7 +244,7 @@ class BasePubSub:
 
     def notify(self, call: Callable[[IPubSubListener], object]) -> None:
         """
-        Notify all listeners. An exception of one is logged.
+        Notify all listeners. An exception raised by a listener is logged.
 
         @param call: called with each listener.
         """
@@ -256,8 +257,8 @@ class MemoryBroker:
     """
     Connects the L{MemoryPubSub}s of one process.
 
-    Messages are delivered before C{publish} returns, except for those that a
-    callback publishes: these are delivered next.
+    Messages are delivered before C{publish} returns. A message that a callback publishes is
+    delivered after the current message.
     """
 
     def __init__(self) -> None:
@@ -282,9 +283,9 @@ class MemoryBroker:
 
     def deliver(self, sender: "MemoryPubSub", topic: str, payload: bytes) -> None:
         """
-        Deliver a message to all nodes but its sender.
+        Deliver a message to all nodes except the sender.
 
-        @param topic: its topic.
+        @param topic: the topic of the message.
         @param payload: the message.
         """
         nodes = [node for node in self._nodes if node is not sender]
@@ -303,14 +304,14 @@ class MemoryBroker:
 
 class MemoryPubSub(BasePubSub):
     """
-    Publish and subscribe between the nodes of one process. Nothing is lost, so
-    nothing is queued or counted as missing.
+    Pub/sub between the nodes of one process. Messages are never lost or queued, and never
+    counted as missing.
     """
 
     def __init__(self, broker: MemoryBroker | None = None, *, node: bytes | None = None) -> None:
         """
-        @param broker: connects this node to others; C{None} for no others.
-        @param node: the name of this node; C{None} for a random one.
+        @param broker: connects this node to other nodes; C{None} if there are no other nodes.
+        @param node: the name of this node; C{None} for a random name.
         """
         super().__init__("memory:", node)
         self._broker = broker or MemoryBroker()
@@ -341,7 +342,8 @@ def checkTopic(topic: str) -> str:
     Check that a text can be a topic.
 
     @return: the topic.
-    @raise ValueError: if it is not encodable, empty, or longer than L{MAX_TOPIC}.
+    @raise ValueError: if the text is empty, cannot be encoded in UTF-8, or is longer than
+        L{MAX_TOPIC}.
     """
     try:
         length = len(topic.encode())

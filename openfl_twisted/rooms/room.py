@@ -19,7 +19,7 @@ class Recipient(Protocol):
 
     def deliverMessage(self, message: bytes) -> None:
         """
-        Send a message, which has its terminator.
+        Send a message to the client. The message includes its terminator.
         """
 
     def replaced(self) -> None:
@@ -31,9 +31,9 @@ class Recipient(Protocol):
 @dataclass(frozen=True)
 class RoomLimits:
     """
-    Limits of rooms and members; 0 for no limit. A room can have its own limits.
-    C{maxRooms}, C{maxKept}, and the maximum length of room and member names are always
-    those of the lobby.
+    Limits of rooms and members; 0 for no limit. A room can have its own limits. C{maxRooms},
+    C{maxKept}, and the maximum length of room and member names are always the limits of the
+    lobby.
 
     @ivar maxRooms: maximum number of rooms.
     @ivar maxMembers: maximum number of members of a room.
@@ -45,7 +45,8 @@ class RoomLimits:
     @ivar maxKept: maximum number of memberships that are kept at the same time;
         a further disconnected member leaves immediately.
     @ivar maxMissed: maximum number of messages kept for a disconnected member.
-    @ivar maxMissedBytes: maximum total size of these messages (bytes).
+    @ivar maxMissedBytes: maximum total size of the messages kept for a disconnected member
+        (bytes).
     """
 
     maxRooms: int = 1000
@@ -60,21 +61,21 @@ class RoomLimits:
 
 REFUSALS = ("name", "taken", "full", "rooms", "data", "token", "busy")
 """
-Codes of what a lobby refuses and counts, see L{LobbyError}.
+Codes of the refusals that a lobby counts, see L{LobbyError}.
 """
 
 
 class LobbyError(Exception):
     """
-    A lobby cannot do what a client has requested.
+    A lobby has refused a client's request.
 
     @ivar code: the reason in one word, for programs.
     """
 
     def __init__(self, code: str, text: str) -> None:
         """
-        @param code: one of L{REFUSALS}; or C{room} if the client is in no room, or in
-            one already, and C{nobody} if the room has no such member.
+        @param code: one of L{REFUSALS}; C{room} if the client is in no room, or is already in
+            a room; or C{nobody} if the room has no such member.
         @param text: the reason, as human-readable text.
         """
         super().__init__(text)
@@ -86,29 +87,30 @@ def exceeds(number: int, limit: int) -> bool:
     Check a number against a limit.
 
     @param limit: the maximum; 0 for no limit.
-    @return: whether it is above the limit.
+    @return: whether the number is above the limit.
     """
     return 0 < limit < number
 
 
-# Invisible characters: those with Unicode's property Default_Ignorable_Code_Point that Python
-# regards as printable, and the empty Braille pattern.
+# Invisible characters that Python regards as printable: characters with Unicode's property
+# Default_Ignorable_Code_Point, and the empty Braille pattern.
 _invisible = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
-# Normalization takes quadratic time for many combining marks.
+# Names beyond this length are not normalized, because normalizing many combining marks takes
+# quadratic time.
 _REDUCED_LENGTH = 256
 
 
 def displayed(name: str) -> str:
     """
-    Reduce a name to its displayed form, so that names that look the same can be
-    refused: the form NFKC without invisible characters. Letters of different scripts
-    that look the same stay different.
+    Reduce a name to its displayed form, so that names that look the same can be refused. The
+    displayed form is the name in NFKC without invisible characters. Similar letters from
+    different scripts stay different.
 
     @param name: the name. A name of more than 256 characters is not reduced.
-    @return: the reduced name; empty if nothing is displayed.
+    @return: the reduced name; empty if the name has no visible characters.
     """
     if name.isascii() or len(name) > _REDUCED_LENGTH:
         return name
@@ -121,14 +123,14 @@ class Member:
     A member of a room.
 
     @ivar name: the name, unique in the room.
-    @ivar room: the room; C{None} after it has left.
-    @ivar recipient: the connection; C{None} while it is disconnected.
+    @ivar room: the room; C{None} after the member has left.
+    @ivar recipient: the connection; C{None} while the member is disconnected.
     @ivar data: the attributes.
     @ivar token: the token to resume the membership.
-    @ivar lost: number of messages that it will never receive.
-    @ivar missed: the messages kept for it while it is disconnected.
-    @ivar missedBytes: their total size (bytes).
-    @ivar expiry: the timer that ends the membership; C{None} while it is connected.
+    @ivar lost: number of messages that the member will never receive.
+    @ivar missed: the messages kept for the member while it is disconnected.
+    @ivar missedBytes: the total size of the messages in C{missed} (bytes).
+    @ivar expiry: the timer that ends the membership; C{None} while the member is connected.
     """
 
     name: str
@@ -136,7 +138,8 @@ class Member:
     recipient: Recipient | None
     data: dict[str, str] = field(default_factory=dict)
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
-    # Most members never miss a message, and an empty deque takes more memory than the member.
+    # The deque is created only when a message is missed: most members never miss a message, and an
+    # empty deque takes more memory than the rest of the member.
     missed: deque[bytes] | tuple[()] = field(default=(), repr=False)
     missedBytes: int = 0
     lost: int = 0
@@ -158,7 +161,7 @@ class Room:
     @ivar name: the name.
     @ivar limits: the limits. A change does not remove members.
     @ivar members: the members by name, in the order in which they joined.
-    @ivar displayedNames: the displayed forms of their names, see L{displayed}.
+    @ivar displayedNames: the displayed forms of the members' names, see L{displayed}.
     @ivar data: the attributes.
     """
 

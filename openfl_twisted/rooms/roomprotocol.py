@@ -1,8 +1,8 @@
 """
 C{XMLSocket} clients in rooms.
 
-  - L{PathRoomProtocol}: the request path of a WebSocket or the first message names the
-    room; all other messages are sent to its members.
+  - L{PathRoomProtocol}: the request path of a WebSocket or the first message names the room;
+    all other messages are sent to the members of this room.
   - L{XMLRoomProtocol}: clients use rooms with XML messages, see
     L{openfl_twisted.rooms.vocabulary}.
 """
@@ -24,7 +24,7 @@ from openfl_twisted.rooms.vocabulary import Request, VocabularyError
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
-# Number of deliveries, and of elements in a list, that count as one message, see
+# The number of deliveries, or of elements in a list, that count as one message; see
 # StreamProtocol.spend.
 _DELIVERIES_PER_WORK = 2
 _ELEMENTS_PER_WORK = 8
@@ -50,7 +50,7 @@ class RoomProtocol(XMLSocketProtocol):
 
     def makeConnection(self, transport: ITransport) -> None:
         """
-        Join the room that the request path names, if any.
+        Join the room that the request path names, if the path names one.
         """
         super().makeConnection(transport)
         path = self.transport.requestPath.partition("?")[0].strip("/")
@@ -62,10 +62,11 @@ class RoomProtocol(XMLSocketProtocol):
 
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
-        Count the messages in the send queue as lost, even if the client resumes later.
+        Count the messages in the send queue as lost. They stay lost even if the client resumes
+        the membership later.
         """
         if self.member is not None:
-            # The messages of a WebSocket can be compressed: END cannot be counted in them.
+            # Messages on a WebSocket can be compressed, so the terminators cannot be counted.
             apart = self.transport.preservesMessages
             lost = len(chunks) if apart else sum(chunk.count(END) for chunk in chunks)
             self.lobby.lose(self.member, lost)
@@ -75,15 +76,15 @@ class RoomProtocol(XMLSocketProtocol):
         Join a room. An override can also send messages, such as a greeting.
 
         @param room: the name of the room; it is opened if it does not exist.
-        @param name: the name of the member; C{None} for an unused one.
+        @param name: the name of the member; C{None} to generate an unused name.
         @raise LobbyError: if the client cannot join, see L{Lobby.join}.
         """
         self.member = self.lobby.join(room, self, name)
 
     def deliverMessage(self, message: bytes) -> None:
         """
-        Send a room message to the client. While the connection is closing, the message
-        is kept in case the client resumes.
+        Send a message from the room to the client. While the connection is closing, the
+        message is kept instead, in case the client resumes the membership.
         """
         transport = self.transport
         if not transport.disconnecting:
@@ -92,13 +93,13 @@ class RoomProtocol(XMLSocketProtocol):
             return
         member, self.member = self.member, None
         if member is not None:
-            # The client will not receive it on this connection.
+            # The client will not receive the message on this connection.
             self.lobby.suspend(member)
             self.lobby.deliver(member, message)
 
     def write(self, message: bytes) -> None:
         """
-        Send a message, and count it.
+        Send a message, and count it as sent.
         """
         if not self.transport.disconnecting:
             self.factory.messagesOut += 1
@@ -106,7 +107,7 @@ class RoomProtocol(XMLSocketProtocol):
 
     def replaced(self) -> None:
         """
-        Close the connection: another one has resumed the membership.
+        Close the connection because the membership was resumed on another connection.
         """
         self.member = None
         self.transport.loseConnection()
@@ -114,7 +115,7 @@ class RoomProtocol(XMLSocketProtocol):
     @property
     def labels(self) -> Mapping[str, str]:
         """
-        The name of the member, and that of its room.
+        The name of the member, and the name of its room.
         """
         member = self.member
         if member is None:
@@ -134,8 +135,9 @@ class RoomProtocol(XMLSocketProtocol):
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Leave the room if the client sends too much; it cannot resume. A client that does
-        not read may have a bad connection, and resume with a better one.
+        Leave the room if the client has sent too much; the membership then cannot be resumed.
+        A client that did not read may have had a bad connection, so it can resume the
+        membership.
         """
         super().limitExceeded(limit)
         if limit != "queue":
@@ -143,15 +145,15 @@ class RoomProtocol(XMLSocketProtocol):
 
     def closeFor(self, reason: str, code: int = POLICY_VIOLATION) -> None:
         """
-        Log the reason and close the connection; the client cannot resume.
+        Log the reason and close the connection. The client cannot resume the membership.
         """
         super().closeFor(reason, code)
         self.disconnectedByOperator()
 
     def lineReceived(self, line: bytes) -> None:
         """
-        Handle a message, and report an error to the client. While the broker is
-        congested, the message is held and no further ones are read.
+        Handle a message, and report an error to the client. While the broker is congested, the
+        message is held, and no further messages are read.
         """
         remote = self.lobby.remoteRooms
         if remote is not None and remote.congested and self.postpone(line, self.lineReceived):
@@ -162,21 +164,21 @@ class RoomProtocol(XMLSocketProtocol):
             self.handleLine(line)
         except LobbyError as problem:
             self.refuse(problem.code, str(problem))
-        # Parsing and answering it costs more than a message of a protocol without rooms.
+        # Parsing and answering a room message costs more than handling a message without rooms.
         self.spend(1 + (self.lobby.deliveries - before) // _DELIVERIES_PER_WORK)
 
     def handleLine(self, line: bytes) -> None:
         """
-        Handle a message; override this.
+        Handle a message. Subclasses override this method.
 
         @param line: the message without its terminator.
-        @raise LobbyError: if the request of the client cannot be fulfilled.
+        @raise LobbyError: if the client's request cannot be fulfilled.
         """
         raise NotImplementedError
 
     def refuse(self, code: str, text: str) -> None:
         """
-        Report an error to the client; override this.
+        Report an error to the client. Subclasses override this method.
 
         @param code: the reason in one word, see L{LobbyError}.
         @param text: the reason, as human-readable text.
@@ -228,7 +230,7 @@ class PathRoomProtocol(RoomProtocol):
 
     def refuse(self, code: str, text: str) -> None:
         """
-        Close the connection: the protocol of these clients has no error message.
+        Close the connection, because the protocol of these clients has no error message.
         """
         self.closeFor(text)
 
@@ -244,16 +246,16 @@ class XMLRoomProtocol(RoomProtocol):
     A client that uses rooms with XML messages.
     """
 
-    # Whether a <who/> has no answer yet.
+    # Whether a <who/> request has not been answered yet.
     _asking = False
 
-    # The codes of the refusals that are in the log.
+    # The codes of the refusals that have already been logged for this client.
     _refused: frozenset[str] = frozenset()
 
     def joinRoom(self, room: str, name: str | None = None) -> None:
         """
-        Join a room, and leave the previous one. If the client cannot join, it stays in
-        the previous room.
+        Join a room, and leave the previous room. If the client cannot join the new room, it
+        stays in the previous room.
         """
         before = self.member
         super().joinRoom(room, name)
@@ -263,8 +265,8 @@ class XMLRoomProtocol(RoomProtocol):
 
     def handleLine(self, line: bytes) -> None:
         """
-        Handle a request, or send any other message to the room. A message that is not
-        UTF-8 is refused: XML does not allow it, and clients decode it differently.
+        Handle a request, or send any other message to the room. A message that is not valid
+        UTF-8 is refused: it is not valid XML, and clients would decode it differently.
         """
         try:
             request = vocabulary.parseRequest(line.decode())
@@ -281,7 +283,7 @@ class XMLRoomProtocol(RoomProtocol):
 
     def refuse(self, code: str, text: str) -> None:
         """
-        Send an C{<error>}. Each code of L{REFUSALS} is logged once for a client.
+        Send an C{<error>}. Each code in L{REFUSALS} is logged at most once per client.
         """
         self.write(vocabulary.refusal(code, text))
         if code in REFUSALS and code not in self._refused:
@@ -290,7 +292,7 @@ class XMLRoomProtocol(RoomProtocol):
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Send the reason before the connection is closed.
+        Send the reason to the client before the connection is closed.
         """
         super().limitExceeded(limit)
         if limit in _EXCESSES:

@@ -33,7 +33,7 @@ _tcp = re.compile(r"(?:tcp|ssl|tls|hostname):(?:host=)?([^:]+):(?:port=)?([0-9]+
 
 def _makeTarget(name: str, connect: str, framing: str) -> Target:
     """
-    Create a target.
+    Create a bridge target from its name and the options C{connect} and C{framing}.
 
     @raise usage.UsageError: if an argument is invalid.
     """
@@ -45,7 +45,7 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
     try:
         endpoint = clientFromString(reactor, connect)
     except Exception as problem:
-        # Endpoints are parsed by plugins, which can raise any exception.
+        # Plugins parse the endpoint, and can raise any exception.
         reason = str(problem) or type(problem).__name__
         raise usage.UsageError(
             f"--connect={connect}: {reason}; try for example tcp:game.example:9339"

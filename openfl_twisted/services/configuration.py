@@ -27,7 +27,7 @@ def readTable(path: str) -> dict[str, Any]:
     Read a TOML file.
 
     @param path: the file, in UTF-8.
-    @raise usage.UsageError: if it cannot be read or is not valid TOML.
+    @raise usage.UsageError: if the file cannot be read or is not valid TOML.
     """
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -89,7 +89,7 @@ class ConfiguredOptions(GroupedOptions):
 
     def parseArguments(self, options: Sequence[str] | None) -> None:
         """
-        Parse the options of the configuration file, then those of the command line.
+        Parse the options in the configuration file, then the options on the command line.
 
         @raise SystemExit: with status 0, after C{--show-config} has printed the
             configuration.
@@ -110,8 +110,8 @@ class ConfiguredOptions(GroupedOptions):
 
     def remarks(self) -> list[str]:
         """
-        Return remarks for C{--show-config}, such as descriptions of the files that the
-        options name. Override this.
+        Return remarks for C{--show-config}, such as descriptions of the files named by the
+        options. Subclasses can override this method.
 
         @return: the lines to print as comments.
         """
@@ -119,12 +119,12 @@ class ConfiguredOptions(GroupedOptions):
 
     def _spelledOut(self, arguments: list[str]) -> list[str]:
         """
-        Return options with their full names instead of abbreviations or letters.
+        Return the arguments with full option names instead of abbreviations or single letters.
         """
         try:
             options, rest = getopt.getopt(arguments, self.shortOpt, self.longOpt)
         except getopt.GetoptError:
-            # Parsing reports the error.
+            # The error is reported later, when the options are parsed.
             return arguments
         names = [f"--{_LETTERS.get(option, option.lstrip('-'))}" for option, _ in options]
         return [
@@ -180,7 +180,7 @@ def _shown(name: str, values: list[str], default: object) -> str:
 
 def _valueOf(name: str, arguments: Sequence[str]) -> str | None:
     """
-    Return the value of an option without parsing the others.
+    Return the value of one option without parsing the other options.
     """
     for number, argument in enumerate(arguments):
         if argument.startswith(f"--{name}="):
@@ -194,7 +194,7 @@ def toTOML(value: bool | str | list[str]) -> str:
     """
     Return a value as TOML.
 
-    @return: its text in a TOML file.
+    @return: the text of the value in a TOML file.
     """
     match value:
         case bool():

@@ -53,9 +53,8 @@ def _udpAddress(description: str) -> tuple[int, str]:
 
 class Options(DataServerOptions):
     """
-    The options of C{twistd openfl-echo}. After parsing, C{framing} is a L{Framing}, or
-    C{None} for the style's default. With C{udp}, C{listen} is a list of ports and IP
-    addresses.
+    The options of C{twistd openfl-echo}. After parsing, C{framing} is a L{Framing}, or C{None}
+    for the style's default. With C{udp}, C{listen} is a list of (port, IP address) pairs.
     """
 
     longdesc = (
@@ -162,7 +161,7 @@ def makeService(options: Options) -> IService:
     """
     Create the service of C{twistd openfl-echo}.
 
-    @return: a service, which opens its ports when it is started. With C{faithful} it
+    @return: a service, which opens its ports when it is started. With C{faithful}, the service
         stops the reactor when the client has disconnected.
     """
     if options["udp"]:

@@ -46,12 +46,12 @@ Maximum number of workers.
 
 _EXAMPLE = "tcp:8080:interface=127.0.0.1"
 _LEVELS = ("debug", "info", "warn", "error")
-# A colon that is not escaped.
+# Matches a colon that is not escaped.
 _colon = re.compile(r"(?<!\\):")
-# The endpoints that listen on all interfaces by default.
+# The types of endpoints that listen on all interfaces by default.
 _LOOPBACK = {"tcp": "127.0.0.1", "tcp4": "127.0.0.1", "tcp6": r"\:\:1", "ssl": "127.0.0.1"}
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
-# The token syntax of RFC 6750.
+# Matches an access token (RFC 6750).
 _token = re.compile(r"[A-Za-z0-9._~+/=-]+")
 _size = re.compile(r"([0-9]{1,15})([KM]?)", re.IGNORECASE)
 
@@ -97,12 +97,12 @@ def count(text: str) -> int:
 
 def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
     """
-    Check that the value of an option is one of several.
+    Check that the value of an option is one of the allowed values.
 
     @param option: the name, without the dashes.
     @param value: the value; case-sensitive.
     @return: the value.
-    @raise usage.UsageError: if it is not allowed; the text lists the allowed values.
+    @raise usage.UsageError: if the value is not allowed; the text lists the allowed values.
     """
     if value not in allowed:
         raise usage.UsageError(f"--{option}={value}: must be one of {', '.join(allowed)}")
@@ -115,7 +115,7 @@ def workerCount(text: str) -> int:
 
     @param text: ASCII digits.
     @return: the number.
-    @raise ValueError: if it is not a number from 1 to L{MAX_WORKERS}.
+    @raise ValueError: if the text is not a number from 1 to L{MAX_WORKERS}.
     """
     number = count(text)
     if not 1 <= number <= MAX_WORKERS:
@@ -142,10 +142,10 @@ def endpointOf(
     try:
         endpoint = serverEndpoint(reactor, description)
     except KeyError as problem:
-        # For systemd: endpoints, Twisted raises a KeyError with the name of the socket.
+        # For a "systemd:" endpoint, Twisted raises a KeyError with the name of the socket.
         raise usage.UsageError(f"--{option}={description}: unknown socket {problem}") from None
     except Exception as problem:
-        # Endpoints are parsed by plugins, which can raise any exception.
+        # Plugins parse the endpoint, and can raise any exception.
         reason = str(problem) or type(problem).__name__
         raise usage.UsageError(
             f"--{option}={description}: {reason}; try for example {example}"
@@ -155,13 +155,13 @@ def endpointOf(
 
 def _adminEndpointOf(option: str, description: str, port: int) -> IStreamServerEndpoint:
     """
-    Parse the endpoint of metrics or dashboard. The default interface is the
-    loopback interface.
+    Parse the endpoint of the metrics or the dashboard. It listens on the loopback interface by
+    default.
 
     @raise usage.UsageError: if the description is invalid.
     """
     kind, _, *more = [*_colon.split(description), ""]
-    # A positional argument after the port is the interface.
+    # The positional argument after the port is the interface.
     if kind in _LOOPBACK and all("=" in field and "interface=" not in field for field in more[:-1]):
         description += f":interface={_LOOPBACK[kind]}"
     return endpointOf(option, description, f"tcp:{port}")
@@ -175,7 +175,7 @@ def readPolicy(path: str, read: Callable[[str], T]) -> T:
     Read the policy named by an option.
 
     @param path: the value of C{--policy}.
-    @param read: reads it; raises C{OSError} or C{ValueError} on errors.
+    @param read: reads the policy; raises C{OSError} or C{ValueError} on errors.
     @return: the result of C{read}.
     @raise usage.UsageError: if the file cannot be read, is not a policy file, or grants
         nothing.
@@ -220,9 +220,9 @@ class IWorker(Protocol):
 
     def start(self, answers: Mapping[str, Callable[..., Any]]) -> object:
         """
-        Connect to the supervisor, and tell it that the ports are open.
+        Connect to the supervisor, and notify it that the ports are open.
 
-        @param answers: a function for each question of the supervisor.
+        @param answers: by name, the function that handles a request from the supervisor.
         """
 
 
@@ -233,8 +233,8 @@ class ServerOptions(GroupedOptions):
     C{None}, and C{policy-file} is the path of the policy file or C{None}.
 
     @cvar defaultEndpoint: the default of C{--listen}.
-    @cvar worker: the worker that this process is, if it is one. It has neither workers,
-        metrics nor a dashboard, and inherits its ports.
+    @cvar worker: the worker process's side of the link, if this process is a worker; otherwise
+        C{None}. A worker inherits its ports, and serves neither metrics nor a dashboard.
     @ivar arguments: the arguments as they were given.
     """
 

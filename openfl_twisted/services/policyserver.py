@@ -27,7 +27,7 @@ from openfl_twisted.wire.policy.file import MASTER_PORT, SITE_CONTROLS, PolicyFi
 from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH
 from openfl_twisted.wire.policy.rule import AccessRule, PolicyError
 
-# The exit status of C{--check} if the file does not permit the connection.
+# The exit status of --check if the policy file does not permit the connection.
 _REFUSED = 1
 
 _QUESTIONS = ("for", "port", "served-from", "secure")
@@ -38,7 +38,7 @@ def portNumber(text: str) -> int:
     Parse a port number.
 
     @param text: at most five ASCII digits.
-    @raise ValueError: if it is not a number from 1 to 65535.
+    @raise ValueError: if the text is not a number from 1 to 65535.
     """
     number = count(text) if len(text) <= 5 else 0
     if not 1 <= number <= 65535:
@@ -140,8 +140,8 @@ class Options(ServerOptions):
 
         @raise usage.UsageError: if a value is invalid, two options cannot be used
             together, or the policy grants nothing.
-        @raise SystemExit: with C{--check}: with status 0 if the file permits the
-            connection, else with 1.
+        @raise SystemExit: with C{--check}; the status is 0 if the file permits the connection,
+            otherwise 1.
         """
         if self["check"] is not None:
             self._check(self["check"])
@@ -198,8 +198,8 @@ def _explain(
     policy: PolicyFile, served: int, content: Content | None, port: int
 ) -> tuple[bool, list[str]]:
     """
-    Decide whether a file from the port C{served} permits content to connect to a port,
-    or, without content, whether it can grant anything.
+    Decide whether a policy file served on port C{served} permits content to connect to a port.
+    Without content, decide whether the file can grant any access to the port.
 
     @return: the decision, and the lines that explain it.
     """

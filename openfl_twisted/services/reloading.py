@@ -16,7 +16,7 @@ from openfl_twisted.logs import packageLogger
 
 _log = packageLogger()
 
-# Windows has no such signal.
+# Windows has no SIGHUP.
 _SIGHUP: int | None = getattr(signal, "SIGHUP", None)
 
 
@@ -28,8 +28,8 @@ def reopenLogs() -> int:
 
     @return: the number of log files that were reopened.
     """
-    # twistd keeps its log file in a local variable, and has no function to reopen it.
-    # type() instead of isinstance(), which would raise for a dead weakref.proxy.
+    # twistd keeps its log file in a local variable, and has no function to reopen the file. type()
+    # instead of isinstance(), which would raise for a dead weakref.proxy.
     found = [each for each in gc.get_objects() if issubclass(type(each), BaseLogFile)]
     return sum(_reopen(each) for each in found if not each.closed)
 
@@ -37,7 +37,8 @@ def reopenLogs() -> int:
 def _reopen(logFile: BaseLogFile) -> bool:
     mode = 0o666 if logFile.defaultMode is None else logFile.defaultMode
     try:
-        # Twisted closes the file before it opens the next one, so a failure would stop logging.
+        # Twisted closes the old log file before it opens the new file, so a failure would stop
+        # logging.
         os.close(os.open(logFile.path, os.O_RDWR | os.O_CREAT, mode))
     except OSError as problem:
         _log.warn(
@@ -50,7 +51,7 @@ def _reopen(logFile: BaseLogFile) -> bool:
     return True
 
 
-# The services that handle the signal.
+# The running services that handle SIGHUP.
 _services: list["ReloadService"] = []
 
 
@@ -61,8 +62,8 @@ def _signalled(number: int, frame: object) -> None:
 
 class ReloadService(Service):
     """
-    Handles SIGHUP while it runs, unless the program already has a handler. Several
-    services can run in one process.
+    Handles SIGHUP while the service runs. If the program already has a handler for SIGHUP, the
+    service does nothing. Several services can run in one process.
     """
 
     log = _log
@@ -88,9 +89,9 @@ class ReloadService(Service):
             try:
                 signal.signal(_SIGHUP, _signalled)
             except ValueError:
-                # Python allows signal handlers only in the main thread.
+                # Python allows signal handlers to be set only in the main thread.
                 return
-            # Remaining services have lost the signal.
+            # Drop services that registered earlier: the program has reset the handler since then.
             _services.clear()
         elif handler is not _signalled:
             return
@@ -98,7 +99,7 @@ class ReloadService(Service):
 
     def signalled(self) -> None:
         """
-        Called by the signal handler. Reloads in the reactor thread.
+        Called by the signal handler. Schedules L{reload} in the reactor thread.
         """
         self._reactor.callFromThread(self.reload)
 

@@ -41,11 +41,11 @@ Options = TypeVar("Options", bound=ServerOptions)
 
 class ServerService(MultiService):
     """
-    Ports that share a guarded factory.
+    A server: listens on ports that share one guarded factory.
 
     @ivar factory: the guard of all connections.
-    @ivar policy: the answer to policy requests, see L{PolicySource}; it is checked for
-        each port that is opened.
+    @ivar policy: the answer to policy requests, see L{PolicySource}. When a port is opened,
+        problems of the policy on this port are logged.
     @ivar shutdownTimeout: maximum time to flush and close the connections on shutdown
         (seconds).
     @ivar farewell: called before the connections are closed.
@@ -73,8 +73,8 @@ class ServerService(MultiService):
         """
         @param options: the endpoints, the limits and the policy.
         @param idleTimeout: see L{GuardFactory}.
-        @param tls: the certificates, if all connections use TLS; C{None} if none does,
-            or if the factory handles TLS.
+        @param tls: the certificates, if all connections use TLS; C{None} if no connection uses
+            TLS, or if the factory handles TLS.
         """
         super().__init__()
         self.factory = GuardFactory(
@@ -98,14 +98,15 @@ class ServerService(MultiService):
             port.setServiceParent(self)
         for each in self._adminServices(options):
             each.setServiceParent(self)
-        # Not one of the services: SIGHUP must not end the process while the connections close.
+        # Not a child service, so that SIGHUP is handled until all connections are closed: without a
+        # handler, the signal would end the process.
         self._reloading = ReloadService(self.reload)
         self._worker = options.worker
 
     def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
         """
-        Create the services of metrics and dashboard. Their modules are imported only if
-        they are used.
+        Create the services of the metrics and the dashboard. Their modules are imported only
+        if they are used.
         """
         if options["metrics"] is not None:
             from openfl_twisted.dashboard.metrics import MetricsService
@@ -118,13 +119,12 @@ class ServerService(MultiService):
 
     def portOpened(self, host: IAddress) -> None:
         """
-        Log the address of an open port, and the problems of the policy file on this
-        port.
+        Log the address of an open port, and the problems of the policy file for this port.
 
         @param host: the address of the port. The address of a UNIX socket is only
             logged.
         """
-        # The supervisor logs the ports of its workers.
+        # In a worker, log nothing: the supervisor logs the ports.
         level = LogLevel.info if self._worker is None else LogLevel.debug
         self.log.emit(level, "listening on {host}", host=host)
         self._hosts.append(host)
@@ -144,8 +144,8 @@ class ServerService(MultiService):
 
     def reload(self) -> None:
         """
-        Reload the certificates and the policy file. Invalid files are logged, and the
-        previous ones stay in use.
+        Reload the certificates and the policy file. If a file is invalid, the problem is
+        logged, and the previous version stays in use.
         """
         if self.certificates is not None:
             self.certificates.reload()
@@ -187,10 +187,10 @@ class ServerService(MultiService):
 
     def stopService(self) -> Deferred[None]:
         """
-        Close the ports, then the connections, and then the connections to brokers, so
-        that other servers are notified of members that leave.
+        Close the ports, then the clients' connections, then the connections to brokers. In
+        this order, other servers are notified of members that leave.
 
-        @return: fires when all are closed.
+        @return: fires when all ports and connections are closed.
         """
 
         def closeConnections(result: object) -> Deferred[None]:
@@ -238,7 +238,7 @@ class DatagramService(Service):
         self._makeProtocol = makeProtocol
         self._reactor = reactor
         self._ports: list[Any] = []
-        # Only the log files are reopened.
+        # On SIGHUP, only the log files are reopened.
         self._reloading = ReloadService(lambda: None, reactor)
 
     def privilegedStartService(self) -> None:
@@ -260,7 +260,7 @@ class DatagramService(Service):
 
     def startService(self) -> None:
         """
-        Open the ports, unless they are open: C{twist} does not call
+        Open the ports if they are not open yet: C{twist} does not call
         L{privilegedStartService}.
         """
         super().startService()
@@ -288,7 +288,7 @@ def supportsWorkers(makeService: Callable[[Options], IService]) -> Callable[[Opt
     def makeEither(options: Options) -> IService:
         if options["workers"] == 1:
             return makeService(options)
-        # A single process does not import the module.
+        # Import the module only if there are workers.
         from openfl_twisted.services.supervising import SupervisorService
 
         return SupervisorService(options)
@@ -308,7 +308,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         return ServerService(options, factory, idleTimeout=idle, tls=certificates)
     webSocket = partial(
         WebSocketFactory,
-        # The wrapped factory enforces the limit; a frame must also fit the NUL byte.
+        # The wrapped factory enforces the limit. A frame contains the message and its NUL byte.
         maxFrame=max(MAX_FRAME, options["max-message"] + 1),
         pingInterval=options["ping-interval"],
         trustedProxies=options["trusted-proxies"],

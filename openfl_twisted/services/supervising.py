@@ -1,5 +1,5 @@
 """
-The service of a command with C{--workers}: the supervisor, and the metrics and the
+The service of a command with C{--workers}: runs the supervisor, and serves the metrics and the
 dashboard of all workers.
 """
 
@@ -25,7 +25,7 @@ from openfl_twisted.workers.supervisor import Supervisor
 
 STOP_MARGIN = 5.0
 """
-Seconds that a worker has to stop in addition to C{--shutdown-timeout}.
+Seconds that a worker may take to stop, in addition to C{--shutdown-timeout}.
 """
 
 
@@ -34,7 +34,7 @@ def reactorName(reactor: Any) -> str | None:
     Return the name of a reactor for C{--reactor}.
 
     @param reactor: the reactor.
-    @return: the name; C{None} if it has none.
+    @return: the name; C{None} if C{--reactor} has no name for the reactor.
     """
     module = type(reactor).__module__
     types: Iterable[Any] = getReactorTypes()
@@ -44,7 +44,7 @@ def reactorName(reactor: Any) -> str | None:
 
 def exitWithFailure() -> None:
     """
-    End the process with status 1 when it exits; C{twistd} would end it with 0.
+    Set the exit status of the process to 1; C{twistd} would exit with 0.
     """
 
     def leave() -> None:
@@ -57,7 +57,7 @@ def exitWithFailure() -> None:
 
 class SupervisorService(MultiService):
     """
-    The workers of a command. SIGHUP is passed to them.
+    Runs the workers of a command, and passes SIGHUP to them.
 
     @ivar supervisor: the supervisor.
     """
@@ -81,7 +81,8 @@ class SupervisorService(MultiService):
             stopTimeout=options["shutdown-timeout"] + STOP_MARGIN,
             started=self._started,
             failed=self._failed,
-            # The arguments can contain relative paths, and twistd can change the directory.
+            # Start the workers in the original directory: the arguments can contain relative paths,
+            # and twistd can change the directory.
             directory=os.getcwd(),
             environment=_environment(),
             reactor=reactor,
@@ -89,7 +90,8 @@ class SupervisorService(MultiService):
         self.supervisor.setServiceParent(self)
         for each in self._adminServices(options):
             each.setServiceParent(self)
-        # Not one of the services: SIGHUP must not end the process while the workers stop.
+        # Not a child service, so that SIGHUP is handled until the workers have stopped: without a
+        # handler, the signal would end the process.
         self._reloading = ReloadService(self._reload, reactor)
 
     def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
@@ -106,14 +108,14 @@ class SupervisorService(MultiService):
 
     def command(self, number: int) -> list[str]:
         """
-        Return the program of a worker.
+        Return the command line of a worker.
 
         @param number: the number of the worker, from 1.
         @return: the program and its arguments.
         """
         options: Any = self._options
         reactor = reactorName(self._reactor)
-        # Search the current directory for modules only if this process does.
+        # A worker searches the current directory for modules only if this process does.
         isSearched = not {"", self.supervisor.directory}.isdisjoint(sys.path)
         return [
             sys.executable,
@@ -130,7 +132,7 @@ class SupervisorService(MultiService):
         """
         Reserve the ports, before C{twistd} drops privileges.
 
-        @raise StartupError: if this is impossible.
+        @raise StartupError: if a port cannot be reserved.
         """
         super().privilegedStartService()
         for endpoint, description in self._options.sharedEndpoints(self._ports):
@@ -146,8 +148,8 @@ class SupervisorService(MultiService):
 
     def startService(self) -> None:
         """
-        Reserve the ports, unless they are already reserved: C{twist} does not call
-        L{privilegedStartService}. Then start the workers.
+        Start the workers. First reserve the ports if they are not reserved yet: C{twist} does
+        not call L{privilegedStartService}.
         """
         if not self.supervisor.ports:
             self.privilegedStartService()
@@ -180,6 +182,7 @@ class SupervisorService(MultiService):
 
 def _environment() -> dict[str, str]:
     """
-    Return the environment of the workers. Sockets of systemd are inherited as ports.
+    Return the environment of the workers, without the variables of systemd: workers inherit
+    the sockets of systemd as ports.
     """
     return {name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")}

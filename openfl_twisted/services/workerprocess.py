@@ -19,7 +19,8 @@ def main(arguments: Sequence[str]) -> None:
         arguments of C{twistd}.
     """
     number, ports, *rest = arguments
-    # The signals of a terminal are for the supervisor, which stops the workers.
+    # Use a separate process group: signals from a terminal are for the supervisor, which stops the
+    # workers.
     os.setpgid(0, 0)
     ServerOptions.worker = WorkerSide(int(number), int(ports))
     sys.argv[:] = ["twistd", *rest]

@@ -54,7 +54,7 @@ def _loadProtocol(name: str) -> type[XMLSocketProtocol]:
     try:
         found: Any = getattr(namedModule(module), attribute)
     except Exception as problem:
-        # Importing a module of the user can raise any exception.
+        # Importing a user's module can raise any exception.
         raise usage.UsageError(f"--app={name}: {type(problem).__name__}: {problem}") from None
     if not (isinstance(found, type) and issubclass(found, XMLSocketProtocol)):
         raise usage.UsageError(
@@ -236,7 +236,7 @@ class Options(DataServerOptions):
         Check that the options work with several workers: only rooms with a broker can
         forward messages between clients of different workers.
 
-        @raise usage.UsageError: if an option does not.
+        @raise usage.UsageError: if an option does not work with several workers.
         """
         if issubclass(self["app"], BroadcastProtocol):
             raise usage.UsageError(
@@ -262,7 +262,8 @@ def _usingBroker(url: str) -> tuple[IPubSub, IPresence | None]:
     """
     from twisted.internet import reactor
 
-    # Few servers use a broker, and its modules and libraries take long to import.
+    # Import the modules here: few servers use a broker, and the modules and their libraries take
+    # long to import.
     from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
 
     try:

@@ -35,10 +35,10 @@ from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.decision import Decision
 from openfl_twisted.wire.policy.file import MASTER_PORT
 
-# Exit status if the connection attempt fails.
+# Exit status after a failed connection attempt.
 _NO_CONNECTION = 1
 
-# Exit status of usage errors.
+# Exit status after a usage error.
 _WRONG_USAGE = 2
 
 _NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
@@ -213,13 +213,14 @@ def makeEndpoint(
     reactor: Any, options: Options, tell: Callable[[str], object]
 ) -> IStreamClientEndpoint:
     """
-    Make the endpoint of the server.
+    Create the endpoint of the server.
 
-    @param reactor: provides TCP, name resolution and the time.
+    @param reactor: an C{IReactorTCP}, C{IReactorPluggableNameResolver} and C{IReactorTime}
+        provider.
     @param options: C{host}, C{port} and C{timeout}; C{tls} and C{trust}; and
         C{as-flash}, with C{content}, C{master-port} and C{older-rules}.
-    @param tell: called with a line for each step of the policy check that
-        C{as-flash} requests.
+    @param tell: called with a line of text for each step of the policy check; only with
+        C{as-flash}.
     """
     endpoint: IStreamClientEndpoint = hostEndpoint(
         reactor, options["host"], options["port"], options["timeout"]
@@ -239,7 +240,7 @@ def makeEndpoint(
 
 def _permission(reactor: Any, options: Options, tell: Callable[[str], object]) -> Deferred[None]:
     """
-    Check policy files as Flash Player does before it connects.
+    Check the policy files as Flash Player does before a connection.
     """
     checker = PolicyChecker(
         lambda host, port: hostEndpoint(reactor, host, port, options["timeout"]),
@@ -260,7 +261,7 @@ def _permission(reactor: Any, options: Options, tell: Callable[[str], object]) -
 
 def makeFactory(reactor: Any, options: Options) -> Factory[Any]:
     """
-    Make the factory of the connection.
+    Create the factory for the connection.
 
     @param reactor: an C{IReactorTime} provider.
     @param options: C{xml} and C{wait}, and without C{xml} also C{encoding} and
@@ -278,13 +279,13 @@ def makeFactory(reactor: Any, options: Options) -> Factory[Any]:
 
 def chooseTerminal(reactor: Any) -> Terminal:
     """
-    Make the terminal: interactive if standard input and output are a terminal
-    and C{prompt_toolkit} is installed.
+    Create the terminal. It is interactive if standard input and output are a terminal and
+    C{prompt_toolkit} is installed.
 
     @param reactor: an C{IReactorFDSet} and C{IReactorFromThreads} provider.
-    @return: a L{PromptTerminal<openfl_twisted.telnetclient.prompt.PromptTerminal>}
-        or a L{PlainTerminal}, which makes control characters visible if standard
-        output is a terminal.
+    @return: a L{PromptTerminal<openfl_twisted.telnetclient.prompt.PromptTerminal>} or a
+        L{PlainTerminal}. If standard output is a terminal, the L{PlainTerminal} makes control
+        characters visible.
     """
     toTerminal = sys.stdout.isatty()
     if toTerminal and sys.stdin.isatty():
@@ -308,14 +309,14 @@ async def talk(
     tell: Callable[[str], object],
 ) -> int:
     """
-    Connect a terminal to a server until either ends.
+    Connect a terminal to a server until the input of the terminal or the connection ends.
 
     @param reactor: an C{IReactorTime} and C{IReactorCore} provider.
     @param options: see L{makeFactory}. C{timeout} includes the policy check and
         the TLS handshake.
     @param endpoint: the endpoint of the server; see L{makeEndpoint}.
     @param tell: called with lines about the connection.
-    @return: the exit status: 0, or 1 without a connection.
+    @return: the exit status: 0, or 1 if no connection could be established.
     """
     factory = makeFactory(reactor, options)
     try:
@@ -336,7 +337,7 @@ async def talk(
         stopped = terminal.stop().addTimeout(CLOSE_TIMEOUT, reactor)
         return stopped.addErrback(lambda failure: failure.trap(defer.TimeoutError))
 
-    # If a signal ends the program, the state of the terminal must be restored.
+    # When a signal ends the program, restore the state of the terminal first.
     reactor.addSystemEventTrigger("before", "shutdown", interrupted)
     farewell = await connection.lost
     await terminal.stop()
@@ -355,9 +356,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     Run the program.
 
-    @param arguments: the arguments, without the program's name (default: those
-        of the process).
-    @raise SystemExit: always, with 0, 1 without a connection, or 2 for wrong usage.
+    @param arguments: the arguments, without the program's name (default: the arguments of the
+        process).
+    @raise SystemExit: always; with status 0, with 1 if no connection could be established, or
+        with 2 after a usage error.
     """
     options = Options()
     try:

@@ -20,7 +20,7 @@ from openfl_twisted.wire.messages import MessageTooLong
 
 CLOSE_TIMEOUT = 5.0
 """
-Seconds to wait for the server to read the pending data when this side closes.
+Seconds to wait for the server to read the pending data before the connection is aborted.
 """
 
 _POLL_DELAY = 1.0
@@ -39,17 +39,17 @@ class ClientProtocol(StreamProtocol):
     def __init__(self, clock: Any, *, wait: float = 0.0) -> None:
         """
         @param clock: an C{IReactorTime} provider.
-        @param wait: the time after L{inputEnded} that the server may be idle
-            before this side closes (seconds).
+        @param wait: maximum idle time of the server after L{inputEnded}; then the connection
+            is closed (seconds).
         """
         self.show: Callable[[str], object] = lambda text: None
         self.lost: Deferred[str] = Deferred()
         self._clock = clock
         self._wait = wait
         self._problem = ""
-        # The idle timeout after the end of the input, or the timeout of closing.
+        # The idle timeout after the end of the input, or the timeout for closing the connection.
         self._ending: IDelayedCall | None = None
-        # The pending bytes when the idle timeout expired the last time.
+        # The number of pending bytes when the idle timeout last expired.
         self._pending: float = math.inf
 
     def bytesReceived(self, data: bytes) -> None:
@@ -70,16 +70,15 @@ class ClientProtocol(StreamProtocol):
         Called at the end of the input. Closes the connection once the server is
         idle.
 
-        The connection is not half-closed. Many servers, including OpenFL's and
-        most of Twisted's, treat EOF as the end of the connection and do not send
-        their answer.
+        The connection is not half-closed. Many servers, including OpenFL's and most of
+        Twisted's, treat EOF as the end of the connection and then do not send pending answers.
         """
         if not (self.transport.disconnecting or self.lost.called):
             self._ending = self._clock.callLater(self._wait, self._idle)
 
     def _idle(self) -> None:
         before, self._pending = self._pending, self.transport.pending
-        # Not idle: this side does not read, or the server is still reading pending data.
+        # The server is not idle: reading is paused, or the server is still reading pending data.
         if self.transport.paused or 0 < self._pending < before:
             self._ending = self._clock.callLater(self._wait or _POLL_DELAY, self._idle)
         else:
@@ -90,7 +89,7 @@ class ClientProtocol(StreamProtocol):
         Send the pending data, then close the connection. The connection is
         aborted after L{CLOSE_TIMEOUT} seconds.
 
-        @param problem: the reason, if it is an error.
+        @param problem: the reason, if the connection is closed because of an error.
         """
         if self.transport.disconnecting or self.lost.called:
             return
@@ -120,7 +119,7 @@ class ClientProtocol(StreamProtocol):
 
 class TelnetClientProtocol(ClientProtocol, TelnetProtocol):
     """
-    A connection to a Telnet server: each line of input is a line of Telnet.
+    A connection to a Telnet server: each line of input is sent as a line.
     """
 
     def textReceived(self, text: str) -> None:
@@ -135,8 +134,8 @@ _visibleNewlines = str.maketrans({"\n": "^J", "\r": "^M"})
 
 class XMLClientProtocol(ClientProtocol, XMLSocketProtocol):
     """
-    A connection to an C{XMLSocket} server: each line of input is a message, and
-    each message is shown on one line, with C{^J} and C{^M} for its newlines.
+    A connection to an C{XMLSocket} server: each line of input is sent as a message, and each
+    received message is shown on one line, with C{^J} and C{^M} for its newlines.
     """
 
     def messageReceived(self, message: str) -> None:
@@ -153,11 +152,11 @@ def problemOf(problem: Exception, host: str, port: int, timeout: float) -> str:
     """
     Describe a failed connection attempt in one line.
 
-    @param problem: the failure of the endpoint.
+    @param problem: the exception from the endpoint.
     @param host: the name or the IP address of the server (IPv6 without brackets).
     @param port: the port of the server.
     @param timeout: the timeout of the attempt (seconds).
-    @return: the line, without a newline; it names the server.
+    @return: the line, without a newline; it contains the name of the server.
     """
     server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     match problem:

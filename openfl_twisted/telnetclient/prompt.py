@@ -1,9 +1,9 @@
 """
-A terminal with an input line at the bottom, with history, and scrolling text
-above it. This is the only module that imports C{prompt_toolkit}.
+A terminal with an input line at the bottom and scrolling text above the input line. The input
+line has a history. This is the only module that imports C{prompt_toolkit}.
 
-The prompt runs in a separate thread with its own event loop. The methods in the
-last section run in that thread; all others run in the reactor's thread.
+The prompt runs in a separate thread with its own event loop. The methods in the last section
+of the class run in that thread; all other methods run in the reactor's thread.
 """
 
 import asyncio
@@ -39,14 +39,13 @@ Maximum number of bytes read from the history file.
 
 MAX_WAITING = 256 * 1024
 """
-Maximum number of characters queued for a slow terminal. Beyond it, the
+Maximum number of characters queued for a slow terminal. Above this number, reading from the
 connection is paused.
 """
 
 MAX_UNFINISHED = 4096
 """
-Maximum length of an unfinished line of the server shown as the prompt
-(characters).
+Maximum length of an unfinished line from the server that is shown as the prompt (characters).
 """
 
 _secret = re.compile("pass ?(word|wort|phrase|code)", re.IGNORECASE)
@@ -60,7 +59,7 @@ def historyFile() -> Path:
     state = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         state = os.path.expanduser("~/.local/state")
-    # Without a home directory there is no history file: none can be created below os.devnull.
+    # Without a home directory, use a path below os.devnull, where no file can be created.
     folder = Path(state if os.path.isabs(state) else os.devnull)
     return folder / "openfl-twisted" / "telnet-history"
 
@@ -73,8 +72,8 @@ class FileHistory(History):
 
     def __init__(self, path: Path, isSecret: Callable[[], bool] = lambda: False) -> None:
         """
-        @param isSecret: returns whether the latest line of input is secret. It
-            is then not added to the history.
+        @param isSecret: returns whether the latest line of input is secret. A secret line is
+            not added to the history.
         """
         super().__init__()
         self._path = path
@@ -91,7 +90,7 @@ class FileHistory(History):
                 data = file.read(MAX_HISTORY_BYTES)
             lines = data.decode(errors="replace").split("\n")[:-1]
             if len(lines) > MAX_HISTORY or len(data) == MAX_HISTORY_BYTES:
-                # The first line may be incomplete.
+                # The first line of the tail may be incomplete.
                 lines = lines[1:][-MAX_HISTORY:]
                 self._write("w", "".join(f"{line}\n" for line in lines))
             return lines[::-1]
@@ -122,8 +121,8 @@ class PromptTerminal:
     """
     An interactive terminal.
 
-    An unfinished line of the server is shown as the prompt, as in C{login: }. If
-    it asks for a password, the input is neither shown nor added to the history.
+    An unfinished line from the server, such as C{login: }, is shown as the prompt. If this
+    line asks for a password, the input is neither shown nor added to the history.
     """
 
     def __init__(
@@ -151,7 +150,7 @@ class PromptTerminal:
         # Whether the prompt is running and has written all text.
         self._idle = False
         self._problem = ""
-        # Used by the thread of the prompt.
+        # The following attributes are used by the thread of the prompt.
         self._unfinished = ""
 
     # The interface Terminal
@@ -172,8 +171,8 @@ class PromptTerminal:
         Write text above the input line, with control characters made
         L{visible}.
 
-        @param text: text of the server, in chunks of any size. While more than
-            L{MAX_WAITING} characters are queued, the connection is paused.
+        @param text: text from the server, in chunks of any size. While more than
+            L{MAX_WAITING} characters are queued, reading from the connection is paused.
         """
         if self._stopped.called:
             return
@@ -215,7 +214,7 @@ class PromptTerminal:
             self._inPrompt(self._asking.cancel)
 
     def _inPrompt(self, function: Callable[..., object], *arguments: Any) -> None:
-        # The event loop may have ended already; _ended() is called soon.
+        # The event loop may have ended already. In this case, _ended() is called soon.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments, context=self._context)
 
@@ -232,7 +231,7 @@ class PromptTerminal:
         except (EOFError, asyncio.CancelledError):
             pass
         except Exception as problem:
-            # A closed terminal can cause any exception, and could not show a traceback.
+            # A closed terminal can cause any exception, and cannot show a traceback.
             self._problem = f"terminal error: {problem}"
         self._reactor.callFromThread(self._ended)
 
@@ -243,7 +242,7 @@ class PromptTerminal:
             is_password=Condition(self._asksForSecret),
             input=self._input,
             output=self._output,
-            # Ctrl-C acts as Ctrl-D: a KeyboardInterrupt could stop the event loop anywhere.
+            # Ctrl-C acts like Ctrl-D: a KeyboardInterrupt could stop the event loop at any point.
             interrupt_exception=EOFError,
         )
         self._loop = asyncio.get_running_loop()

@@ -20,7 +20,8 @@ from openfl_twisted.wire.messages import receiveUpTo
 
 _CONTROLS = [number for number in range(0x20) if chr(number) not in "\t\n"] + [0x7F]
 _visible = {number: f"^{chr(number ^ 0x40)}" for number in _CONTROLS}
-# Terminals that support C1 treat these as ESC and another character.
+# Terminals that support C1 control characters treat these characters as ESC followed by another
+# character.
 _visible |= {number: f"M-^{chr(number - 0x40)}" for number in range(0x80, 0xA0)}
 
 
@@ -43,13 +44,13 @@ class Terminal(Protocol):
         """
         Start reading lines for a connection.
 
-        @param connection: the connection. The terminal calls its C{sendInput}
-            with each line; and at the end its C{inputEnded} or C{close}.
+        @param connection: the connection. The terminal calls the connection's C{sendInput}
+            with each line, and C{inputEnded} or C{close} at the end of the input.
         """
 
     def show(self, text: str) -> None:
         """
-        Display text of the server.
+        Display text from the server.
 
         @param text: the text, in chunks of any size.
         """
@@ -66,8 +67,7 @@ class Terminal(Protocol):
 @implementer(IHalfCloseableProtocol)
 class PlainTerminal(protocol.Protocol):
     """
-    Standard input and output, for scripts, and where C{prompt_toolkit} is not
-    installed.
+    Standard input and output: used in scripts, or if C{prompt_toolkit} is not installed.
 
     Backpressure works in both directions: standard input is not read while the
     server does not read, and the server's data is not read while standard output
@@ -104,11 +104,12 @@ class PlainTerminal(protocol.Protocol):
         """
         Start reading standard input.
 
-        @param connection: the connection. Its C{inputEnded} is called at EOF of
-            the input, and its C{close} when the output is closed.
+        @param connection: the connection. C{connection.inputEnded} is called at EOF of the
+            input, and C{connection.close} when the output is closed.
         """
         self._connection = connection
-        # The type stubs describe only the Windows version, which has no descriptors.
+        # The type stubs describe only the Windows version of this class, which has no file
+        # descriptors.
         makeTransport: Any = StandardIO
         makeTransport(self, *self._descriptors, reactor=self._reactor)
 
@@ -129,7 +130,7 @@ class PlainTerminal(protocol.Protocol):
 
     def readConnectionLost(self) -> None:
         """
-        Send the last line, which may lack a newline, and wait for the answers.
+        Send the last line, which may lack a newline, and wait for the server's answers.
         """
         self._send(self._splitter.finish() or None)
         self._connection.transport.unregisterProducer()
@@ -142,7 +143,7 @@ class PlainTerminal(protocol.Protocol):
         """
         Write text to standard output.
 
-        @param text: the text. Characters that the encoding lacks are replaced by
+        @param text: the text. Characters that do not exist in the encoding are replaced by
             C{?}.
         """
         text = visible(text) if self._safe else text
@@ -160,7 +161,7 @@ class PlainTerminal(protocol.Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Make standard input blocking again, as other programs on the terminal expect.
+        Make standard input blocking again, because other programs on the terminal expect this.
         """
         with contextlib.suppress(OSError):
             os.set_blocking(self._descriptors[0], True)

@@ -1,22 +1,22 @@
 """
-A network in memory, to test clients and servers without sockets.
+An in-memory network, to test clients and servers without sockets.
 
   - L{MemoryNetwork}: a network whose clock the test advances. Pass its C{reactor} to
     every parameter C{reactor} or C{clock} of this package and of Twisted.
   - L{connectedPair}: connects two protocols.
   - L{Attempts}: connection attempts, which a test can answer itself.
-  - L{Flow}: a direction of a connection: split, hold and drop its data, and stall
-    its reader.
-  - L{Datagrams}: datagrams in flight: lose, hold and reorder them.
+  - L{Flow}: one direction of a connection. A test can split, hold and drop the data, and stall
+    the reader.
+  - L{Datagrams}: the datagrams in flight. A test can lose, hold and reorder them.
   - L{Peer}: the other end of a connection, controlled by the test.
-  - L{ScriptedPeer}: the other end of a connection, controlled by a script, such as
-    those of Ruffle's tests.
+  - L{ScriptedPeer}: the other end of a connection, controlled by a script, such as the scripts
+    in Ruffle's tests.
   - L{CertificateMaker}: certificates for every certificate status.
   - L{EventRecorder}: records the events of a socket.
 
-Failures are C{AssertionError}s; no test framework is needed. Fixtures for pytest
-are in L{openfl_twisted.pytestplugin}. All names that tests need are exported here;
-the modules below are internal.
+Failures are C{AssertionError}s; no test framework is needed. Fixtures for pytest are in
+L{openfl_twisted.pytestplugin}. All names that tests need are exported by this package; its
+modules are internal.
 """
 
 from openfl_twisted.testing.attempts import Attempt, Attempts

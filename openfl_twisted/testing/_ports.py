@@ -1,5 +1,5 @@
 """
-The addresses and ports of a network in memory.
+The addresses and ports of an in-memory network.
 """
 
 import errno
@@ -25,7 +25,7 @@ def anyAddress(family: int) -> str:
 
 def socketError(number: int) -> OSError:
     """
-    Make the C{OSError} for a number of C{errno}.
+    Create the C{OSError} for a number from C{errno}.
     """
     return OSError(number, os.strerror(number))
 
@@ -46,13 +46,13 @@ class _Bindable(Protocol):
 
 class Ports:
     """
-    The addresses of the machine, their faults, and the sockets bound to them.
-    IPv4 and IPv6 have separate ports: a server at C{::} is not reachable over
-    IPv4. The rules and error numbers are those of Linux.
+    The addresses of the machine, their faults, and the sockets bound to them. IPv4 and IPv6
+    have separate ports: a server at C{::} is not reachable over IPv4. The rules and error
+    numbers are the same as in Linux.
 
     @ivar addresses: the addresses in addition to C{127.0.0.0/8} and C{::1}.
-    @ivar faults: a number of C{errno} by address and port; the port C{None}
-        represents all ports.
+    @ivar faults: the error number (see C{errno}) of each faulty address and port; the port
+        C{None} represents all ports.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,8 @@ class Ports:
 
     def faultAt(self, host: str, port: int) -> int:
         """
-        Return the fault of an address and port: a number of C{errno}, or 0.
+        Return the fault of an address and port: a number from C{errno}, or 0 if there is no
+        fault.
         """
         return self.faults.get((host, port)) or self.faults.get((host, None), 0)
 
@@ -74,8 +75,8 @@ class Ports:
         """
         Bind a socket.
 
-        @param host: the address; empty for all.
-        @param port: the port; 0 for any.
+        @param host: the address; empty for all addresses.
+        @param port: the port; 0 for any free port.
         @return: the address and the port.
         @raise OSError: EADDRNOTAVAIL or EADDRINUSE.
         """
@@ -92,7 +93,7 @@ class Ports:
 
     def release(self, bound: _Bindable) -> None:
         """
-        Release the port of a socket, if it has one.
+        Release the port of a socket, if the socket is bound.
         """
         if bound.local is not None:
             others = self._bound.get((bound.family, bound.type, bound.local[1]), [])
@@ -101,11 +102,10 @@ class Ports:
 
     def find(self, family: int, type: int, host: str, port: int) -> Any:
         """
-        Find the receiver at an address: a listening socket, or any of
-        C{SOCK_DGRAM}. A socket bound to just that address precedes one bound to
-        all.
+        Find the socket that receives at an address: a listening TCP socket, or a UDP socket. A
+        socket bound to this address precedes a socket bound to all addresses.
 
-        @return: the socket, or C{None}.
+        @return: the socket; C{None} if there is no receiver.
         """
         for wanted in (host, anyAddress(family)):
             for each in self._bound.get((family, type, port), []):
@@ -115,7 +115,7 @@ class Ports:
 
     def isTaken(self, bound: _Bindable) -> bool:
         """
-        Check whether another socket listens at the address of a socket.
+        Check whether another socket already listens at the address of a socket.
         """
         host, port = bound.local or ("", 0)
         others = self._at(bound, host, port)
@@ -123,8 +123,8 @@ class Ports:
 
     def sourceFor(self, family: int, host: str) -> str:
         """
-        Return the source address for packets to a host: the host's own if it is
-        in L{addresses}, else that of the loopback interface.
+        Return the source address for packets to a host: the address of the host itself if it
+        is in L{addresses}, otherwise the address of the loopback interface.
         """
         if host in self.addresses:
             return host
@@ -147,8 +147,8 @@ class Ports:
 
 def _canShare(one: _Bindable, other: _Bindable) -> bool:
     """
-    Check whether two sockets can share an address: both must allow it, and the
-    other must not listen.
+    Check whether two sockets can share an address: both sockets must allow sharing, and
+    C{other} must not listen.
     """
     return (
         one.type == socket.SOCK_STREAM

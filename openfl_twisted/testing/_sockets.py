@@ -1,5 +1,5 @@
 """
-In-memory sockets, with the Linux behaviour that Twisted's transports rely on.
+In-memory sockets, with the behavior of Linux that Twisted's transports rely on.
 """
 
 import errno
@@ -15,16 +15,16 @@ from openfl_twisted.testing._ports import Ports, anyAddress, socketError
 from openfl_twisted.testing.datagrams import Datagram, Datagrams
 from openfl_twisted.testing.flow import WINDOW, Flow, MemoryConnection
 
-# No file descriptor of the process is as large.
+# The first file descriptor of in-memory sockets, larger than all file descriptors of the process.
 _FIRST_NUMBER = 1 << 24
 
-# The SO_LINGER option of sockets whose close() sends a RST.
+# The SO_LINGER option of a socket whose close() sends a RST.
 _ABORTING = struct.pack("ii", 1, 0)
 
-# Over IPv4; over IPv6 it is 20 more.
+# The maximum payload of a datagram over IPv4; over IPv6, it is 20 bytes larger.
 MAX_DATAGRAM = 65507
 
-# Maximum bytes of unread datagrams: the default receive buffer of Linux.
+# Maximum number of bytes in unread datagrams: the default receive buffer of Linux.
 RECEIVE_BUFFER = 212_992
 
 
@@ -47,8 +47,8 @@ class Kernel:
     The part of an operating system below its sockets: file descriptors, ports,
     connections, and the delivery of packets.
 
-    @ivar holding: whether connection attempts are held until C{attempted} continues or
-        answers them. Held attempts need no route.
+    @ivar holding: whether connection attempts are held until C{attempted} continues or answers
+        them. A held attempt needs no route.
     @ivar attempted: called with the client, the host and the port of each
         connection attempt. L{proceed} continues the attempt.
     """
@@ -68,8 +68,8 @@ class Kernel:
 
     def later(self, delay: float, call: Callable[[], object]) -> None:
         """
-        Call a function after a delay (seconds). Its exceptions are raised in the test;
-        the reactor would log the exceptions of a delayed call.
+        Call a function after a delay (seconds). Exceptions of the function are raised in the
+        test; the reactor would only log them.
         """
         heapq.heappush(self._later, (self._seconds() + delay, next(self._numbers), call))
 
@@ -89,7 +89,7 @@ class Kernel:
     @property
     def next(self) -> float | None:
         """
-        Time of the next delivery, or C{None}.
+        Time of the next delivery; C{None} if nothing is in flight.
         """
         times = [flow.next for flow in self._moving]
         times += [self.datagrams.next, self._later[0][0] if self._later else None]
@@ -101,7 +101,7 @@ class Kernel:
 
     def adopt(self, opened: "_BaseSocket") -> int:
         """
-        Assign a file descriptor.
+        Assign a file descriptor to a socket.
         """
         number = next(self._numbers)
         self._sockets[number] = opened
@@ -128,7 +128,7 @@ class Kernel:
         Start a connection attempt. C{0.0.0.0} and C{::} represent the loopback
         interface.
 
-        @return: EINPROGRESS, or ENETUNREACH.
+        @return: the error number: EINPROGRESS, or ENETUNREACH without a route.
         """
         if host == anyAddress(client.family):
             host = self.ports.sourceFor(client.family, "::1" if ":" in host else "127.0.0.1")
@@ -146,7 +146,7 @@ class Kernel:
 
     def proceed(self, client: "MemorySocket", host: str, port: int) -> None:
         """
-        Let a connection attempt arrive at its destination.
+        Let a connection attempt reach its destination.
         """
         latency = self._settings.latency
         fault = self.ports.faultAt(host, port)
@@ -167,7 +167,7 @@ class Kernel:
         """
         Accept a connection attempt. The client is connected after C{latency}.
 
-        @return: the socket of the server, which is connected.
+        @return: the connected socket of the server.
         """
         server = MemorySocket(self, client.family, client.type)
         server.local, server.peer = client.peer, client.local
@@ -198,7 +198,7 @@ class _BaseSocket:
     The common part of TCP and UDP sockets: a file descriptor, addresses and
     options. No call ever blocks.
 
-    @ivar error: the pending error: a number of C{errno}, or 0.
+    @ivar error: the pending error: a number from C{errno}, or 0 if there is no error.
     """
 
     def __init__(self, kernel: Kernel, family: int, type: int) -> None:
@@ -222,7 +222,7 @@ class _BaseSocket:
 
     def dup(self) -> Any:
         """
-        Return this socket itself. It then needs one more call of C{close}.
+        Return this socket itself, which then needs one more call of C{close}.
         """
         self._handles += 1
         return self
@@ -273,7 +273,7 @@ class _BaseSocket:
 
 class MemorySocket(_BaseSocket):
     """
-    A TCP socket: it listens, connects, or was accepted.
+    A TCP socket that listens, connects, or was accepted.
 
     @ivar connected: whether there is a connection.
     @ivar incoming: the flow to this socket.
@@ -286,11 +286,11 @@ class MemorySocket(_BaseSocket):
     def __init__(self, kernel: Kernel, family: int, type: int) -> None:
         super().__init__(kernel, family, type)
         self.connected = False
-        # The state of this side: the handshake takes a round trip.
+        # The state of the TCP handshake on this side. The handshake takes one round trip.
         self._connecting = self._established = False
         self._shutRead = self._shutWrite = False
         self._backlog: int | None = None
-        # The connections to accept, and the attempts beyond the backlog.
+        # The connections that wait to be accepted, and the connection attempts beyond the backlog.
         self._accepted: deque[MemorySocket] = deque()
         self._waiting: deque[MemorySocket] = deque()
 
@@ -315,8 +315,8 @@ class MemorySocket(_BaseSocket):
 
     def attempted(self, client: "MemorySocket") -> None:
         """
-        Called when a connection attempt arrives. It is not answered while the
-        backlog is full.
+        Called when a connection attempt arrives. The attempt is not answered while the backlog
+        is full.
         """
         if self._hasRoom():
             self._admit(client)
@@ -422,7 +422,7 @@ class MemorySocket(_BaseSocket):
             return
         self.outgoing.finish()
         if self.incoming.unread:
-            # Linux sends a RST if not all data was read.
+            # Linux sends a RST if the socket is closed before all data was read.
             self.outgoing.abort()
 
     def _reset(self) -> None:
@@ -486,8 +486,8 @@ class MemoryDatagramSocket(_BaseSocket):
 
     def arrive(self, data: bytes, sender: tuple[str, int]) -> None:
         """
-        Called when a datagram arrives. It is dropped if the buffer is full, or if
-        the socket has another peer.
+        Called when a datagram arrives. The datagram is dropped if the receive buffer is full,
+        or if the socket is connected to another peer.
         """
         if self.peer in (None, sender) and self._unread + len(data) <= RECEIVE_BUFFER:
             self._arrived.append((data, sender))

@@ -1,5 +1,5 @@
 """
-The connection attempts of a network in memory.
+The connection attempts on an in-memory network.
 """
 
 import errno
@@ -62,12 +62,12 @@ class Attempt:
 
     def answer(self, factory: IProtocolFactory) -> Any:
         """
-        Accept the connection, and run iterations until both sides are idle. The
-        network's own server at the address, if any, is not involved.
+        Accept the connection, and run iterations until both sides are idle. If a server of the
+        network listens at the address, it is not involved.
 
-        @return: the protocol of the server; C{None} if the factory has built none
-            and the connection is closed.
-        @raise ValueError: if the attempt is over.
+        @return: the protocol of the server; C{None} if the factory has built no protocol and
+            the connection is closed.
+        @raise ValueError: if the attempt was already accepted or has failed.
         """
         self._check()
         accepted = self._reactor.kernel.join(self._client)
@@ -83,8 +83,8 @@ class Attempt:
         """
         Let the attempt fail, and run iterations until the client is idle.
 
-        @param number: the reason, a number of C{errno}.
-        @raise ValueError: if the attempt is over.
+        @param number: the reason, a number from C{errno}.
+        @raise ValueError: if the attempt was already accepted or has failed.
         """
         self._check()
         self._client.fail(number)
@@ -96,15 +96,15 @@ class Attempt:
 
     def proceed(self) -> None:
         """
-        Let the attempt arrive at its address.
+        Let the attempt reach its destination.
         """
         self._reactor.kernel.proceed(self._client, self.host, self.port)
 
 
 class Attempts:
     """
-    The connection attempts of a network. By default, the servers of the network
-    answer them; a test can hold them and answer each one itself.
+    The connection attempts on a network. By default, the servers of the network answer all
+    attempts. A test can hold attempts, and answer each attempt itself.
 
     @ivar made: all attempts, in order.
     """
@@ -118,21 +118,21 @@ class Attempts:
     @property
     def held(self) -> list[Attempt]:
         """
-        Held attempts that are not over, in order. They wait for L{release},
-        L{Attempt.answer} or L{Attempt.refuse}.
+        The held attempts that were neither accepted nor have failed, in order. They wait for
+        L{release}, L{Attempt.answer} or L{Attempt.refuse}.
         """
         return [attempt for attempt in self._held if not attempt.over]
 
     def hold(self) -> None:
         """
-        Hold all attempts until L{release}. Clients can connect to any address, even
-        if the network does not have it.
+        Hold all attempts until L{release} is called. Clients can connect to any address, even
+        to an address that does not exist in the network.
         """
         self._reactor.kernel.holding = True
 
     def release(self) -> None:
         """
-        Let the held attempts arrive, and stop holding.
+        Let the held attempts reach their destinations, and do not hold further attempts.
         """
         held, self._held = self.held, []
         self._reactor.kernel.holding = False

@@ -27,7 +27,7 @@ STATUSES = tuple(sorted(value for name, value in vars(CertificateStatus).items()
 All certificate statuses, in alphabetical order.
 """
 
-# By default certificates are valid for a century, so that no test depends on the date.
+# By default, certificates are valid for a century, so that no test depends on the date.
 _BEGIN, _PAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2010, 1, 1, tzinfo=UTC)
 _FUTURE, _END = datetime(2090, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -42,8 +42,8 @@ class _Party:
 @dataclass(frozen=True)
 class Credentials:
     """
-    The certificate chain and the key of a server, and the trust anchors of a
-    client. They are also a context factory for C{listenSSL}.
+    The certificate chain and the key of a server, and the trust anchors of a client. This
+    object is also a context factory for C{listenSSL}.
 
     @ivar status: the result of the client's verification, one of
         C{CertificateStatus}.
@@ -71,11 +71,11 @@ class Credentials:
 
     def serverFactory(self, factory: IProtocolFactory, clock: IReactorTime) -> Any:
         """
-        Wrap a factory in TLS. For the status C{unknown} it is not wrapped, so that
+        Wrap a factory in TLS. For the status C{unknown}, the factory is not wrapped, so that
         the client receives no certificate.
 
         @param clock: the reactor of the network.
-        @return: the wrapper; for C{unknown} the factory itself.
+        @return: the wrapped factory; for the status C{unknown}, the factory itself.
         """
         if self.status == CertificateStatus.UNKNOWN:
             return factory
@@ -96,23 +96,23 @@ class CertificateMaker:
     Issues certificates from a private CA.
 
     @ivar host: the host name or IP address of the certificates.
-    @ivar trust: trust anchors with only this CA.
+    @ivar trust: the trust anchors, which contain only the private CA.
     """
 
     def __init__(self, host: str = "localhost") -> None:
         self.host = host
-        # CAs need unique names: clients treat two CAs with one name as the same.
+        # CAs need unique names, because clients regard two CAs with the same name as one CA.
         self._root = self._issue(f"Test Root {secrets.token_hex(4)}", authority=True)
         self.trust = Trust(platform=False, anchors=(self._root.certificate,))
 
     def make(self, status: str = CertificateStatus.TRUSTED) -> Credentials:
         """
-        Create the credentials of a server. In a TLS handshake with that server, clients
-        find the given certificate status.
+        Create the credentials of a server. In a TLS handshake with that server, clients get
+        the given certificate status.
 
         @param status: a constant of C{CertificateStatus}.
-        @return: the credentials, with a new key. Certificates are valid from 2000
-            to 2100, unless the status requires other dates.
+        @return: the credentials, with a new key. Certificates are valid from 2000 to 2100,
+            except if the status requires other dates.
         @raise ValueError: if the status is unknown.
         """
         trust = self.trust
@@ -156,7 +156,7 @@ class CertificateMaker:
         ends: datetime = _END,
     ) -> _Party:
         """
-        Issue a certificate. Without an issuer it is self-signed.
+        Issue a certificate. Without an issuer, the certificate is self-signed.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

@@ -1,5 +1,5 @@
 """
-The datagrams of a network in memory.
+The datagrams on an in-memory network.
 """
 
 import errno
@@ -29,18 +29,19 @@ class Datagram(NamedTuple):
 
 class Datagrams:
     """
-    The datagrams in flight. By default all arrive in order; a test can lose,
-    delay, reorder and duplicate them.
+    The datagrams in flight. By default, all datagrams arrive in order. A test can lose, delay,
+    reorder and duplicate datagrams.
 
-    @ivar latency: the delay of datagrams sent from now on (seconds).
-    @ivar held: the delayed datagrams. A test can add and remove some.
-    @ivar filter: called with each datagram sent; returns whether to deliver it.
+    @ivar latency: the delay of datagrams (seconds). A change applies only to datagrams sent
+        later.
+    @ivar held: the datagrams delayed by L{hold}. A test can add and remove datagrams.
+    @ivar filter: called with each sent datagram; returns whether to deliver the datagram.
     """
 
     def __init__(self, ports: Ports, seconds: Callable[[], float]) -> None:
         """
-        @param ports: the sockets and the faults of their addresses.
-        @param seconds: returns the time.
+        @param ports: the bound sockets, and the faults of addresses.
+        @param seconds: returns the current time.
         """
         self.latency = 0.0
         self.held: list[Datagram] = []
@@ -52,17 +53,17 @@ class Datagrams:
 
     def hold(self) -> None:
         """
-        Delay all datagrams until L{release}.
+        Delay all datagrams until L{release} is called.
         """
         self._holding = True
 
     def release(self, order: Sequence[int] | None = None) -> None:
         """
-        Deliver the delayed datagrams, and stop delaying.
+        Deliver the delayed datagrams, and do not delay further datagrams.
 
-        @param order: indexes into L{held}: C{(1, 0, 0)} delivers the second
-            datagram, then the first one twice. Others are lost (default: all, in
-            order).
+        @param order: indexes into L{held}: C{(1, 0, 0)} delivers the second datagram, then the
+            first datagram twice. All other delayed datagrams are lost (default: deliver all
+            datagrams in order).
         """
         self._holding = False
         held, self.held = self.held, []
@@ -88,7 +89,7 @@ class Datagrams:
     @property
     def next(self) -> float | None:
         """
-        Arrival time of the next datagram; C{None} if none is in flight.
+        Arrival time of the next datagram; C{None} if no datagram is in flight.
         """
         return self._flying[0][0] if self._flying else None
 
@@ -96,7 +97,7 @@ class Datagrams:
         """
         Deliver the datagrams that are due (internal).
 
-        @param now: the time (seconds).
+        @param now: the current time (seconds).
         """
         while self._flying and self._flying[0][0] <= now:
             _, datagram, refused = self._flying.popleft()

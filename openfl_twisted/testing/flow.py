@@ -1,5 +1,5 @@
 """
-The connections of a network in memory, and the faults of each direction.
+The connections on an in-memory network, and the faults of each direction.
 """
 
 from collections import deque
@@ -8,8 +8,8 @@ from itertools import chain, repeat
 
 WINDOW = 128 * 1024
 """
-Default maximum number of bytes in flight or unread (128 KiB). Beyond it, the
-writer's transport buffers the data and pauses its producer.
+Default maximum number of bytes in flight or unread (128 KiB). Above this number, the writer's
+transport buffers further data and pauses its producer.
 """
 
 # The segments that carry no data: FIN and RST.
@@ -18,19 +18,20 @@ _FIN, _RST = b"", None
 
 class Flow:
     """
-    The bytes sent in one direction of a connection. A test can split, delay and
-    lose them, and stall the reader.
+    The bytes sent in one direction of a connection. A test can split, delay and lose the
+    bytes, and stall the reader.
 
-    Each segment is one C{dataReceived} at the reader, up to 64 KiB. Without
-    L{split} a segment contains all data written in one iteration of the reactor.
+    Each segment, up to 64 KiB, results in one call of the reader's C{dataReceived}. Without
+    L{split}, a segment contains all data written in one iteration of the reactor.
 
-    @ivar latency: the delay of segments written from now on (seconds).
+    @ivar latency: the delay of segments (seconds). A change applies only to segments written
+        later.
     @ivar window: the maximum number of bytes in flight or unread; see L{WINDOW}.
-    @ivar unread: number of bytes that have arrived and were not read.
-    @ivar inFlight: number of bytes that have not arrived.
+    @ivar unread: number of bytes that have arrived but were not read yet.
+    @ivar inFlight: number of bytes that were sent but have not arrived yet.
     @ivar delivered: number of bytes that have arrived in total.
     @ivar finished: whether the FIN has arrived.
-    @ivar stalled: whether the reader does not read; see L{stall}.
+    @ivar stalled: whether the reader was stopped by L{stall}.
     @ivar closed: whether the reader's socket is closed.
     @ivar onRefused: called when data arrives at a closed socket (internal).
     @ivar onReset: called when a RST arrives (internal).
@@ -46,9 +47,9 @@ class Flow:
         segments: Iterable[int] = (),
     ) -> None:
         """
-        @param seconds: returns the time.
-        @param moving: called when a segment is sent.
-        @param segments: see L{split}.
+        @param seconds: returns the current time.
+        @param moving: called with the flow when a segment is sent.
+        @param segments: the sizes of the segments, see L{split}.
         """
         self.latency = latency
         self.window = window
@@ -71,21 +72,21 @@ class Flow:
 
     def split(self, sizes: Iterable[int]) -> None:
         """
-        Split data written from now on into segments of these sizes. Later data is
-        not split. A segment is smaller than its size if less data is written in
-        one iteration.
+        Split data that is written after this call into segments of the given sizes. When all
+        sizes are used, further data is not split. A segment is smaller than its size if less
+        data is written in one iteration.
 
-        C{split(everyByte())} makes a segment of each byte; a list of integers from
-        Hypothesis splits anywhere.
+        C{split(everyByte())} sends each byte in a separate segment. A list of integers from
+        Hypothesis splits the stream at random places.
 
-        @param sizes: the sizes (bytes); those below 1 are ignored.
+        @param sizes: the sizes (bytes); sizes below 1 are ignored.
         """
         self._sizes = (size for size in sizes if size > 0)
         self._left = 0
 
     def hold(self) -> None:
         """
-        Delay all segments, including the FIN, until L{release}.
+        Delay all segments, including the FIN, until L{release} is called.
         """
         self._held = True
 
@@ -93,8 +94,9 @@ class Flow:
         """
         Deliver delayed segments.
 
-        @param segments: the number of segments to deliver now (the FIN is one),
-            while the others stay delayed (default: all, and later ones too).
+        @param segments: the number of segments to deliver now, while all other segments stay
+            delayed. The FIN counts as a segment. By default, all delayed segments are
+            delivered, and later segments are not delayed.
         """
         if segments is None:
             self._held = False
@@ -105,15 +107,15 @@ class Flow:
 
     def drop(self) -> None:
         """
-        Lose all segments from now on, including FIN and RST, as if a cable was
+        Lose all segments sent after this call, including FIN and RST, as if a cable had been
         unplugged. Neither side is notified.
         """
         self._dropped = True
 
     def stall(self) -> None:
         """
-        Stop the reader from reading, as if its program was busy. Up to C{window}
-        bytes arrive unread; then the writer's transport buffers the data.
+        Stop the reader from reading, as if the reader's program were busy. Up to C{window}
+        bytes arrive but stay unread. Further data is buffered by the writer's transport.
         """
         self.stalled = True
 
@@ -128,15 +130,15 @@ class Flow:
     @property
     def free(self) -> int:
         """
-        Number of bytes that L{write} accepts now.
+        Number of bytes that L{write} currently accepts.
         """
         return max(0, self.window - self.inFlight - self.unread)
 
     @property
     def writable(self) -> bool:
         """
-        Whether a third of the window is free. Linux uses this rule; it
-        avoids tiny writes when the reader reads tiny amounts.
+        Whether a third of the window is free. This rule of Linux avoids tiny writes when the
+        reader reads tiny amounts.
         """
         return 0 < self.window <= 3 * self.free
 
@@ -168,7 +170,7 @@ class Flow:
 
     def finish(self) -> None:
         """
-        Send a FIN, once.
+        Send a FIN. Further calls have no effect.
         """
         if not self._ended:
             self._ended = True
@@ -185,8 +187,8 @@ class Flow:
         """
         Read a segment.
 
-        @param size: the maximum number of bytes; the rest of a larger segment is
-            the next one.
+        @param size: the maximum number of bytes. The rest of a larger segment is returned by
+            the next call.
         @return: the bytes; empty if there is no data.
         """
         if not self._arrived:
@@ -202,7 +204,7 @@ class Flow:
 
     def lose(self) -> None:
         """
-        Lose the segments in flight.
+        Drop the segments in flight.
         """
         self._flying.clear()
         self.inFlight = 0
@@ -216,7 +218,7 @@ class Flow:
     @property
     def next(self) -> float | None:
         """
-        Arrival time of the next segment; C{None} if none is due.
+        Arrival time of the next segment; C{None} if no segment will arrive.
         """
         if not self._flying or self._held or self._dropped:
             return None
@@ -226,7 +228,7 @@ class Flow:
         """
         Deliver the segments that are due.
 
-        @param now: the time (seconds).
+        @param now: the current time (seconds).
         """
         while (time := self.next) is not None and time <= now:
             self._arrive()
@@ -249,7 +251,7 @@ class Flow:
 
 class MemoryConnection:
     """
-    A connection in a network in memory.
+    A connection on an in-memory network.
 
     @ivar toServer: the data that the client sends.
     @ivar toClient: the data that the server sends.
@@ -268,8 +270,8 @@ class MemoryConnection:
 
     def reset(self) -> None:
         """
-        Reset the connection on both sides, like a router that has lost its state. Data
-        in flight is lost, and both sides fail with C{ConnectionLost} in the next
+        Reset the connection on both sides, like a router that has lost its state. Data in
+        flight is lost, and both protocols are notified with C{ConnectionLost} in the next
         iteration of the reactor.
         """
         for flow in (self.toClient, self.toServer):
@@ -278,7 +280,7 @@ class MemoryConnection:
 
     def drop(self) -> None:
         """
-        L{Flow.drop} in both directions.
+        Lose all further segments in both directions, see L{Flow.drop}.
         """
         self.toServer.drop()
         self.toClient.drop()
@@ -286,9 +288,9 @@ class MemoryConnection:
 
 def everyByte() -> Iterable[int]:
     """
-    Make sizes for L{Flow.split} that make a segment of each byte.
+    Return sizes for L{Flow.split} that put each byte into a separate segment.
 
-    @return: ones, indefinitely.
+    @return: an infinite sequence of ones.
     """
     return repeat(1)
 

@@ -1,5 +1,5 @@
 """
-A network in memory, with its clock.
+An in-memory network with its own clock.
 """
 
 import errno
@@ -21,20 +21,20 @@ _T = TypeVar("_T")
 
 class MemoryNetwork(Settings):
     """
-    A machine with a network and a clock, in memory. Servers and clients that get
-    its L{reactor} connect to each other; no real socket is opened. Nothing
-    happens until the test runs iterations of the reactor.
+    An in-memory machine with a network and a clock. Servers and clients that use its
+    L{reactor} connect to each other, without real sockets. Nothing happens until the test runs
+    iterations of the reactor.
 
-    The machine has the addresses C{127.0.0.0/8} and C{::1}, and the name
-    C{localhost}; L{addHost} adds more. By default connections are made without
-    delay, and connections to other ports are refused.
+    The machine has the addresses C{127.0.0.0/8} and C{::1}, and the name C{localhost};
+    L{addHost} adds further names and addresses. By default, connections have no delay, and
+    connections to ports without a server are refused.
 
     @ivar reactor: the reactor of the network.
     @ivar connections: all connections, in order.
-    @ivar attempts: all connection attempts, and the means to answer them.
+    @ivar attempts: all connection attempts; a test can answer them.
     @ivar datagrams: the datagrams in flight.
     @ivar names: the addresses of each host name.
-    @ivar lookupTime: the time of a DNS lookup (seconds; default 0).
+    @ivar lookupTime: the duration of a DNS lookup (seconds; default 0).
     @ivar latency: the C{latency} of new connections (seconds; default 0).
         Connecting takes twice as long.
     @ivar window: the C{window} of new connections; see
@@ -68,7 +68,7 @@ class MemoryNetwork(Settings):
 
     def flush(self) -> None:
         """
-        Run iterations until nothing more happens at the current time.
+        Run iterations until nothing more happens at the current time of the clock.
 
         @raise AssertionError: if the program never becomes idle.
         """
@@ -76,7 +76,7 @@ class MemoryNetwork(Settings):
 
     def advance(self, seconds: float) -> None:
         """
-        Advance the clock, and run all iterations in that time.
+        Advance the clock, and run all iterations that are due in this time.
 
         @param seconds: the time (seconds).
         """
@@ -87,8 +87,8 @@ class MemoryNetwork(Settings):
         Run iterations and advance the clock until a C{Deferred} fires or a
         coroutine returns.
 
-        @param timeout: the maximum time (seconds of the network's clock).
-        @return: the result. An exception is raised.
+        @param timeout: the maximum waiting time (seconds of the network's clock).
+        @return: the result. If the result is an exception, it is raised.
         @raise AssertionError: after the timeout, if nothing more will happen, or
             if the program never becomes idle.
         """
@@ -126,8 +126,8 @@ class MemoryNetwork(Settings):
 
     def check(self) -> None:
         """
-        Raise the first exception that a call or a protocol has raised. The pytest
-        fixture C{memoryNetwork} does this at the end of a test.
+        Raise the first exception that a delayed call or a protocol has raised. The pytest
+        fixture C{memoryNetwork} calls this method at the end of a test.
         """
         if self.reactor.failures:
             self.reactor.failures[0].raiseException()
@@ -145,31 +145,31 @@ class MemoryNetwork(Settings):
 
     def refuse(self, host: str, port: int | None = None) -> None:
         """
-        Refuse connections to an address, even if a server listens there: attempts
-        fail with C{ConnectionRefusedError}.
+        Refuse connections to an address, even if a server listens at the address: connection
+        attempts fail with C{ConnectionRefusedError}.
 
         @param host: the IP address.
-        @param port: the port; C{None} for all.
+        @param port: the port; C{None} for all ports.
         """
         self._ports.faults[host, port] = errno.ECONNREFUSED
 
     def makeUnreachable(self, host: str, port: int | None = None) -> None:
         """
-        Remove the route to an address: attempts fail with C{NoRouteError}, and
-        datagrams with C{OSError}.
+        Remove the route to an address: connection attempts fail with C{NoRouteError}, and
+        sending a datagram fails with C{OSError}.
 
         @param host: the IP address.
-        @param port: the port; C{None} for all.
+        @param port: the port; C{None} for all ports.
         """
         self._ports.faults[host, port] = errno.ENETUNREACH
 
     def blackhole(self, host: str, port: int | None = None) -> None:
         """
-        Drop all packets to an address, as some firewalls do: attempts time out,
-        and datagrams are lost.
+        Drop all packets to an address, as some firewalls do: connection attempts time out, and
+        datagrams are lost.
 
         @param host: the IP address.
-        @param port: the port; C{None} for all.
+        @param port: the port; C{None} for all ports.
         """
         self._ports.faults[host, port] = errno.ETIMEDOUT
 

@@ -27,14 +27,15 @@ _SHOWN = 80
 
 class Peer(Protocol):
     """
-    A protocol that records the received data, and sends data for the test.
+    A protocol that records received data, and sends data on behalf of a test.
 
-    Data is sent and received while the test runs iterations of the network. The
-    C{transport} is Twisted's: it can be paused, and accepts a producer.
+    Data is sent and received while the test runs iterations of the network. C{transport} is a
+    Twisted transport: it can be paused, and accepts a producer.
 
-    @ivar segments: the received data, an item for each C{dataReceived}.
-    @ivar reason: the reason of C{connectionLost}, or C{None}.
-    @ivar transport: the transport, once connected.
+    @ivar segments: the received data, with one item for each call of C{dataReceived}.
+    @ivar reason: the reason passed to C{connectionLost}; C{None} before the connection is
+        lost.
+    @ivar transport: the transport; C{None} before the peer is connected.
     """
 
     transport: Any
@@ -71,7 +72,7 @@ class Peer(Protocol):
 
     def abort(self) -> None:
         """
-        Reset the connection; pending data is lost.
+        Reset the connection. Pending data is lost.
         """
         self.transport.abortConnection()
 
@@ -84,7 +85,7 @@ class Peer(Protocol):
 
 class _Step(NamedTuple):
     """
-    A step of a script: a method of L{ScriptedPeer} and its data.
+    A step of a script: the method of L{ScriptedPeer} that has added the step, and the data.
     """
 
     kind: str
@@ -96,16 +97,16 @@ class _Step(NamedTuple):
 
 class ScriptedPeer(Factory["_ScriptProtocol"]):
     r"""
-    A peer that follows a script, on one connection. Only the bytes matter,
-    however the stream is split::
+    A peer that follows a script on one connection. The script compares only bytes, however the
+    stream is split::
 
         peer = ScriptedPeer().expect(b"<hello/>\0").send(b"<welcome/>\0").close()
         peer.listen(network, 8080)
         ...
         peer.verify()
 
-    The peer is a factory, so it can be wrapped by other factories and used with
-    endpoints. It aborts the connection when it receives unexpected data.
+    The peer is a factory, so other factories can wrap it, and endpoints can use it. The peer
+    aborts the connection when unexpected data is received.
     """
 
     noisy = False
@@ -124,7 +125,7 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
 
     def expect(self, data: bytes) -> Self:
         """
-        Add a step: wait for these bytes, and no others.
+        Add a step: wait for the given bytes. Any other bytes are an error.
 
         @param data: the bytes, in any number of segments.
         """
@@ -158,13 +159,12 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
     @classmethod
     def fromRuffle(cls, script: str | bytes) -> Self:
         """
-        Read a script of Ruffle's socket tests, a file C{socket.json}. It is a list
-        of objects with the C{type} C{Receive} and bytes C{expected}, C{Send} and
-        bytes C{payload}, C{WaitForDisconnect}, or C{Disconnect}. Bytes are lists of
-        integers.
+        Read a script from Ruffle's socket tests, a file C{socket.json}. The script is a list
+        of objects whose C{type} is C{Receive} (with the bytes C{expected}), C{Send} (with the
+        bytes C{payload}), C{WaitForDisconnect}, or C{Disconnect}. Bytes are lists of integers.
 
-        Source: C{ruffle_socket_format::SocketEvent} in Ruffle's tests. There,
-        C{Receive} compares the bytes of one flush; here, the next bytes.
+        Source: C{ruffle_socket_format::SocketEvent} in Ruffle's tests. In Ruffle, C{Receive}
+        compares the bytes of one flush; in this class, C{Receive} compares the next bytes.
 
         @param script: the content of the file.
         @raise ValueError: if the script is invalid.
@@ -193,7 +193,7 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         """
         Listen as a server.
 
-        @param port: the port; 0 for any.
+        @param port: the port; 0 for any free port.
         @param interface: the IP address.
         @return: the listening port, as from C{listenTCP}.
         """
@@ -205,13 +205,13 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
 
         @param port: the port of the server.
         @param host: the IPv4 address of the server.
-        @return: a C{Deferred} that fires when connected.
+        @return: a C{Deferred} that fires when the peer is connected.
         """
         return TCP4ClientEndpoint(network.reactor, host, port).connect(self)
 
     def buildProtocol(self, addr: object) -> "_ScriptProtocol | None":
         """
-        Build the protocol of the first connection, and refuse others.
+        Build the protocol of the first connection, and refuse further connections.
         """
         if self._protocol is not None:
             self._fail("a second client has connected")
@@ -224,16 +224,16 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
     @property
     def done(self) -> bool:
         """
-        Whether the script is complete, without unexpected data.
+        Whether the script is complete, and no unexpected data was received.
         """
         return not self._problem and self._done == len(self._steps)
 
     def verify(self) -> None:
         """
-        Check that the script is complete, without unexpected data.
+        Check that the script is complete, and that no unexpected data was received.
 
-        @raise AssertionError: if not. The text has the failed or pending step, the
-            expected data, and the received data.
+        @raise AssertionError: if the check fails. The text contains the failed or pending
+            step, the expected data, and the received data.
         """
         if self._problem:
             raise AssertionError(self._problem)
@@ -277,7 +277,7 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
 
     def _take(self) -> bool:
         """
-        Try to take the current step.
+        Try to complete the current step.
 
         @return: whether the step is complete.
         """
@@ -301,7 +301,7 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
 
     def _compare(self, expected: bytes) -> bool:
         """
-        Compare the data received since the last comparison.
+        Compare the expected data with the data received since the last comparison.
 
         @return: whether all expected data was received.
         """
@@ -392,14 +392,14 @@ def connectedPair(
     """
     Connect two protocols, and run iterations until both are idle.
 
-    @param network: the network (default: a new one).
-    @param tls: the credentials of the server (default: no TLS). The client
-        verifies them as a C{SecureSocket} does.
-    @return: the protocols. C{server} is the one that the factory has built, which
-        may be a wrapper.
+    @param network: the network (default: a new network).
+    @param tls: the credentials of the server (default: no TLS). The client verifies the
+        certificate as a C{SecureSocket} does.
+    @return: the protocols. C{server} is the protocol that the server's factory has built,
+        which may be a wrapper.
     @raise HandshakeFailed: if the client does not trust the server; see
         L{openfl_twisted.tls}.
-    @raise TimeoutError: Twisted's, if the server does not use TLS.
+    @raise TimeoutError: Twisted's C{TimeoutError}, if the server does not use TLS.
     """
     network = MemoryNetwork() if network is None else network
     observed = ObservedFactory(_factoryOf(server))

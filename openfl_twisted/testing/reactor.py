@@ -1,5 +1,5 @@
 """
-The reactor of a network in memory.
+The reactor of an in-memory network.
 """
 
 import socket
@@ -36,8 +36,8 @@ from zope.interface import implementer
 
 from openfl_twisted.testing._sockets import Kernel, Settings
 
-# Default maximum number of iterations at one time of the clock. It allows a megabyte of one-byte
-# segments.
+# Default maximum number of iterations without advancing the clock. The number is large enough for a
+# megabyte in one-byte segments.
 _MAX_ITERATIONS = 1_000_000
 
 _log = Logger()
@@ -45,7 +45,7 @@ _log = Logger()
 
 class _SystemEvents:
     """
-    The system events of C{IReactorCore}. The reactor runs from the beginning.
+    The system events of C{IReactorCore}. The reactor counts as running from its creation.
     """
 
     def __init__(self) -> None:
@@ -87,8 +87,8 @@ class _SystemEvents:
 
     def stop(self) -> None:
         """
-        Fire the C{shutdown} event. A test can still run iterations, to see its
-        effects.
+        Fire the C{shutdown} event. A test can still run iterations, to see the effects of the
+        event.
 
         @raise ReactorNotRunning: if the reactor was stopped before.
         """
@@ -153,7 +153,7 @@ class _Resolver:
         return resolution
 
 
-# Twisted's transports, whose sockets the reactor makes.
+# Twisted's transports, whose sockets are created by this reactor.
 
 
 class _Port(tcp.Port):
@@ -165,7 +165,7 @@ class _Port(tcp.Port):
 
     def createInternetSocket(self) -> Any:
         made = self.reactor.makeSocket(self.addressFamily, self.socketType)
-        # As Twisted does on POSIX: a port is free when its last server has stopped.
+        # As in Twisted on POSIX, a port is free as soon as its last server has stopped.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return made
 
@@ -174,7 +174,7 @@ class _Client(tcp.Client):
     reactor: Any
 
     def __init__(self, host: str, port: int, bindAddress: Any, connector: Any, reactor: Any):
-        # Twisted sets the attribute only after it has made the socket.
+        # Twisted sets this attribute only after it has created the socket.
         self.reactor = reactor
         super().__init__(host, port, bindAddress, connector, reactor)
 
@@ -211,19 +211,19 @@ class _DatagramPort(udp.Port):
 )
 class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolverMixin, Clock):
     """
-    The reactor of a L{MemoryNetwork<openfl_twisted.testing.MemoryNetwork>}. Pass it
-    for every parameter named C{reactor} or C{clock}. Its transports, ports and
-    connectors are Twisted's own, on sockets in memory.
+    The reactor of a L{MemoryNetwork<openfl_twisted.testing.MemoryNetwork>}. Pass this reactor
+    to every parameter named C{reactor} or C{clock}. The reactor uses Twisted's transports,
+    ports and connectors on in-memory sockets.
 
-    It does not support processes, threads, signals or UNIX sockets. As in Twisted,
-    an exception in a delayed call is logged, and an exception in a protocol also
-    closes its connection.
+    Processes, threads, signals and UNIX sockets are not supported. As in Twisted, an exception
+    in a delayed call is logged. An exception in a protocol is logged and closes the protocol's
+    connection.
 
     @ivar failures: the failures logged so far.
     @ivar maxIterations: the maximum number of iterations without advancing the
         clock (default 1,000,000).
     @ivar kernel: the sockets and packets (internal).
-    @ivar running: whether the reactor is running: C{True} until it is stopped.
+    @ivar running: whether the reactor is running; C{True} until the reactor is stopped.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -234,7 +234,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
         self.installNameResolver(_Resolver(settings, self.kernel))
         self.failures: list[Failure] = []
         self.maxIterations = _MAX_ITERATIONS
-        # Ordered, so that tests are deterministic.
+        # Ordered collections, so that tests are deterministic.
         self._readers: dict[Any, None] = {}
         self._writers: dict[Any, None] = {}
 
@@ -246,7 +246,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
         transports read and write.
         """
         for call in [call for call in self.calls if call.getTime() <= self.rightNow]:
-            # A previous call may have cancelled or delayed it.
+            # A previous call may have cancelled or delayed this call.
             if call.active() and call.getTime() <= self.rightNow:
                 self.calls.remove(call)
                 call.called = 1
@@ -258,7 +258,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
     @property
     def busy(self) -> bool:
         """
-        Whether something happens in an iteration at the current time.
+        Whether an iteration at the current time would have any effect.
         """
         time = self.nextTime
         return (
@@ -270,7 +270,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
     @property
     def nextTime(self) -> float | None:
         """
-        Time of the next call or packet, or C{None}.
+        Time of the next delayed call or packet; C{None} if nothing is scheduled.
         """
         calls = [call.getTime() for call in self.calls[:1]]
         arrival = self.kernel.next
@@ -278,9 +278,9 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
 
     def flush(self) -> None:
         """
-        Run iterations until nothing more happens at the current time.
+        Run iterations until nothing more happens at the current time of the clock.
 
-        @raise AssertionError: if that takes more than C{maxIterations}.
+        @raise AssertionError: if this takes more than C{maxIterations} iterations.
         """
         for _ in range(self.maxIterations):
             if not self.busy:
@@ -290,7 +290,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
 
     def failRestless(self) -> None:
         """
-        Report that the program never becomes idle.
+        Report that the tested program never becomes idle.
 
         @raise AssertionError: always.
         """
@@ -300,7 +300,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
 
     def advance(self, amount: float) -> None:
         """
-        Advance the clock, and run all iterations in that time.
+        Advance the clock, and run all iterations that are due in this time.
 
         @param amount: the time (seconds).
         """
@@ -324,9 +324,9 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
 
     def _try(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """
-        Call a function, and log its exception.
+        Call a function. If the function raises an exception, log the exception.
 
-        @return: the result or the exception.
+        @return: the result of the function, or the exception.
         """
         try:
             return call(*arguments, **options)
@@ -340,11 +340,12 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
 
     def makeSocket(self, family: int, type: int) -> Any:
         """
-        Make a socket in memory. C{ServerSocket} and C{DatagramSocket} use it too.
+        Create an in-memory socket. C{ServerSocket} and C{DatagramSocket} also call this
+        method.
 
         @param family: C{AF_INET} or C{AF_INET6}.
         @param type: C{SOCK_STREAM} or C{SOCK_DGRAM}.
-        @return: a socket; L{adoptStreamPort} and similar methods accept its
+        @return: the socket. L{adoptStreamPort} and similar methods accept the socket's
             C{fileno}.
         """
         return self.kernel.makeSocket(family, type)

@@ -47,7 +47,7 @@ class EventRecorder:
     @property
     def types(self) -> list[str]:
         """
-        Types of the events, in order.
+        The types of the recorded events, in order.
         """
         return [event.type for event in self.events]
 

@@ -2,8 +2,8 @@
 TLS clients that report why a server's certificate was refused.
 
   - L{SecureConnectionCreator} verifies servers, for any Twisted client:
-    C{wrapClientTLS(SecureConnectionCreator("games.example"), endpoint)}. L{Trust}
-    contains its trust anchors and rules.
+    C{wrapClientTLS(SecureConnectionCreator("games.example"), endpoint)}. L{Trust} contains the
+    trust anchors and the verification rules.
   - L{CertificateRefused} and L{HandshakeFailed}: the reasons passed to
     C{connectionLost} when the handshake of such a connection fails.
 """

@@ -1,7 +1,7 @@
 """
 TLS clients that verify the server's certificate themselves.
 
-Twisted's own host name verification is not used: Twisted 26.10 accepts a certificate
+Twisted's host name verification is not used, because Twisted 26.10 accepts a certificate
 without a usable C{subjectAltName}.
 """
 
@@ -32,7 +32,7 @@ _WORDS = {
 
 class HandshakeFailed(SSL.Error):
     """
-    The TLS handshake failed. The text is the reason.
+    The TLS handshake has failed. The text of the exception is the reason.
 
     @ivar verdict: the result of verifying the server's certificate.
     """
@@ -51,8 +51,8 @@ class HandshakeFailed(SSL.Error):
 
 class CertificateRefused(HandshakeFailed):
     """
-    The server's certificate was refused, and the TLS handshake aborted. The text is the
-    reason, with the certificate's subject.
+    The server's certificate was refused, and the TLS handshake was aborted. The text of the
+    exception contains the reason and the certificate's subject.
     """
 
     def __str__(self) -> str:
@@ -71,7 +71,8 @@ class _JudgedConnection(BoundedConnection):
         except (SSL.WantReadError, SSL.SysCallError):
             raise
         except SSL.ZeroReturnError:
-            # The peer sent close_notify. Twisted does not expect this exception here.
+            # The peer has sent close_notify. Twisted does not expect this exception during a
+            # handshake.
             problems = [("", "", "the peer closed the connection")]
             raise HandshakeFailed(problems, self.verdict) from None
         except SSL.Error as error:
@@ -91,7 +92,7 @@ class _JudgedConnection(BoundedConnection):
             judge.unreadable(_reasonOf(error))
         self.verdict = judge.verdict
         if judge.verdict.status in (CertificateStatus.UNKNOWN, CertificateStatus.TRUSTED):
-            # The certificate is not the reason.
+            # The handshake has failed for a reason other than the certificate.
             self.verdict = Verdict()
             return HandshakeFailed(problems, self.verdict)
         return CertificateRefused(problems, self.verdict)
@@ -99,10 +100,10 @@ class _JudgedConnection(BoundedConnection):
 
 def _setAlert(connection: Any, judge: Judge) -> None:
     """
-    Select the TLS alert for a refused certificate. OpenSSL derives the alert from an
-    error code. pyOpenSSL resets this code whenever the judge lets the verification
-    continue, so every alert would be C{internal_error}, and it has no public way to set
-    the code. If its private names are missing, the alert stays C{internal_error}.
+    Select the TLS alert for a refused certificate. OpenSSL derives the alert from an error
+    code. Whenever the judge lets the verification continue, pyOpenSSL resets this code. As a
+    result, every alert would be C{internal_error}. The code can only be set through private
+    names of pyOpenSSL. If these names are missing, the alert stays C{internal_error}.
     """
     try:
         lib, ffi = SSL._lib, SSL._ffi  # type: ignore[attr-defined]  # noqa: SLF001
@@ -117,7 +118,7 @@ def _setAlert(connection: Any, judge: Judge) -> None:
             setCode(context, judge.alertCode)
         return accepted
 
-    # OpenSSL does not keep it alive.
+    # Store a reference, because OpenSSL does not keep the object alive.
     connection.alertCallback = ffi.callback("int (*)(int, X509_STORE_CTX *)", verifyAndSetCode)
     setVerify(ssl, connection.get_verify_mode(), connection.alertCallback)
 
@@ -144,12 +145,12 @@ def _isCertificateProblem(problems: Any) -> bool:
 @implementer(IOpenSSLClientConnectionCreator)
 class SecureConnectionCreator:
     """
-    Creates the TLS connections to one server, for C{wrapClientTLS} and other Twisted
-    APIs that accept a client's TLS options. It verifies the server's certificate
-    itself. No application data is sent unless the certificate is trusted.
+    Creates the TLS connections to one server, for C{wrapClientTLS} and other Twisted APIs that
+    accept a client's TLS options. The server's certificate is verified by this package, and
+    application data is sent only if the certificate is trusted.
 
-    A refused connection is lost with L{CertificateRefused} as its reason. If the
-    handshake fails for another reason, it is L{HandshakeFailed}.
+    If the certificate is refused, the connection is lost with L{CertificateRefused} as the
+    reason. If the handshake fails otherwise, the reason is L{HandshakeFailed}.
     """
 
     def __init__(self, hostname: str, trust: Trust | None = None) -> None:
@@ -177,7 +178,7 @@ def verdictOf(transport: Any) -> Verdict:
     """
     Return the verification result of a TLS connection.
 
-    @param transport: the transport of a protocol whose handshake is completed.
+    @param transport: the transport of a protocol; the TLS handshake must be complete.
     @return: the verdict; C{unknown} if the connection was not created by
         L{SecureConnectionCreator}.
     """

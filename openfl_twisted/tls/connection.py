@@ -1,6 +1,6 @@
 """
-OpenSSL connections that flush pending data when the peer closes TLS, and limit the
-bytes sent in answer to the peer's TLS messages; and the factory of TLS on servers.
+TLS connections: an OpenSSL connection that flushes pending data when the peer closes TLS, and
+that limits the answers to the peer's TLS messages; and the factory that adds TLS to a server.
 """
 
 import weakref
@@ -25,8 +25,9 @@ about 300 key updates or refused renegotiations. A correct peer needs far fewer:
 lasts for many millions of records (RFC 8446, 5.5).
 """
 
-# Number of bytes read from the socket in one call: the length of the longest record. All records
-# of one call are processed together, and short ones take up to 1 microsecond per byte.
+# Number of bytes read from the socket in one call: the length of the longest TLS record. All
+# records read in one call are processed together, and short records take up to 1 microsecond per
+# byte.
 _READ_SIZE = 16 * 1024
 
 _log = packageLogger()
@@ -37,23 +38,24 @@ class BoundedConnection(SSL.Connection):
     An OpenSSL connection for Twisted's TLS that limits the answers to TLS messages, and
     flushes pending data when the peer closes TLS.
 
-    Each key update and each renegotiation request is answered. The answers are written
-    to the transport below TLS, whose send queue is unlimited, and stay there if the
-    peer does not read.
+    OpenSSL answers each key update and each renegotiation request. The answers are written to
+    the transport over which TLS runs. The send queue of this transport is unlimited, and
+    contains the answers as long as the peer does not read.
     """
 
-    # Whether the next bytes to be sent are application data.
+    # Whether the next bytes that OpenSSL sends are application data.
     _isSending = False
-    # The number of bytes of answers; None during the handshake.
+    # The total number of bytes in answers; None during the handshake.
     _answered: int | None = None
 
     def __init__(self, context: SSL.Context, protocol: TLSMemoryBIOProtocol | None) -> None:
         """
-        @param protocol: the TLS protocol, for the log and for flushing; C{None} for
-            none.
+        @param protocol: the TLS protocol, used for the log and for flushing; C{None} if there
+            is no TLS protocol.
         """
         super().__init__(context, None)
-        # A reference cycle would delay freeing OpenSSL's memory until the next garbage collection.
+        # Use a weak reference: a reference cycle would delay freeing OpenSSL's memory until the
+        # next garbage collection.
         self._protocol = None if protocol is None else weakref.ref(protocol)
 
     def do_handshake(self) -> None:
@@ -78,8 +80,8 @@ class BoundedConnection(SSL.Connection):
         """
         Receive data.
 
-        @raise SSL.Error: if the answers to TLS messages exceed L{MAX_ANSWERS}; also for
-            the reasons that pyOpenSSL documents.
+        @raise SSL.Error: if the answers to TLS messages exceed L{MAX_ANSWERS}, or for the
+            reasons that pyOpenSSL documents.
         """
         if self._answered is not None and self._answered > MAX_ANSWERS:
             protocol = None if self._protocol is None else self._protocol()
@@ -99,31 +101,34 @@ class BoundedConnection(SSL.Connection):
 
     def _flushPending(self) -> None:
         """
-        Send the pending data. Called when the peer has closed TLS: Twisted then closes
-        TLS too, and would drop the answers to data received in the same read.
+        Send the pending data. Called when the peer has closed TLS: Twisted then also closes
+        TLS, and would drop the application's answers to data that was received in the same
+        read.
         """
         protocol = None if self._protocol is None else self._protocol()
         if protocol is None:
             return
         connection: Any = protocol.wrappedProtocol
         if not ITransport.providedBy(connection):
-            # The protocol itself is wrapped, and has another transport, as after startTLS.
+            # The wrapped protocol is not a connection, for example after startTLS. Its transport is
+            # the connection.
             connection = getattr(connection, "transport", None)
-        # Looked up in the class: Twisted's TLS forwards other names to the transport below it.
+        # Look up the method in the class, because Twisted's TLS protocol forwards unknown names to
+        # its transport.
         flush = getattr(type(connection), "flush", None)
         if flush is not None:
-            # Flush data held until the end of the write batch.
+            # Flush the data that is held until the end of the write batch.
             flush(connection)
-        # Twisted's TLS coalesces small writes; closing sends them.
+        # Twisted's TLS protocol holds small writes to coalesce them, and sends them when it closes.
         protocol.loseConnection()
 
 
 class ServerTLSFactory(TLSMemoryBIOFactory):
     """
-    Adds TLS to the connections of a server. Unlike Twisted's own factory, it does not
-    delay small writes until the next reactor iteration to join them: a
-    L{Connection<openfl_twisted.transports.connection.Connection>} has joined them
-    already.
+    Adds TLS to the connections of a server. Twisted's TLS factory delays small writes until
+    the next reactor iteration to join them. This factory does not, because a
+    L{Connection<openfl_twisted.transports.connection.Connection>} has already joined the
+    writes.
     """
 
     protocol = TLSMemoryBIOProtocol

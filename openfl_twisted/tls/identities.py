@@ -1,5 +1,5 @@
 """
-Certificates of servers: loading them from files, and finding their problems.
+Certificates of servers: loads certificates from files, and finds problems in certificates.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ Time before expiry at which the server warns about a certificate.
 """
 
 # Maximum validity of a short-lived certificate, which is renewed every few days. The server warns
-# when less than a third of its validity is left.
+# when less than a third of the validity period is left.
 _SHORT_LIVED = timedelta(days=10)
 
 MIN_RSA_BITS = 2048
@@ -63,11 +63,11 @@ class CertificateUnreadable(CertificateError):
 @dataclass(frozen=True)
 class Identity:
     """
-    A certificate of a server, with its private key.
+    A server's certificate chain, with the private key.
 
-    @ivar path: the file.
+    @ivar path: the file from which the certificate was loaded.
     @ivar context: the OpenSSL context.
-    @ivar chain: the certificates of the file, starting with the server's.
+    @ivar chain: the certificates in the file, starting with the server's certificate.
     @ivar names: the DNS names of the certificate, in lower case.
     """
 
@@ -92,7 +92,7 @@ class Identity:
 
     def problems(self, now: datetime) -> list[str]:
         """
-        Find the reasons why clients refuse the certificate, or will soon.
+        Return the reasons why clients refuse the certificate, or will refuse it soon.
 
         @param now: the current time (UTC).
         @return: a clause for each reason, such as C{expired on ...}.
@@ -153,12 +153,12 @@ def _problemsOfChain(chain: tuple[x509.Certificate, ...]) -> Iterator[str]:
 
 def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Identity:
     """
-    Load a certificate and its key.
+    Load a certificate chain and the private key.
 
     @param path: the PEM file with the certificate chain.
     @param key: the PEM file with the private key; can be the same file.
-    @param contextFor: called with the server name that a client sends (SNI), in lower
-        case; returns the context to continue with.
+    @param contextFor: called with the server name that a client sends (SNI), in lower case;
+        returns the context to use for the connection.
     @return: the identity.
     @raise CertificateError: if a server cannot use the certificate.
     """
@@ -210,7 +210,7 @@ def readFile(path: Path) -> bytes:
     """
     Read a file.
 
-    @raise CertificateError: if it cannot be read.
+    @raise CertificateError: if the file cannot be read.
     """
     try:
         return path.read_bytes()

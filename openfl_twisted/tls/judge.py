@@ -1,6 +1,6 @@
 """
-Verification of a server's certificate: collects OpenSSL's results, adds checks, and
-decides.
+Verification of a server's certificate: collects OpenSSL's results, makes additional checks,
+and decides whether the certificate is trusted.
 """
 
 from collections.abc import Sequence
@@ -62,16 +62,16 @@ _log = packageLogger()
 
 class Judge:
     """
-    Verifies the certificate of one connection. The certificate is refused unless all
-    checks are completed without an objection.
+    Verifies the certificate of one connection. The certificate is trusted only if all checks
+    are completed without an objection.
 
-    @ivar verdict: the result so far. C{trusted} means that there is no objection yet;
-        whether the server has the private key is only known after the handshake.
+    @ivar verdict: the result so far. C{trusted} means that there is no objection yet. Whether
+        the server has the private key is only known after the handshake.
     """
 
     def __init__(self, name: ServerName, trust: Trust) -> None:
         """
-        @param name: the name that the certificate must be valid for.
+        @param name: the name for which the certificate must be valid.
         @param trust: the trust anchors and rules.
         """
         self.verdict = Verdict()
@@ -98,19 +98,20 @@ class Judge:
         self, connection: Connection, certificate: X509, code: int, depth: int, ok: int
     ) -> bool:
         """
-        OpenSSL's verification callback. It is called for each objection, and for each
-        certificate of the path, from the trust anchor to the server's certificate.
+        OpenSSL's verification callback. Called for each objection, and for each certificate in
+        the path, from the trust anchor to the server's certificate.
 
         @param code: OpenSSL's error code, or 0.
-        @param depth: the distance from the server's certificate, which has 0.
+        @param depth: the position of the certificate in the path; 0 for the server's
+            certificate.
         @param ok: whether OpenSSL accepts the certificate.
-        @return: whether OpenSSL should continue.
+        @return: whether OpenSSL should continue the verification.
         """
         try:
             with unwarned():
                 return self._record(connection, certificate, code, depth, ok)
         except Exception:
-            # pyOpenSSL would only print the exception.
+            # Log the exception: pyOpenSSL would only print it.
             _log.failure(
                 "unhandled error while verifying a certificate; the certificate is refused"
             )
@@ -125,8 +126,8 @@ class Judge:
             self._costsChecked = True
             if not self._checkCosts(connection):
                 return False
-        # OpenSSL can report an objection before it has chosen the path. A certificate without an
-        # objection is in the path.
+        # OpenSSL can report an objection before it has chosen the path. A certificate that is
+        # reported without an objection is in the path.
         if ok or depth not in self._path:
             try:
                 self._path[depth] = certificate.to_cryptography()
@@ -135,7 +136,7 @@ class Judge:
         if not ok:
             self._findings.append(Finding(code, depth))
             if self._concluded:
-                # OpenSSL checks name constraints last.
+                # Name constraints are the last check of OpenSSL.
                 self._decide()
                 self._useOtherPath()
                 return self.verdict.status == CertificateStatus.TRUSTED
@@ -146,13 +147,13 @@ class Judge:
 
     def _checkCosts(self, connection: Connection) -> bool:
         """
-        Check the cost limits. Called before OpenSSL verifies signatures and name
-        constraints.
+        Check that verifying the certificates is not too expensive. Called before OpenSSL
+        verifies signatures and name constraints.
 
         @return: whether the certificates are within the limits.
         """
         sent = connection.get_peer_cert_chain() or ()
-        # A server may send one certificate hundreds of times.
+        # A server may send the same certificate hundreds of times.
         unique = dict.fromkeys(dump_certificate(FILETYPE_ASN1, each) for each in sent)
         excess = findExcess(unique, self._trust.constraints) if unique else "unknown certificates"
         if excess:
@@ -167,8 +168,8 @@ class Judge:
 
     def _conclude(self) -> None:
         """
-        Set the verdict when OpenSSL has reported the whole path. If the path is not
-        trusted, try another one.
+        Set the verdict when OpenSSL has reported the whole path. If the path is not trusted,
+        try another path.
         """
         self._concluded = True
         leaf = self._path.get(0)
@@ -186,7 +187,7 @@ class Judge:
 
     def _checkName(self, leaf: x509.Certificate) -> None:
         """
-        Check the host name, which OpenSSL was not asked to do.
+        Check the host name, because OpenSSL is not configured to check it.
         """
         try:
             matches = self._name.matches(leaf)
@@ -199,8 +200,8 @@ class Judge:
 
     def _checkPinned(self) -> None:
         """
-        Check the dates of the trust anchor if it is not a root. OpenSSL does not check
-        the last certificate of a path that ends below a root.
+        Check the validity period of the trust anchor if the trust anchor is not a root.
+        OpenSSL does not check the last certificate of a path that ends before a root.
         """
         path = self._path
         depth = min((each for each in path if path[each] in self._trust.pinned), default=0)
@@ -231,14 +232,15 @@ class Judge:
         self._findings.append(finding)
         self._decide()
 
-    # Verification of the path, and of other paths
+    # Verification of the path chosen by OpenSSL, and of other paths
 
     def _useOtherPath(self) -> None:
         """
-        If only the path is invalid, but not the certificate, use another path.
+        If the path is invalid, but the server's certificate is not, use another path.
         """
         if self.verdict.statuses <= _PATH_STATUSES and self._otherPath is not None:
-            # Only a stapled response can still contain the revocation status.
+            # Keep findings about an unknown revocation status: a stapled OCSP response can still
+            # contain the status.
             self._findings = [each for each in self._findings if _isUnknownRevocation(each)]
             self._path = dict(enumerate(self._otherPath))
             if self._isUnlistedBelow(self._path[1]):
@@ -248,7 +250,7 @@ class Judge:
     @cached_property
     def _otherPath(self) -> Sequence[x509.Certificate] | None:
         """
-        A valid path that OpenSSL has not found; C{None} if none exists.
+        A valid path that OpenSSL has not found; C{None} if there is no such path.
         """
         trust, leaf, subject = self._trust, self._path.get(0), self._name.subject
         if leaf is None or subject is None:
@@ -265,8 +267,9 @@ class Judge:
         try:
             X509StoreContext(store, chain[0], chain[1:-1]).verify_certificate()
         except X509StoreContextError as problem:
-            # OpenSSL compares the common name of the server certificate with DNS constraints,
-            # after all other checks. cryptography has compared the relevant names.
+            # Ignore this objection: after all other checks, OpenSSL compares the common name of the
+            # server's certificate with DNS constraints. cryptography has already checked all
+            # relevant names.
             code, depth, _ = problem.errors
             if depth != 0 or code not in NAME_CONSTRAINTS:
                 return None
@@ -274,8 +277,8 @@ class Judge:
 
     def _isUnlistedBelow(self, issuer: x509.Certificate) -> bool:
         """
-        Check whether no revocation list of an issuer covers the server's certificate.
-        OpenSSL may have used a list of another CA with the same name.
+        Check whether no revocation list of an issuer covers the server's certificate. OpenSSL
+        may have used a revocation list from another CA with the same name.
         """
         trust = self._trust
         known = readLists(trust.revoked, self._path[0], issuer, trust.now())
@@ -283,7 +286,7 @@ class Judge:
 
     def _isUnrevoked(self, path: Sequence[x509.Certificate]) -> bool:
         """
-        Check a path against the revocation lists.
+        Check that the revocation lists contain no certificate of a path.
         """
         trust = self._trust
         if not trust.revoked:
@@ -294,7 +297,8 @@ class Judge:
         ]
         if Revocation.REVOKED in known:
             return False
-        # The server may staple the status of its own certificate.
+        # If no list covers the server's certificate, a stapled OCSP response may contain its
+        # status.
         return not trust.hardRevocation or Revocation.UNKNOWN not in known[1:]
 
     def _verifyPath(self, leaf: x509.Certificate) -> None:
@@ -306,12 +310,12 @@ class Judge:
         webPKI = trust.profile == "webpki"
         path, anchors = self._pathToAnchor(), self._anchors()
         if path[-1] not in anchors:
-            # Does not happen unless OpenSSL treats an intermediate certificate as a root.
+            # This only happens if OpenSSL treats an intermediate certificate as a root.
             self._refuse(Finding(OwnCode.UNTRUSTED_END, 0))
             return
         if not webPKI:
             if leaf in anchors:
-                # The certificate is itself a trust anchor.
+                # The server's certificate is itself a trust anchor.
                 return
             obstacle = (
                 f"{self._name.text!r} is not a valid host name (RFC 1123)"
@@ -335,10 +339,11 @@ class Judge:
 
     def _anchors(self) -> Sequence[x509.Certificate]:
         """
-        Return the trust anchors. A directory of CA certificates cannot be listed:
-        OpenSSL opens the file of each issuer when needed. An anchor from the directory
-        is therefore only known if it ends a path that OpenSSL has accepted. (Findings
-        about name constraints and unknown revocation do not matter here.)
+        Return the trust anchors. A directory of CA certificates is not read completely:
+        OpenSSL opens the file of each issuer when the file is needed. A trust anchor from the
+        directory is therefore only known if a path that OpenSSL has accepted ends with this
+        trust anchor. (Findings about name constraints and unknown revocation do not matter for
+        this.)
         """
         anchors = self._trust.allAnchors
         harmless = NAME_CONSTRAINTS | UNKNOWN_REVOCATION
@@ -362,10 +367,10 @@ class Judge:
 
     def stapled(self, staple: bytes) -> bool:
         """
-        OpenSSL's OCSP callback, called after the last call of L{verify}.
+        OpenSSL's OCSP callback. Called after the last call of L{verify}.
 
-        @param staple: the stapled OCSP response, or C{b""}.
-        @return: whether OpenSSL should continue.
+        @param staple: the stapled OCSP response; C{b""} if the server has sent none.
+        @return: whether OpenSSL should continue the handshake.
         """
         if self.verdict.status != CertificateStatus.TRUSTED:
             return False
@@ -397,8 +402,7 @@ class Judge:
 
     def keyNotProved(self) -> None:
         """
-        Called when the server could not prove that it has the certificate's private
-        key.
+        Called when the server could not prove that it possesses the certificate's private key.
         """
         self._refuse(Finding(OwnCode.NOT_OWNED, 0))
 
@@ -413,7 +417,7 @@ class Judge:
 
 def _isUnknownRevocation(finding: Finding) -> bool:
     """
-    Check whether the only objection is that the revocation status of the server's
-    certificate is unknown.
+    Check whether a finding only states that the revocation status of the server's certificate
+    is unknown.
     """
     return finding.depth == 0 and finding.code in UNKNOWN_REVOCATION

@@ -1,5 +1,5 @@
 """
-TLS servers whose certificates are reloaded while they run.
+TLS on servers, with certificates that are reloaded while the server runs.
 """
 
 import os
@@ -44,7 +44,7 @@ Default timeout of a TLS handshake (seconds).
 _REPORT_INTERVAL = timedelta(days=1)
 _log = packageLogger()
 
-# The state of a file: inode, modification time and size; or errno.
+# The state of a file: inode, modification time and size; or an error number.
 _FileState = tuple[int, int, int]
 
 _HTTP = {"http request", "https proxy request"}
@@ -61,9 +61,9 @@ _WORDS = {
 
 class ServerCertificates:
     """
-    The certificates of a server, read from files. A renewed file is loaded before the
-    next handshake. If a file is invalid, its previous certificate stays in use, and the
-    reason is logged once.
+    The certificates of a server, read from files. A renewed file is loaded before the next
+    handshake. If a file is invalid, the previous certificate stays in use, and the reason is
+    logged once.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class ServerCertificates:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """
-        @param certificate: a PEM file with the certificate chain; or a directory of
-            such files, named C{*.pem}, each with its private key. In a directory the
-            certificate is selected by the server name that the client sends (SNI), or
-            else is the first in the order of the file names.
+        @param certificate: a PEM file with the certificate chain; or a directory of PEM files
+            named C{*.pem}, each with a certificate chain and its private key. In a directory,
+            the certificate is selected by the server name that the client sends (SNI). If no
+            certificate matches, the first certificate in the order of file names is used.
         @param key: the PEM file with the private key; C{None} if it is in the
             certificate file.
         @param now: returns the current time, with a time zone.
@@ -92,7 +92,7 @@ class ServerCertificates:
             )
         self._now = now
         self._reported: datetime | None = None
-        # Whether this process can read renewed files.
+        # Whether this process can read the files when they are renewed.
         self._mayRead = True
         self._directoryProblem = ""
         self._states: dict[Path, tuple[_FileState, ...]] = {}
@@ -104,8 +104,8 @@ class ServerCertificates:
     @property
     def identities(self) -> Sequence[Identity]:
         """
-        The certificates in use, in the order of their files. Renewed files are read
-        first.
+        The certificates in use, in the order of their files. Reading this property loads
+        renewed files.
         """
         self._refresh()
         return [self._found[path] for path in sorted(self._found)]
@@ -128,8 +128,8 @@ class ServerCertificates:
 
     def reload(self) -> None:
         """
-        Reload the files. If one is invalid, its previous certificate stays in use, and
-        the reason is logged.
+        Reload the files. If a file is invalid, the previous certificate stays in use, and the
+        reason is logged.
         """
         self._states = dict.fromkeys(self._states, ())
         self._directoryProblem = ""
@@ -139,9 +139,9 @@ class ServerCertificates:
 
     def report(self) -> None:
         """
-        Log a warning for each reason why clients refuse a certificate, or will within
-        L{EXPIRY_WARNING<openfl_twisted.tls.identities.EXPIRY_WARNING>}. Afterwards this
-        is repeated once a day, when a client connects.
+        Log a warning for each reason why clients refuse a certificate, or will refuse it
+        within L{EXPIRY_WARNING<openfl_twisted.tls.identities.EXPIRY_WARNING>}. After the first
+        call, the warnings are repeated once a day, when a client connects.
         """
         self._reported = self._now()
         for identity in self._found.values():
@@ -149,9 +149,9 @@ class ServerCertificates:
 
     def problems(self) -> list[str]:
         """
-        Find the reasons why clients refuse the certificates, or will soon.
+        Return the reasons why clients refuse the certificates, or will refuse them soon.
 
-        @return: a sentence for each, which begins with the path of the file.
+        @return: a sentence for each reason, which begins with the path of the file.
         """
         now = self._now()
         return [
@@ -162,9 +162,9 @@ class ServerCertificates:
 
     def checkRenewals(self) -> None:
         """
-        Check that this process can reload the files: C{twistd --uid} reads them as
-        root, and then drops privileges. If not, a warning is logged now, instead of
-        when the files are renewed.
+        Check that this process can reload the files: C{twistd --uid} reads the files as root,
+        and then drops privileges. If the files cannot be read, a warning is logged immediately
+        instead of when the files are renewed.
         """
         self._mayRead = True
         try:
@@ -179,7 +179,7 @@ class ServerCertificates:
                 problem=problem,
             )
         except CertificateError:
-            # A broken file is reported when it is read.
+            # An invalid file is reported when it is loaded.
             return
 
     def _warn(self, identity: Identity) -> None:
@@ -224,7 +224,7 @@ class ServerCertificates:
                 self._warn(identity)
         for path in (self._states.keys() | self._found.keys()) - set(files):
             self._states.pop(path, None)
-            # At least one certificate stays in use.
+            # Keep at least one certificate in use.
             if path in self._found and len(self._found) > 1:
                 del self._found[path]
                 loaded = True
@@ -242,7 +242,7 @@ class ServerCertificates:
         """
         Return the certificate files.
 
-        @raise CertificateError: if the directory contains no such files.
+        @raise CertificateError: if the directory contains no certificate files.
         """
         if not self._isDirectory:
             return [self._certificate]
@@ -260,7 +260,7 @@ class ServerCertificates:
 
     def _stateOf(self, path: Path) -> tuple[_FileState, ...]:
         """
-        Return inode, modification time and size of a certificate's files. They change
+        Return inode, modification time and size of a certificate's files. These values change
         when a file is replaced.
         """
         states: list[_FileState] = []
@@ -268,7 +268,7 @@ class ServerCertificates:
             try:
                 found = file.stat()
             except OSError as problem:
-                # A missing file is a state as well.
+                # A missing file also has a state: its error number.
                 states.append((problem.errno or 0, 0, 0))
             else:
                 states.append((found.st_ino, found.st_mtime_ns, found.st_size))
@@ -281,8 +281,8 @@ class ServerCertificates:
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerConnectionCreator:
     """
-    Creates the TLS connections of a server. A connection is aborted if its handshake
-    times out.
+    Creates the TLS connections of a server. If the TLS handshake times out, the connection is
+    aborted.
     """
 
     def __init__(
@@ -309,11 +309,11 @@ class ServerConnectionCreator:
 
 class _TimedConnection(BoundedConnection):
     """
-    An OpenSSL connection with a timeout for the handshake. It logs why a handshake
-    failed.
+    An OpenSSL connection with a timeout for the TLS handshake. If the handshake fails, the
+    reason is logged.
 
-    @ivar timeout: the timeout.
-    @ivar protocol: the TLS protocol, during the handshake.
+    @ivar timeout: the delayed call that aborts the handshake.
+    @ivar protocol: the TLS protocol; C{None} after the handshake.
     """
 
     timeout: IDelayedCall
@@ -325,11 +325,13 @@ class _TimedConnection(BoundedConnection):
         except SSL.WantReadError:
             raise
         except SSL.ZeroReturnError:
-            # The client sent close_notify. Twisted does not expect this exception here.
+            # The client has sent close_notify. Twisted does not expect this exception during a
+            # handshake.
             self._fail("the client closed the connection")
             raise SSL.Error([("", "", "the peer closed the connection")]) from None
         except SSL.Error as error:
-            # The argument is a list of problems; other errors, such as SysCallError, have none.
+            # The argument of SSL.Error is a list of problems. Other errors, such as SysCallError,
+            # have no such list.
             match error.args:
                 case ([*_, (_, _, reason)],):
                     self._fail(reason)
@@ -347,8 +349,8 @@ class _TimedConnection(BoundedConnection):
 
     def _fail(self, reason: str) -> None:
         """
-        Log why the handshake failed, once. A client that sent HTTP receives an HTTP
-        response.
+        Log why the handshake has failed. Further calls have no effect. If the client has sent
+        an HTTP request, it receives an HTTP response.
 
         @param reason: OpenSSL's reason.
         """

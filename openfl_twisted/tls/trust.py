@@ -24,19 +24,20 @@ from openfl_twisted.wire.x509.costs import countConstraints
 
 MAX_CONTEXTS = 32
 """
-Maximum number of cached OpenSSL contexts, one for each L{Trust}. Creating one takes
+Maximum number of cached OpenSSL contexts, one for each L{Trust}. Creating a context takes
 about 0.1 seconds.
 """
 
 _VARIABLES = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
-# The names of files in a directory of CA certificates: the subject's hash, and a number.
+# Matches the names of files in a directory of CA certificates: the hash of the subject, and a
+# number.
 _hashed = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
 Profile = Literal["default", "webpki"]
 """
-Strictness of the verification. C{default} accepts what browsers and OpenSSL accept,
-such as a self-signed certificate that is a trust anchor. C{webpki} also requires the
-rules for public CAs.
+Strictness of the verification. C{default} accepts what browsers and OpenSSL accept, such as a
+self-signed certificate that is a trust anchor. C{webpki} additionally requires that the
+certificates follow the rules for public CAs.
 """
 
 
@@ -45,17 +46,17 @@ class Trust:
     """
     The trust anchors and verification rules of a client.
 
-    @ivar platform: whether the CAs of this machine are trusted. The variables
-        SSL_CERT_FILE and SSL_CERT_DIR select others. Without these variables, and on a
-        machine without CA certificates, those of C{certifi} are trusted if it is
+    @ivar platform: whether the CAs of this machine are trusted. The environment variables
+        SSL_CERT_FILE and SSL_CERT_DIR select other CAs. If neither variable is set and the
+        machine has no CA certificates, the CAs in C{certifi} are trusted, if C{certifi} is
         installed.
     @ivar anchors: the trust anchors: CA certificates, intermediate certificates or
         server certificates.
     @ivar intermediates: untrusted certificates that can be used to build a path.
-    @ivar revoked: certificate revocation lists (CRLs). A certificate without a current
-        list counts as not revoked.
-    @ivar hardRevocation: whether a certificate is refused unless a CRL or a stapled
-        OCSP response shows that it is not revoked.
+    @ivar revoked: certificate revocation lists (CRLs). A certificate that is not covered by a
+        current CRL counts as not revoked.
+    @ivar hardRevocation: whether a CRL or a stapled OCSP response must show that a certificate
+        is not revoked; otherwise the certificate is refused.
     @ivar profile: see L{Profile}.
     @ivar time: the time at which certificates must be valid; C{None} for now.
     """
@@ -76,7 +77,7 @@ class Trust:
 
         @param path: a PEM file with certificates.
         @raise OSError: if the file cannot be read.
-        @raise ValueError: if it contains no certificate.
+        @raise ValueError: if the file contains no certificate.
         """
         try:
             anchors = x509.load_pem_x509_certificates(Path(path).read_bytes())
@@ -89,13 +90,13 @@ class Trust:
         Add a certificate.
 
         @param certificate: the certificate, in DER.
-        @param trusted: whether it is a trust anchor, or else an intermediate
-            certificate.
-        @raise ValueError: if it is not a certificate.
+        @param trusted: whether the certificate is a trust anchor; otherwise it is an
+            intermediate certificate.
+        @raise ValueError: if the bytes are not a certificate.
         """
         try:
             known = x509.load_der_x509_certificate(certificate)
-            # Certificates are compared by these; parsing them can fail.
+            # Parse these fields now: certificates are compared by them, and parsing can fail.
             _ = known.subject, known.issuer
         except MALFORMED as problem:
             raise ValueError(f"not a certificate: {problem}") from None
@@ -109,7 +110,7 @@ class Trust:
 
         @param path: a file with the CRL, in PEM or DER.
         @raise OSError: if the file cannot be read.
-        @raise ValueError: if it is not a CRL.
+        @raise ValueError: if the file is not a CRL.
         """
         data = Path(path).read_bytes()
         pem = b"-----BEGIN X509 CRL-----" in data
@@ -143,36 +144,36 @@ class Trust:
     @cached_property
     def pinned(self) -> frozenset[x509.Certificate]:
         """
-        The trust anchors that are not self-issued. A path ends at them.
+        The trust anchors that are not self-issued. A path can end at such a trust anchor.
         """
         return frozenset(anchor for anchor in self.anchors if not isSelfIssued(anchor))
 
     @cached_property
     def usableIntermediates(self) -> tuple[x509.Certificate, ...]:
         """
-        The usable intermediate certificates: a self-issued one could only end a path,
-        but is not trusted.
+        The usable intermediate certificates. A self-issued intermediate certificate is not
+        usable: it could only end a path, but is not trusted.
         """
         return tuple(each for each in self.intermediates if not isSelfIssued(each))
 
     @property
     def constraints(self) -> int:
         """
-        Maximum number of name constraints that one path can get from the trust anchors
-        and configured intermediates.
+        Maximum number of name constraints in one path that come from the trust anchors and
+        from configured intermediate certificates.
         """
         return _constraintsOf(self)
 
     def context(self) -> Context:
         """
-        Return OpenSSL's context for clients with this trust. It refuses all
+        Return the OpenSSL context for clients with these rules. The context refuses all
         certificates; each connection sets its own verification callback.
         """
         return _contextFor(self)
 
     def setRules(self, store: X509Store) -> None:
         """
-        Set the strictness and the time of a certificate store.
+        Set the strictness and the verification time of a certificate store.
 
         @param store: the store; it is modified.
         """
@@ -206,8 +207,8 @@ def isSelfIssued(certificate: x509.Certificate) -> bool:
 
 def _canonical(name: x509.Name) -> list[frozenset[tuple[x509.ObjectIdentifier, str | bytes]]]:
     """
-    Normalize a name for comparison, as OpenSSL does. The comparison of C{x509.Name} is
-    stricter: it would not recognize some roots that OpenSSL recognizes.
+    Normalize a name for comparison, as OpenSSL does. Comparing C{x509.Name} objects is
+    stricter: some roots that OpenSSL recognizes would not be recognized.
     """
     return [
         frozenset(
@@ -225,7 +226,8 @@ def isPlatformAnchor(name: x509.Name) -> bool:
     Check whether this machine trusts a CA.
 
     @param name: the subject of the CA.
-    @return: whether it does; C{False} if the CA certificate is only in a directory.
+    @return: whether the machine trusts the CA; C{False} if the CA certificate is only in a
+        directory.
     """
     return any(anchor.subject == name for anchor in _platformAnchors())
 
@@ -233,8 +235,8 @@ def isPlatformAnchor(name: x509.Name) -> bool:
 @cache
 def _platformAnchors() -> tuple[x509.Certificate, ...]:
     """
-    Return the CAs of this machine. Those in a directory are missing: OpenSSL only opens
-    the files that it needs.
+    Return the CAs of this machine. CA certificates in a directory are not included, because
+    OpenSSL only opens the files that it needs.
     """
     found = ssl.create_default_context().get_ca_certs(binary_form=True)
     if not found and not _hasDirectory() and not _VARIABLES & os.environ.keys():
@@ -245,7 +247,7 @@ def _platformAnchors() -> tuple[x509.Certificate, ...]:
             try:
                 anchors.append(x509.load_der_x509_certificate(der))
             except MALFORMED:  # pragma: no cover - depends on the machine
-                # OpenSSL accepts some certificates that cryptography does not.
+                # OpenSSL accepts some certificates that cryptography cannot parse.
                 continue
     return tuple(anchors)
 
@@ -268,7 +270,7 @@ def _hasDirectory() -> bool:
 
 def _bundledAnchors() -> list[bytes]:
     """
-    Return the CAs of C{certifi}, in DER; none if it is not installed.
+    Return the CAs in C{certifi}, in DER; no CAs if C{certifi} is not installed.
     """
     try:
         import certifi
@@ -303,8 +305,8 @@ def _contextFor(trust: Trust) -> Context:
 @lru_cache(maxsize=MAX_CONTEXTS)
 def _constraintsOf(trust: Trust) -> int:
     """
-    Count the name constraints of the trust anchors and configured intermediates. Of
-    the roots, only the one with the most constraints counts: a path ends at one root.
+    Count the name constraints of the trust anchors and of configured intermediate
+    certificates. A path ends at one root, so only the root with the most constraints counts.
     """
     counts = {
         certificate: countConstraints(certificate.public_bytes(Encoding.DER))

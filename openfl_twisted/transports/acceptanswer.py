@@ -1,10 +1,10 @@
 """
 Ports that answer short requests when they accept a connection.
 
-For a connection with one short request and one short answer, most of the cost is
-creating, registering and closing a transport and a protocol. If the request was already
-received when the connection is accepted, it is read and answered, and the socket is
-closed, without them. Any other connection is accepted normally.
+For a connection with one short request and one short answer, most of the cost is creating,
+registering and closing a transport and a protocol. If the request has already been received
+when the connection is accepted, the request is answered and the socket is closed without
+creating a transport or a protocol. Any other connection is accepted normally.
 """
 
 import contextlib
@@ -28,8 +28,8 @@ Maximum length of a request that is answered on accept (bytes).
 
 MAX_ANSWER = 16 * 1024
 """
-Maximum length of an answer sent on accept (bytes). The kernel accepts this length on a
-new connection in one call.
+Maximum length of an answer sent on accept (bytes). On a new connection, the kernel accepts an
+answer of this length in one call.
 """
 
 # Maximum number of connections answered in one reactor iteration.
@@ -38,7 +38,7 @@ _TURN = 64
 
 class IAcceptAnswer(Interface):
     """
-    A factory that can answer a connection from its first bytes.
+    A factory that can answer a connection based on the first received bytes.
     """
 
     firstWait: int = Attribute(
@@ -49,7 +49,8 @@ class IAcceptAnswer(Interface):
 
     def firstAnswer(data: bytes, peer: IAddress, host: IAddress) -> bytes | None:  # noqa: N805
         """
-        Answer a connection, which is closed afterwards, without a protocol.
+        Return the answer to the first bytes on a connection. The connection is then closed,
+        without a protocol.
 
         @param data: the received data, at most L{MAX_FIRST_BYTES}.
         @param peer: the address of the client.
@@ -60,7 +61,7 @@ class IAcceptAnswer(Interface):
 
 class _Listener(socket.socket):
     """
-    The socket of a port. C{accept} returns only connections that were not answered.
+    The socket of a port. C{accept} returns only connections that were not already answered.
     """
 
     log = packageLogger()
@@ -76,8 +77,8 @@ class _Listener(socket.socket):
         """
         Accept the next connection that is not answered.
 
-        @raise BlockingIOError: if no connection is waiting, or enough connections were
-            answered in this iteration.
+        @raise BlockingIOError: if no connection is waiting, or the maximum number of
+            connections was answered in this reactor iteration.
         """
         for _ in range(_TURN):
             connection, address = super().accept()
@@ -91,10 +92,12 @@ class _Listener(socket.socket):
 
     def _answered(self, connection: socket.socket, address: Any) -> bool:
         """
-        Answer a connection if its request was received.
+        Answer a connection if its request has already been received. Return whether the
+        connection was answered.
         """
         if connection.gettimeout() is not None:
-            # A default timeout of the socket module would block the reactor.
+            # Make the socket non-blocking: a default timeout of the socket module would block the
+            # reactor.
             connection.setblocking(False)
         try:
             data = connection.recv(MAX_FIRST_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -108,7 +111,7 @@ class _Listener(socket.socket):
             return False
         # The peer may have closed the connection.
         with contextlib.suppress(OSError):
-            # Unread data would reset the connection when it is closed.
+            # Read all data first: closing a socket with unread data would reset the connection.
             connection.recv(len(data), socket.MSG_DONTWAIT)
             connection.send(answer, socket.MSG_DONTWAIT)
         return True
@@ -116,7 +119,7 @@ class _Listener(socket.socket):
 
 def _withScope(address: Any) -> Any:
     """
-    Move the scope of an IPv6 address into its host, as Twisted does.
+    Append the scope of an IPv6 address to the host, as Twisted does.
     """
     if len(address) == 4 and address[3]:
         host, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
@@ -126,8 +129,8 @@ def _withScope(address: Any) -> Any:
 
 def answerOnAccept(port: P) -> P:
     """
-    Make a port answer connections on accept, if its factory provides L{IAcceptAnswer}.
-    Ports that are not Twisted's own TCP ports are returned unchanged.
+    Make a port answer connections on accept, if its factory provides L{IAcceptAnswer}. A port
+    that is not a Twisted TCP port is returned unchanged.
 
     @param port: the port.
     @return: the port.
@@ -141,7 +144,7 @@ def answerOnAccept(port: P) -> P:
         and hasattr(socket, "MSG_DONTWAIT")
     ):
         listener = _Listener(port.socket.detach(), port.factory, host)
-        # The descriptor is the same, so that the reactor still watches it.
+        # The file descriptor stays the same, so that the reactor continues to watch it.
         port.socket = listener
         port.fileno = listener.fileno
         if port.factory.firstWait and hasattr(socket, "TCP_DEFER_ACCEPT"):

@@ -26,8 +26,8 @@ from openfl_twisted.transports.writebatch import currentBatch
 
 MAX_QUEUE = 2 * 1024 * 1024
 """
-Default maximum length of a send queue: 2 MiB. It excludes the buffers of the transport
-and of the kernel.
+Default maximum length of a send queue: 2 MiB. The buffers of the transport and of the kernel
+are not included.
 """
 
 PORTION = 64 * 1024
@@ -35,16 +35,16 @@ PORTION = 64 * 1024
 Number of queued bytes that are written to the transport before the end of a batch.
 """
 
-# Number of small chunks that are joined into one, to save memory.
+# Number of small chunks that are joined into one chunk, to save memory.
 _LOOSE_CHUNKS = 1000
 
 # The stages of a connection. Open: an adapter is registered as the producer of the transport.
-# Closing: it was unregistered, so that the transport can close. Lost: the producer of the protocol
-# is being stopped. Stopped: it was stopped.
+# Closing: the adapter was unregistered, so that the transport can close. Lost: the transport is
+# lost, and the protocol's producer is being stopped. Stopped: the protocol's producer was stopped.
 _OPEN, _CLOSING, _LOST, _STOPPED = range(4)
 
-# The stages of the write side: loseWriteConnection was not called; was called, but the queue is
-# not empty; was forwarded to the transport.
+# The stages of the write side. Writable: loseWriteConnection was not called. Half-closing: it was
+# called, but the queue is not empty. Half-closed: the call was forwarded to the transport.
 _WRITABLE, _HALF_CLOSING, _HALF_CLOSED = range(3)
 
 
@@ -53,27 +53,28 @@ class BufferedTransport(Connection):
     """
     A connection that wraps any Twisted transport.
 
-    It provides the interfaces of the transport, and forwards all methods that do not
-    concern sending or reading. The protocol calls it as its transport. The underlying
-    transport calls it through an adapter, registered as its producer: L{bufferFull},
+    This object provides the interfaces of the underlying transport, and forwards all methods
+    that do not concern sending or reading. The protocol uses this object as its transport. The
+    underlying transport has an adapter as its producer, which calls L{bufferFull},
     L{bufferDrained} and L{transportLost}, see
     L{FlowListener<openfl_twisted.transports.flowcontrol.FlowListener>}. Invariants:
 
       - While the transport's buffer is full, written data is held in the queue, and the
         protocol's producer is paused.
-      - Otherwise the queue is empty, except during a write batch.
+      - While the transport's buffer is not full, the queue is empty, except during a write
+        batch.
       - An adapter is registered with the transport until this side closes the
         connection and the queue is empty.
 
-    Data counts as sent once the transport has accepted it: a TLS transport can lose
-    some of it without C{sendQueueDropped}.
+    Data counts as sent when the transport has accepted it. A TLS transport can therefore lose
+    data without a call of C{sendQueueDropped}.
 
-    The underlying transport calls C{connectionLost} of the owner directly. A paused
-    owner therefore loses the data in the receive buffer, unlike with a
-    L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}. If the
-    owner is not paused, its data is delivered first, unless the connection was reset.
+    The underlying transport calls C{connectionLost} of the owner directly. A paused owner
+    therefore loses the data in the receive buffer, unlike with a
+    L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}. If the owner is
+    not paused, the receive buffer is delivered first, except after a reset of the connection.
 
-    @ivar queued: whether it is in the write batch.
+    @ivar queued: whether the connection is in the write batch.
     """
 
     __slots__ = (
@@ -130,12 +131,12 @@ class BufferedTransport(Connection):
 
     @property
     def __providedBy__(self) -> Any:
-        # Called by zope.interface: the interfaces of this class and those of the transport.
+        # Called by zope.interface: return the interfaces of this class and of the transport.
         return Provides(type(self), providedBy(self._transport))
 
     def __getattr__(self, name: str) -> Any:
         if name == "_transport":
-            # The connection is not made yet, or this object is being copied.
+            # makeConnection() was not called yet, or this object is being copied.
             raise AttributeError(name)
         return getattr(self._transport, name)
 
@@ -172,7 +173,7 @@ class BufferedTransport(Connection):
             self._transport.write(data)
             return
         if type(data) is not bytes:
-            # The caller could change a mutable buffer before it is sent.
+            # Copy a mutable buffer: the caller could change it before it is sent.
             data = bytes(memoryview(data))
         if not data or self._stage or ((self.disconnecting or self._half) and self._pull is None):
             return
@@ -187,7 +188,7 @@ class BufferedTransport(Connection):
         if self._full:
             self._limitQueue()
         elif currentBatch.waiting is None or self._unsentLength >= PORTION:
-            # Long data is written during a batch, too, to detect a peer that does not read.
+            # Write long data before the end of a batch, to detect a peer that does not read.
             self.flush()
         elif not self.queued:
             self.queued = True
@@ -240,16 +241,16 @@ class BufferedTransport(Connection):
 
     def _endLate(self) -> None:
         """
-        Called when the protocol closes the connection after it was lost. The transport
-        may still hold received data for a paused protocol; drop it.
+        Drop the received data that the transport may still hold for a paused protocol. Called
+        when the protocol closes the connection after the connection was lost.
         """
         if self._stage == _STOPPED:
             self._transport.loseConnection()
 
     def loseWriteConnection(self) -> None:
         """
-        Close the write side when the send queue is empty. Further writes of an owner
-        are dropped; a registered pull producer may finish.
+        Close the write side when the send queue is empty. Further writes by an owner are
+        dropped, but a registered pull producer may finish.
         """
         if self._stage or self._half:
             return
@@ -264,7 +265,8 @@ class BufferedTransport(Connection):
         plaintext, the connection is aborted instead.
 
         @param arguments: the arguments of the transport's C{startTLS}.
-        @return: its return value; C{None} if the connection was aborted.
+        @return: the result of the transport's C{startTLS}; C{None} if the connection was
+            aborted.
         @raise RuntimeError: if the queue cannot be sent because the transport's buffer
             is full.
         """
@@ -300,8 +302,8 @@ class BufferedTransport(Connection):
 
     def _readToTheEnd(self) -> None:
         """
-        Drop received data, and read until the peer closes the connection: the closing
-        handshake of TLS needs an answer from the peer.
+        Drop received data, and continue reading until the peer closes the connection, because
+        the closing handshake of TLS needs an answer from the peer.
         """
         stopped = not self.reading
         self.dropReceived()
@@ -313,12 +315,12 @@ class BufferedTransport(Connection):
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Register a producer. It is paused while the transport's buffer is full, and
+        Register a producer. The producer is paused while the transport's buffer is full, and
         stopped when the connection is closed or lost.
 
-        @param producer: the producer. A transport can be registered as the producer of
-            another one, or as its own: pausing it stops reading from its peer.
-        @param streaming: whether it is a push producer.
+        @param producer: the producer. A transport can be registered as the producer of another
+            transport or of itself. Pausing such a producer pauses reading from its peer.
+        @param streaming: whether the producer is a push producer.
         @raise RuntimeError: if a producer is already registered.
         """
         if self._stage or self.disconnecting or self._half:
@@ -348,7 +350,8 @@ class BufferedTransport(Connection):
         Register the adapter of a pull producer with the transport.
         """
         pull.asked = True
-        # The transport calls the adapter when its buffer is empty; other writes wait for that, too.
+        # The transport calls the adapter when the transport's buffer is empty. Until then, other
+        # writes are also held.
         self._full = True
         self._transport.unregisterProducer()
         self._transport.registerProducer(pull, False)
@@ -373,7 +376,7 @@ class BufferedTransport(Connection):
 
     def flush(self) -> None:
         """
-        Write the queue to the transport, unless its buffer is full.
+        Write the queue to the transport if the transport's buffer is not full.
         """
         self.queued = False
         chunks = self._unsent
@@ -391,8 +394,8 @@ class BufferedTransport(Connection):
 
     def _finish(self) -> None:
         """
-        Unregister the adapter if the transport has received the whole queue. The
-        transport then closes; it stays open while a producer is registered.
+        Unregister the adapter if the whole queue was written to the transport. The transport
+        can then close: it stays open while a producer is registered.
         """
         if not (self._stage or self._full or self._pull):
             self._stage = _CLOSING
@@ -414,7 +417,8 @@ class BufferedTransport(Connection):
         """
         self._full = True
         if self._producer is self and not self.hasReceived:
-            # Keep reading during the TLS handshake: buffered data can only be sent after it.
+            # Continue reading during the TLS handshake, because buffered data can only be sent
+            # after the handshake.
             return
         if self._producer is not None:
             self._producer.pauseProducing()
@@ -426,7 +430,7 @@ class BufferedTransport(Connection):
         self._full = False
         self.flush()
         producer.resumeProducing()
-        # The transport expects the data before this returns, even during a batch.
+        # The transport expects the data before this method returns, even during a batch.
         self.flush()
         self._full = self._full or self._pulling()
 
@@ -448,14 +452,14 @@ class BufferedTransport(Connection):
         if self.disconnecting:
             self._finish()
         elif not self._stage and self._pull is None and not self._full:
-            # The peer may have closed TLS in the meantime. A TLS transport closes only when its
-            # producer is unregistered.
+            # The peer may have closed TLS in the meantime. Register the producer again, because a
+            # TLS transport closes only when its producer is unregistered.
             self._transport.unregisterProducer()
             self._transport.registerProducer(PushAdapter(self), True)
 
     def _closeAgain(self) -> None:
         """
-        Call C{loseConnection} of the transport again: a TLS transport then sends its
+        Call C{loseConnection} on the transport again, because a TLS transport then sends its
         buffered data.
         """
         self._transport.loseConnection()

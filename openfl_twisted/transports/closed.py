@@ -12,10 +12,12 @@ from openfl_twisted.transports.connection import Connection, Owner
 
 class ClosedTransport(Connection):
     """
-    A closed connection. It drops writes, ignores all other calls, and stops producers.
+    A closed connection. This object drops writes, stops producers, and ignores all other
+    calls.
 
-    Protocol detection assigns it to the application's protocol that had the connection
-    before the client type was detected.
+    If an application's protocol was connected before the client type was detected, and another
+    protocol then takes over the connection, protocol detection makes this object the transport
+    of the application's protocol.
     """
 
     disconnecting = True

@@ -34,7 +34,8 @@ class Owner(Protocol):
     @property
     def limits(self) -> ConnectionLimits:
         """
-        The limits of the connection. The connection itself applies C{maxQueue}.
+        The limits of the connection. The connection enforces only C{maxQueue}; the owner
+        enforces all other limits.
         """
 
     @property
@@ -53,19 +54,19 @@ class Owner(Protocol):
 
     def sendQueueExceeded(self) -> None:
         """
-        Called when the send queue exceeds C{maxQueue}. The queue was dropped, and
+        Called when the send queue has exceeded C{maxQueue}. The send queue was dropped, and
         further writes are dropped. The owner must abort the connection.
         """
 
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Called when the connection ends with data in the send queue. Data counts as sent
-        once the kernel has accepted it; over TLS, or over a transport of another
-        package, once that transport has accepted it.
+        Called when the connection ends with data in the send queue. Data counts as sent when
+        the kernel has accepted it. Over TLS, or over a transport from another package, data
+        counts as sent when that transport has accepted it.
 
-        @param chunks: all unsent data, in order. A chunk is one write, or several
-            joined writes. The first chunk may have been sent in part.
-        @param sent: the number of bytes of the first chunk that were sent.
+        @param chunks: all unsent data, in order. A chunk is one write, or several joined
+            writes. The first chunk may have been sent partly.
+        @param sent: the number of bytes already sent from the first chunk.
         """
 
     @property
@@ -76,7 +77,7 @@ class Owner(Protocol):
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Called when a limit of the transport disconnects the peer.
+        Called when the transport disconnects the peer because of a limit.
 
         @param limit: the name of the limit.
         """
@@ -101,12 +102,12 @@ class Owner(Protocol):
 
 def reportDropped(owner: Owner, chunks: list[bytes], sent: int = 0) -> None:
     """
-    Call C{queueDropped}, and log its errors: the connection is closed in any case, and
-    the caller may be writing to other connections.
+    Call C{queueDropped}, and log exceptions instead of raising them: the connection is closed
+    in any case, and the caller may be writing to other connections.
 
     @param owner: the owner.
     @param chunks: the unsent chunks.
-    @param sent: the number of bytes of the first chunk that were sent.
+    @param sent: the number of bytes already sent from the first chunk.
     """
     try:
         owner.queueDropped(chunks, sent)
@@ -116,13 +117,12 @@ def reportDropped(owner: Owner, chunks: list[bytes], sent: int = 0) -> None:
 
 def providesItself(interface: Any, protocol: Any) -> bool:
     """
-    Check whether a protocol implements an interface itself. A wrapper of a transport,
-    such as TLS, provides all interfaces of the transport, and forwards their methods to
-    it.
+    Check whether a protocol itself implements an interface. In contrast, a wrapper such as TLS
+    provides all interfaces of its transport, and forwards their methods to the transport.
 
     @param interface: C{IHalfCloseableProtocol} or C{IHandshakeListener}.
     @param protocol: the protocol.
-    @return: whether its class defines all methods of the interface.
+    @return: whether the class of the protocol defines all methods of the interface.
     """
     methods = interface.names()
     return interface.providedBy(protocol) and all(hasattr(type(protocol), n) for n in methods)
@@ -130,8 +130,9 @@ def providesItself(interface: Any, protocol: Any) -> bool:
 
 class Guard(Protocol):
     """
-    The record that a guard keeps of one connection; the connection calls these methods.
-    See L{GuardedConnection<openfl_twisted.transports.guard.GuardedConnection>}.
+    A guard's record of one connection, see
+    L{GuardedConnection<openfl_twisted.transports.guard.GuardedConnection>}. The connection
+    calls these methods.
     """
 
     def closing(self) -> None:
@@ -141,17 +142,17 @@ class Guard(Protocol):
 
     def peerHalfClosed(self) -> None:
         """
-        Called when the peer closes its side first.
+        Called when the peer is the first to close its side of the connection.
         """
 
     def transportLost(self) -> None:
         """
-        Called when the connection is lost, before C{connectionLost} of the protocol.
+        Called when the connection is lost, before the protocol's C{connectionLost}.
         """
 
     def ended(self, reason: Failure) -> None:
         """
-        Called after C{connectionLost} of the protocol.
+        Called after the protocol's C{connectionLost}.
 
         @param reason: why the connection is lost.
         """
@@ -160,42 +161,41 @@ class Guard(Protocol):
 @implementer(ITransport, IConsumer, IPushProducer)
 class Connection:
     """
-    The transport of a protocol of this package: Twisted's transport interfaces, a send
-    queue with a limit, a receive buffer, and a protocol that can be replaced.
+    The transport of protocols in this package. A connection has Twisted's transport
+    interfaces, a limited send queue, a receive buffer, and a protocol that can be replaced.
 
-    The underlying transport or the reactor calls it for received data and for the loss
-    of the connection. The protocol calls it as its transport. Invariants:
+    The underlying transport or the reactor calls this object when data is received and when
+    the connection is lost. The protocol uses this object as its transport. Invariants:
 
       - C{protocol} receives data only while C{reading} is true.
-      - C{reading} is false while C{paused}, C{disconnecting} or
-        C{receiveBuffer.isBlocked} is true. L{readAgain} makes it true.
+      - C{reading} is false while C{paused}, C{disconnecting} or C{receiveBuffer.isBlocked} is
+        true. L{readAgain} sets C{reading} to true.
       - While C{receiveBuffer} exists, received data is appended to it.
-      - C{connectionLost} of the protocol is called once, after the receive buffer was
-        delivered or dropped.
+      - The protocol's C{connectionLost} is called once, after the receive buffer was delivered
+        or dropped.
 
-    After C{loseConnection} or C{loseWriteConnection}, writes of an owner are dropped.
-    While a pull producer is registered, they are accepted, and the connection stays
-    open, as in Twisted's own transports.
+    After C{loseConnection} or C{loseWriteConnection}, writes by an owner are dropped. However,
+    while a pull producer is registered, writes are accepted and the connection stays open, as
+    in Twisted's transports.
 
     @cvar preservesMessages: whether each write is sent as one message, as on a
         WebSocket.
-    @cvar delivering: whether the connection is calling the protocol with its own
-        events, such as WebSocket messages. They precede the contents of the receive
-        buffer.
+    @cvar delivering: whether the connection is currently delivering events that it has parsed,
+        such as WebSocket messages. These events precede the contents of the receive buffer.
     @cvar requestPath: the path and query of the WebSocket handshake; C{"/"} for other
         connections.
     @ivar disconnecting: whether this side has closed the connection.
     @ivar paused: whether the protocol has called C{pauseProducing}.
     @ivar reading: whether received data is delivered to the protocol.
-    @ivar receiveBuffer: the data that the protocol has not received; C{None} if it is
-        empty.
+    @ivar receiveBuffer: the data that the protocol has not received yet; C{None} if there is
+        no such data.
     @ivar work: number of messages handled since other connections were last served, see
         L{MAX_WORK<openfl_twisted.transports.receivebuffer.MAX_WORK>}.
-    @ivar hasReceived: whether the peer has sent data. TLS resets it when it starts.
-    @ivar tap: function called with each written chunk; C{None} for none.
+    @ivar hasReceived: whether the peer has sent data. Starting TLS resets this attribute.
+    @ivar tap: function that is called with each written chunk; C{None} for no function.
     @ivar protocol: the protocol that receives data and the loss of the connection.
-    @ivar owner: the protocol that has called L{bind}; C{None} for none.
-    @ivar guard: the guard's record of the connection; C{None} for none.
+    @ivar owner: the protocol that has called L{bind}; C{None} if no protocol has called it.
+    @ivar guard: the guard's record of the connection; C{None} without a guard.
     @ivar clientType: the client type found by protocol detection, one of
         L{openfl_twisted.transports.connectioninfo.CLIENT_TYPES}; C{None} without
         detection.
@@ -221,7 +221,7 @@ class Connection:
     bytesOut: int
 
     if not TYPE_CHECKING:
-        # The implementations have slots for the attributes above.
+        # The implementations have slots for these attributes.
         __slots__ = ()
     else:
         # The implementations define these methods, or inherit them from Twisted.
@@ -294,18 +294,19 @@ class Connection:
 
     def bind(self, owner: Owner) -> bool:
         """
-        Make a protocol the owner: apply its limits, and call its methods.
+        Make a protocol the owner of the connection: apply the protocol's limits, and call the
+        methods of L{Owner}.
 
         @param owner: the protocol.
-        @return: whether the connection supports an owner; if not, the protocol must
-            wrap it in a
+        @return: whether the connection supports an owner. If not, the protocol must wrap the
+            connection in a
             L{BufferedTransport<openfl_twisted.transports.buffered.BufferedTransport>}.
         """
         raise NotImplementedError
 
     def unbind(self) -> None:
         """
-        Remove the owner, its producer and the receive buffer, so that another protocol
+        Remove the owner, the owner's producer and the receive buffer, so that another protocol
         can use the connection.
         """
         raise NotImplementedError
@@ -328,8 +329,8 @@ class Connection:
 
     def writeMessages(self, messages: Sequence[bytes]) -> None:
         """
-        Send several messages in one write. If the connection preserves messages, each
-        is sent as one message; otherwise they are joined.
+        Send several messages in one write. If the connection preserves messages, each message
+        is sent separately; otherwise, all messages are joined.
 
         @param messages: the messages.
         """
@@ -347,17 +348,17 @@ class Connection:
 
     def deliver(self, data: bytes) -> None:
         """
-        Deliver data that was received before the protocol had the connection.
+        Deliver data that was received before the connection was passed to the protocol.
 
         @param data: the data.
         """
         if not data or self.disconnecting or self.isAborted:
             return
         if self.receiveBuffer is not None:
-            # The data was received before the contents of the buffer.
+            # Put the data before the contents of the buffer, because it was received first.
             self.receiveBuffer.putBack(self._receive, (data,))
         elif self.isBound or self.reading:
-            # An owner checks whether it is reading.
+            # An owner itself checks whether the connection is reading.
             self.protocol.dataReceived(data)
         else:
             self.ensureBuffer().put(self._receive, (data,))
@@ -373,9 +374,9 @@ class Connection:
 
     def deliverHalfClose(self) -> None:
         """
-        Deliver the receive buffer, then the peer's EOF. A protocol that does not
-        support half-close loses the connection. After this side has closed or aborted
-        the connection, the EOF is dropped.
+        Deliver the receive buffer, then the peer's EOF. If the protocol does not support
+        half-close, the connection is closed. The EOF is dropped if this side has already
+        closed or aborted the connection.
         """
         if self.disconnecting or self.isAborted:
             return
@@ -408,8 +409,8 @@ class Connection:
 
     def finishConnection(self) -> None:
         """
-        Close the connection gracefully. If a WebSocket or TLS runs over it, that is closed
-        first, with its closing handshake.
+        Close the connection gracefully. A WebSocket or TLS that runs over this connection is
+        closed first, with its closing handshake.
         """
         above = self._above
         if above is None:
@@ -430,16 +431,16 @@ class Connection:
     @property
     def isClosing(self) -> bool:
         """
-        Whether this side has closed this connection, or a WebSocket or TLS that runs over
-        it.
+        Whether this side has closed this connection, or a WebSocket or TLS that runs over this
+        connection.
         """
         above = self._above
         return bool(self.disconnecting) or (above is not None and above.isClosing)
 
     def setCloseReason(self, code: int, reason: str = "") -> None:
         """
-        Set the code and reason that this side sends when it closes a WebSocket. Other
-        connections ignore it.
+        Set the close code and reason that are sent when this side closes a WebSocket.
+        Connections that are not WebSockets ignore this call.
 
         @param code: the WebSocket close code (RFC 6455, 7.4).
         @param reason: the reason, as text.
@@ -448,16 +449,16 @@ class Connection:
     @property
     def top(self) -> "Connection":
         """
-        The connection that the application uses: the WebSocket, or the connection inside
-        TLS, that runs over this one; otherwise this one.
+        The connection that the application uses: the WebSocket, or the connection inside TLS,
+        that runs over this connection. If there is neither, this connection.
         """
         above = self._above
         return self if above is None else above.top
 
     def peerHalfClosed(self) -> None:
         """
-        Notify the guard that the peer was the first to close a WebSocket or TLS that runs
-        over this connection. This side then closes the underlying transport.
+        Notify the guard that the peer was the first to close a WebSocket or TLS that runs over
+        this connection. The underlying transport is then closed by this side.
         """
         if self.guard is not None:
             self.guard.peerHalfClosed()
@@ -470,7 +471,7 @@ class Connection:
 
     def ensureBuffer(self) -> ReceiveBuffer:
         """
-        Return the receive buffer; create it if necessary.
+        Return the receive buffer. If it does not exist, create it.
         """
         buffer = self.receiveBuffer
         if buffer is None:
@@ -479,8 +480,9 @@ class Connection:
 
     def _endSoon(self) -> bool:
         """
-        If the connection is lost (L{State.ENDING}), drop the receive buffer, and notify
-        the protocol in the next reactor iteration: the protocol closes the connection.
+        Called when the protocol closes the connection. If the connection is already lost
+        (L{State.ENDING}), drop the receive buffer, and notify the protocol in the next reactor
+        iteration.
 
         @return: whether the connection is lost.
         """
@@ -506,7 +508,7 @@ class Connection:
         try:
             owner.sendQueueExceeded()
         except Exception:
-            # The caller may be writing to other connections: do not raise.
+            # Do not raise the exception: the caller may be writing to other connections.
             _log.failure("{peer} aborted: error in sendQueueExceeded", peer=self.getPeer())
             self.abortConnection()
 
@@ -514,15 +516,15 @@ class Connection:
 
     def refusesTLS(self) -> bool:
         """
-        Abort the connection if received plaintext is unprocessed when TLS starts. An
-        attacker could have inserted it, and it would be processed as if TLS protected
-        it.
+        Abort the connection if received plaintext is still unprocessed when TLS starts. An
+        attacker could have inserted this plaintext, and it would be processed as if it had
+        been protected by TLS.
 
         @return: whether the connection was aborted.
         """
         buffer = self.receiveBuffer
         held = [] if buffer is None else [item for _, item in buffer.items()]
-        # An EOF is held as a Failure or None.
+        # An EOF is held as a Failure or None, and is not plaintext.
         left = any(item is not None and not isinstance(item, Failure) for item in held)
         if left or (self.owner is not None and self.owner.unprocessed):
             self.refusePlaintext()
@@ -531,7 +533,7 @@ class Connection:
 
     def refusePlaintext(self) -> None:
         """
-        Abort the connection: the peer has sent plaintext after the request to start
+        Abort the connection, because the peer has sent plaintext after the request to start
         TLS.
         """
         _log.warn(
@@ -557,8 +559,8 @@ class Connection:
 
     def readAgain(self) -> None:
         """
-        Deliver the receive buffer, then resume reading from the transport. Nothing
-        happens while the protocol is paused or the buffer is blocked.
+        Deliver the receive buffer, then resume reading from the transport. Does nothing while
+        the protocol is paused or the buffer is blocked.
         """
         buffer = self.receiveBuffer
         if self.paused or self.disconnecting or (buffer is not None and buffer.isBlocked):
@@ -569,7 +571,7 @@ class Connection:
 
     def dropReceived(self) -> None:
         """
-        Drop the receive buffer, and deliver no more data: this side closes the
+        Drop the receive buffer, and deliver no more data. Called when this side closes the
         connection.
         """
         self.reading = False

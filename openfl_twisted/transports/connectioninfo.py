@@ -36,16 +36,16 @@ _IN_TLS = {PLAIN: "tls", WEBSOCKET: "websocket in tls"}
 
 CLIENT_TYPES = (PLAIN, WEBSOCKET, *_IN_TLS.values(), POLICY, UNDETECTED)
 """
-All client types, including those inside TLS, see L{inTLS}.
+All client types, including the client types inside TLS, see L{inTLS}.
 """
 
 
 def inTLS(kind: str) -> str:
     """
-    Convert a client type detected inside TLS to the type that is reported.
+    Convert a client type that was detected inside TLS to the client type that is reported.
 
     @param kind: one of L{CLIENT_TYPES}.
-    @return: the corresponding type with TLS; C{kind} if none exists.
+    @return: the corresponding client type with TLS; C{kind} if there is no such type.
     """
     return _IN_TLS.get(kind, kind)
 
@@ -74,7 +74,7 @@ class _CountedConnection(Counted, Protocol):
     L{GuardedConnection<openfl_twisted.transports.guard.GuardedConnection>}.
 
     @ivar id: number of the connection, unique in the guard.
-    @ivar since: when it was opened (seconds, by the guard's clock).
+    @ivar since: when the connection was opened (seconds, by the guard's clock).
     """
 
     id: int
@@ -89,7 +89,7 @@ class _CountedConnection(Counted, Protocol):
     @property
     def top(self) -> connections.Connection:
         """
-        The connection that the application has.
+        The connection that the application uses.
         """
 
 
@@ -118,7 +118,7 @@ class Traffic:
 @dataclass(frozen=True)
 class ConnectionInfo:
     """
-    A description of a connection at one moment.
+    A description of a connection at one point in time.
 
     @ivar id: number of the connection.
     @ivar address: address of the peer, as text.
@@ -163,7 +163,7 @@ def describeConnection(connection: _CountedConnection, now: float) -> Connection
     Return the description of a connection.
 
     @param connection: the guard's record of the connection.
-    @param now: the time, by the clock of C{connection.since}.
+    @param now: the current time, from the same clock as C{connection.since}.
     """
     top = connection.top
     return ConnectionInfo(

@@ -1,6 +1,6 @@
 """
-Base class for protocol detection: inspect the first bytes of a connection, then switch
-to the protocol that they select.
+Base class for protocol detection: the first bytes of a connection are inspected, and the
+connection is then passed to the detected protocol.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from openfl_twisted.transports.connection import Connection
 @implementer(IHalfCloseableProtocol)
 class DetectionProtocol(Protocol):
     """
-    Buffers the first bytes of a connection. Each received chunk calls L{inspect}, and
-    the EOF calls L{inspectAtEOF}. Subclasses implement both, and call L{switchProtocol}
-    when the protocol is known.
+    Buffers the first bytes of a connection. L{inspect} is called for each received chunk, and
+    L{inspectAtEOF} at EOF. Subclasses implement both methods, and call L{switchProtocol} when
+    the protocol is known.
 
-    A wrapped protocol can be connected earlier, so that it can send first. It receives
-    nothing until the detection is complete.
+    A wrapped protocol can be connected before the detection is complete, so that the wrapped
+    protocol can send first. It receives no data until the detection is complete.
 
     @ivar factory: provides C{clock} and C{log}.
-    @ivar received: the received bytes that were not delivered.
+    @ivar received: the received bytes that have not been delivered yet.
     @ivar decided: whether the detection is complete.
-    @ivar wrappedProtocol: a wrapped protocol that was connected before the detection is
-        complete; C{None} for none.
+    @ivar wrappedProtocol: the wrapped protocol, if it was connected before the detection was
+        complete; otherwise C{None}.
     """
 
     __slots__ = ("decided", "received", "wrappedProtocol")
@@ -56,12 +56,12 @@ class DetectionProtocol(Protocol):
 
     def connect(self, protocol: Any) -> Any:
         """
-        Connect a protocol.
+        Connect a protocol to the transport.
 
         @param protocol: the protocol.
-        @return: the protocol that owns the connection: the wrapped one if
-            C{protocol} is a
-            L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}.
+        @return: the protocol that owns the connection: if C{protocol} is a
+            L{ConnectionWrapper<openfl_twisted.transports.wrapper.ConnectionWrapper>}, the
+            protocol that it wraps; otherwise C{protocol}.
         """
         self.transport.switchProtocol(protocol)
         protocol.makeConnection(self.transport)
@@ -69,8 +69,7 @@ class DetectionProtocol(Protocol):
 
     def switchProtocol(self, protocol: Any) -> None:
         """
-        Complete the detection: pass the connection and the received bytes to a
-        protocol.
+        Complete the detection, and pass the connection and the received bytes to a protocol.
 
         @param protocol: the protocol, which is already connected.
         """
@@ -81,8 +80,8 @@ class DetectionProtocol(Protocol):
 
     def callOrAbort(self, do: Callable[[], object]) -> None:
         """
-        Call a function outside a read, where the reactor does not handle exceptions. An
-        exception is logged, and aborts the connection.
+        Call a function. If it raises an exception, log the exception and abort the connection.
+        Used outside a read, where the reactor does not handle exceptions.
 
         @param do: the function.
         """
@@ -107,8 +106,8 @@ class DetectionProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        If a wrapped protocol is already connected, deliver the inspected bytes to it,
-        then notify it. Otherwise, no protocol is created for the lost connection.
+        If a wrapped protocol is already connected, deliver the inspected bytes, then notify
+        the wrapped protocol. Otherwise, no protocol is created for the lost connection.
         """
         wrapped, self.wrappedProtocol = self.wrappedProtocol, None
         if wrapped is None:
@@ -132,7 +131,7 @@ class DetectionProtocol(Protocol):
         """
         Complete the detection with the received bytes.
 
-        @return: whether the connection was passed to a protocol, to which the EOF must
-            be delivered.
+        @return: whether the connection was passed to a protocol. The EOF must then be
+            delivered to this protocol.
         """
         raise NotImplementedError

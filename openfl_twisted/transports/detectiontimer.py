@@ -8,15 +8,15 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 DETECTION_TIMEOUT = 10.0
 """
-Timeout of protocol detection: 10 seconds. A client that is undetected by then is
-treated as a plain client, however its first bytes are split.
+Timeout of protocol detection: 10 seconds. A client whose type is not detected within this time
+is treated as a plain client, however its first bytes are split.
 """
 
 
 class DetectionTimer:
     """
-    Timer for the first bytes of a client. It expires after a delay without new data,
-    and at the latest L{DETECTION_TIMEOUT} after its creation.
+    Timer for the first bytes from a client. The timer expires after a delay without new data,
+    or L{DETECTION_TIMEOUT} seconds after its creation, whichever is earlier.
     """
 
     __slots__ = ("_call", "_clock", "_deadline", "_delay")
@@ -34,13 +34,13 @@ class DetectionTimer:
     @property
     def isExpired(self) -> bool:
         """
-        Whether L{DETECTION_TIMEOUT} has expired.
+        Whether L{DETECTION_TIMEOUT} seconds have passed since the creation of the timer.
         """
         return self._clock.seconds() >= self._deadline
 
     def expectMore(self, timedOut: Callable[[], object]) -> None:
         """
-        Restart the delay, but do not wait beyond L{DETECTION_TIMEOUT}. Call this method when
+        Restart the delay, which is limited by L{DETECTION_TIMEOUT}. Call this method when
         further data is needed to detect the client type.
 
         @param timedOut: called when the timer expires.
@@ -49,7 +49,7 @@ class DetectionTimer:
 
     def waitForDeadline(self, timedOut: Callable[[], object]) -> None:
         """
-        Wait for the rest of L{DETECTION_TIMEOUT}.
+        Let the timer expire only at the end of L{DETECTION_TIMEOUT}.
 
         @param timedOut: called when the timer expires.
         """

@@ -1,5 +1,6 @@
 """
-Adapters from Twisted's producer interfaces to a connection that wraps a transport.
+Producers that are registered with a transport, and notify the connection that wraps this
+transport.
 """
 
 from typing import Protocol
@@ -10,7 +11,7 @@ from zope.interface import implementer
 
 class FlowListener(Protocol):
     """
-    A connection that is notified of the calls that its transport makes to its producer.
+    A connection that is notified when its underlying transport calls the registered producer.
     """
 
     def bufferFull(self) -> None:
@@ -39,7 +40,8 @@ class FlowListener(Protocol):
 @implementer(IPushProducer)
 class PushAdapter:
     """
-    Registered as the push producer of a transport; forwards its calls to a connection.
+    A push producer that is registered with a transport, and forwards the transport's calls to
+    a connection.
     """
 
     __slots__ = ("_listener",)
@@ -63,9 +65,10 @@ class PushAdapter:
 @implementer(IPullProducer)
 class PullAdapter:
     """
-    Registered as the pull producer of a transport; forwards its calls to a connection.
+    A pull producer that is registered with a transport, and forwards the transport's calls to
+    a connection.
 
-    @ivar producer: the producer that the protocol has registered.
+    @ivar producer: the pull producer that the protocol has registered.
     @ivar asked: whether this adapter is registered with the transport.
     """
 
@@ -74,7 +77,7 @@ class PullAdapter:
     def __init__(self, listener: FlowListener, producer: IPullProducer) -> None:
         """
         @param listener: the connection.
-        @param producer: the registered producer.
+        @param producer: the pull producer that the protocol has registered.
         """
         self._listener = listener
         self.producer = producer

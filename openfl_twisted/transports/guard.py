@@ -1,5 +1,5 @@
 """
-Guard: counts, limits and logs the connections of any factory, and closes them
+The guard, which counts, limits and logs the connections of any factory, and closes them
 gracefully.
 """
 
@@ -49,29 +49,28 @@ class GuardedConnection:
     """
     The record that a L{GuardFactory} keeps of one connection.
 
-    The record receives no data. The factory creates it when a client connects. The
-    connection then calls it, in this order:
+    The record receives no data. The factory creates the record when a client connects. The
+    connection then calls the methods of the record in this order:
 
-      1. L{closing}, when this side closes the connection, and L{peerHalfClosed}, when
-         the peer closes it first. Either may be omitted.
-      2. L{transportLost}, before the protocol's C{connectionLost}.
-      3. L{ended}, after the protocol's C{connectionLost}.
+      1. L{closing}, when this side closes the connection, and L{peerHalfClosed}, when the peer
+      closes the connection first. Either call may be omitted. 2. L{transportLost}, before the
+      protocol's C{connectionLost}. 3. L{ended}, after the protocol's C{connectionLost}.
 
     Invariants: the record is in C{GuardFactory.protocols} from L{begin} until
-    L{transportLost}. It counts for its host until L{ended}. The close timer runs only
-    between L{closing} and L{transportLost}. While a lost connection still has data for
-    a paused protocol (L{State.ENDING<openfl_twisted.transports.states.State.ENDING>}),
-    it counts as open. A WebSocket, and TLS on a shared port, hold that data themselves:
-    for their records, the connection ends when TCP is lost.
+    L{transportLost}. The connection is counted for its host until L{ended}. The close timer
+    runs only between L{closing} and L{transportLost}. A lost connection that still has data
+    for a paused protocol (L{State.ENDING<openfl_twisted.transports.states.State.ENDING>})
+    counts as open. A WebSocket, and TLS on a shared port, hold such data themselves, so their
+    connection counts as lost when the TCP connection is lost.
 
-    If guards wrap each other, the connection calls the record of the innermost guard. It
-    forwards all calls except L{closing} to the others.
+    If a guard wraps another guard, the connection calls the record of the innermost guard.
+    This record forwards all calls except L{closing} to the record of the next outer guard.
 
     @ivar id: number of the connection, unique in the factory.
-    @ivar since: when it was opened (seconds, by the factory's clock).
-    @ivar host: the host for which it is counted, see
+    @ivar since: when the connection was opened (seconds, by the factory's clock).
+    @ivar host: the host for which the connection is counted, see
         L{openfl_twisted.transports.hostlimit.hostOf}.
-    @ivar endedByPeer: whether the peer has closed its side first.
+    @ivar endedByPeer: whether the peer was the first to close the connection.
     @ivar endedHere: whether this side was closing the connection when it was lost.
     @ivar seen: value of C{bytesIn} at the last idle check.
     @ivar idleChecks: number of consecutive idle checks without new data.
@@ -95,11 +94,12 @@ class GuardedConnection:
     def __init__(self, factory: "GuardFactory", host: str | None) -> None:
         """
         @param factory: the factory.
-        @param host: the host for which the connection is counted; C{None} for none.
+        @param host: the host for which the connection is counted; C{None} if it is counted for
+            no host.
         """
         self._factory = factory
         self._connection: Any = None
-        # The record of the guard that wraps this one.
+        # The record of the guard that wraps this guard.
         self._outer: Any = None
         self._closing: IDelayedCall | None = None
         self._kind: str | None = None
@@ -108,7 +108,8 @@ class GuardedConnection:
         self.since = 0.0
         self.endedByPeer = self.endedHere = False
         self.seen = 0
-        # The first check may follow the connection immediately.
+        # Start at -1, because the first idle check may follow directly after the connection was
+        # opened.
         self.idleChecks = -1
 
     def begin(self, connection: Connection, protocol: Any) -> None:
@@ -200,7 +201,7 @@ class GuardedConnection:
 
     def peerHalfClosed(self) -> None:
         """
-        Called when the peer closes its side first.
+        Called when the peer is the first to close its side of the connection.
         """
         self.endedByPeer = True
         if self._outer is not None:
@@ -208,8 +209,8 @@ class GuardedConnection:
 
     def transportLost(self) -> None:
         """
-        Remove the connection from the open connections. Keep its client type and
-        whether this side has closed it: they cannot be determined later.
+        Remove the record from the open connections. Store the client type and whether this
+        side has closed the connection, because they cannot be determined later.
         """
         self._kind = self.kind
         self.endedHere = self._connection.isClosing
@@ -230,9 +231,9 @@ class GuardedConnection:
 
 class _RefusedConnection(Protocol):
     """
-    The protocol of a refused connection. It aborts the connection. C{buildProtocol}
-    must not return C{None} instead: factories that wrap this one, such as TLS, do not
-    support that.
+    The protocol of a refused connection: aborts the connection. C{buildProtocol} must not
+    return C{None} instead, because factories that wrap the guard's factory, such as the TLS
+    factory, do not support C{None}.
     """
 
     def connectionMade(self) -> None:
@@ -251,8 +252,8 @@ class GuardFactory(WrapperFactory[Any]):
     @ivar opened: number of connections opened so far.
     @ivar refusals: number of refused connections, by limit: C{"connections"} for
         C{maxConnections}, C{"address"} for C{maxPerAddress}.
-    @ivar closed: number of closed connections, by client type and by the side that
-        closed them, a key of L{ENDS}.
+    @ivar closed: number of closed connections, by client type, then by the side that closed
+        the connection (a key of L{ENDS}).
     """
 
     log = packageLogger()
@@ -271,16 +272,16 @@ class GuardFactory(WrapperFactory[Any]):
     ) -> None:
         """
         @param wrappedFactory: the factory of the guarded protocols.
-        @param maxConnections: maximum number of connections; further ones are aborted.
+        @param maxConnections: maximum number of connections; further connections are aborted.
             0 for no limit.
         @param maxPerAddress: maximum number of connections per IPv4 address or IPv6 /64
             network (default 0, no limit). Behind a proxy, all connections have the
             address of the proxy.
-        @param idleTimeout: time without received data until a connection is closed
-            (seconds; default 0, no limit). The actual time can be up to a quarter
-            longer. The kernel detects clients that have vanished, see L{keepAlive}.
-        @param closeTimeout: maximum time to close a connection gracefully (seconds);
-            then it is aborted.
+        @param idleTimeout: time without received data until a connection is closed (seconds;
+            default 0, no limit). The actual time can be up to a quarter longer. Vanished
+            clients need no idle timeout: the kernel detects them, see L{keepAlive}.
+        @param closeTimeout: maximum time to close a connection gracefully (seconds); then the
+            connection is aborted.
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
@@ -335,9 +336,10 @@ class GuardFactory(WrapperFactory[Any]):
 
     def acceptableProtocols(self) -> list[bytes]:
         """
-        Return C{http/1.1}, unless the wrapped factory negotiates protocols itself.
-        Browsers that open a WebSocket offer protocols (ALPN), and Twisted refuses a TLS
-        client if no offered protocol is acceptable.
+        Return the protocols that the wrapped factory accepts in ALPN; C{http/1.1} if the
+        wrapped factory does not negotiate protocols. Browsers that open a WebSocket offer
+        protocols, and Twisted refuses a TLS client if none of the offered protocols is
+        acceptable.
         """
         wrapped = IProtocolNegotiationFactory(self.wrappedFactory, None)
         return [b"http/1.1"] if wrapped is None else wrapped.acceptableProtocols()
@@ -358,15 +360,15 @@ class GuardFactory(WrapperFactory[Any]):
     @property
     def firstWait(self) -> int:
         """
-        The C{firstWait} of the wrapped factory.
+        The value of C{firstWait} in the wrapped factory.
         """
         wait: int = cast("Any", self.wrappedFactory).firstWait
         return wait
 
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
         """
-        Call C{firstAnswer} of the wrapped factory, and count the answer. If a limit is
-        reached, the connection is accepted normally, and then refused.
+        Call the wrapped factory's C{firstAnswer}, and count the answer. If a limit is reached,
+        the connection is accepted normally, and then refused.
 
         @param data: the received data.
         @param peer: the address of the client.
@@ -406,7 +408,7 @@ class GuardFactory(WrapperFactory[Any]):
         """
         Count an opened connection.
 
-        @param connection: its record.
+        @param connection: the record of the connection.
         """
         self.protocols[connection] = None
         self.opened += 1
@@ -424,7 +426,8 @@ class GuardFactory(WrapperFactory[Any]):
         """
         Log and count a closed connection.
 
-        @param connection: its record, which was removed from C{protocols}.
+        @param connection: the record of the connection, which was already removed from
+            C{protocols}.
         @param reason: why the connection was lost.
         """
         by = _endedBy(connection, reason)
@@ -450,7 +453,7 @@ class GuardFactory(WrapperFactory[Any]):
 
     def _countClosed(self, kind: str, by: str, counted: Counted) -> None:
         """
-        Count a closed connection, and add its traffic.
+        Count a closed connection, and add its traffic to the totals.
         """
         self.closed[kind, by] = self.closed.get((kind, by), 0) + 1
         self._ended.setdefault(kind, Traffic()).add(counted)
@@ -461,7 +464,7 @@ class GuardFactory(WrapperFactory[Any]):
         """
         Return descriptions of the connected clients, oldest first.
 
-        @param newest: maximum number of clients; older ones are omitted. C{None} for no
+        @param newest: maximum number of clients; older clients are omitted. C{None} for no
             limit.
         """
         now = self.clock.seconds()
@@ -474,8 +477,9 @@ class GuardFactory(WrapperFactory[Any]):
         """
         Return the bytes received and sent on open and closed connections.
 
-        @return: the traffic by client type. Connections whose type is not detected yet
-            are omitted, so that no number ever decreases.
+        @return: the traffic by client type. Connections whose client type is not detected yet
+            are omitted: their type changes later, and the traffic of a type must never
+            decrease.
         """
         total = {kind: Traffic(**vars(ended)) for kind, ended in self._ended.items()}
         for connection in list(self.protocols):
@@ -486,26 +490,27 @@ class GuardFactory(WrapperFactory[Any]):
 
     def waiting(self) -> int:
         """
-        Return the total length of all send queues (bytes), without the buffers of
-        transports and of the kernel.
+        Return the total length of all send queues (bytes). The buffers of transports and of
+        the kernel are not included.
         """
         return sum(connection.top.pending for connection in list(self.protocols))
 
     def find(self, id: int) -> GuardedConnection | None:
         """
-        Find an open connection by its number, searching all connections.
+        Find an open connection by its number, with a search through all connections.
 
         @param id: L{GuardedConnection.id} or L{ConnectionInfo.id}.
-        @return: its record; C{None} if it is not open.
+        @return: the record of the connection; C{None} if there is no open connection with this
+            number.
         """
         return next((found for found in self.protocols if found.id == id), None)
 
     def kick(self, id: int, reason: str) -> bool:
         """
-        Disconnect a client gracefully, after notifying the owner of its connection.
+        Notify the owner of a client's connection, then close the connection gracefully.
 
         @param id: number of the connection.
-        @param reason: why, for the log.
+        @param reason: why the client is disconnected, for the log.
         @return: whether the connection was open.
         """
         connection = self.find(id)
@@ -543,8 +548,8 @@ class GuardFactory(WrapperFactory[Any]):
 
     def closeAll(self, timeout: float) -> Deferred[None]:
         """
-        Close all connections gracefully, and abort those that are still open after a
-        timeout.
+        Close all connections gracefully. Connections that are still open after a timeout are
+        aborted.
 
         @param timeout: the timeout (seconds).
         @return: fires when all connections are closed.
@@ -568,7 +573,8 @@ class GuardFactory(WrapperFactory[Any]):
 
     def _forEach(self, do: Callable[[GuardedConnection], object]) -> None:
         """
-        Call a function with each open connection, and log its errors.
+        Call a function with the record of each open connection. Exceptions of the function are
+        logged.
         """
         for connection in list(self.protocols):
             try:
@@ -580,12 +586,12 @@ class GuardFactory(WrapperFactory[Any]):
                 )
 
 
-# Number of checks during idleTimeout.
+# Number of idle checks during idleTimeout.
 _IDLE_CHECKS = 4
 
 ENDS = {"peer": "by the peer", "server": "by the server", "failure": "after an error: {}"}
 """
-The side that closed a connection, and its description in the log.
+The sides that can close a connection, and the description of each side in the log.
 """
 
 

@@ -1,5 +1,5 @@
 """
-Limit of the connections from one host.
+Limit for the number of connections from one host.
 """
 
 from ipaddress import IPv6Address as Number
@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IAddress
 
 PREFIX = 64
 """
-Length of an IPv6 network prefix (bits). A host can use any address of its network (RFC
-4291, 2.5.1; RFC 8981).
+Length of an IPv6 network prefix (bits). A host can use any address in its network (RFC 4291,
+2.5.1; RFC 8981).
 """
 
 
@@ -22,14 +22,14 @@ def hostOf(address: IAddress | None) -> str | None:
 
     @param address: the address of the client. An IPv4-mapped IPv6 address
         (C{::ffff:192.0.2.1}) is counted as the IPv4 address.
-    @return: the host; C{None} for an address of another kind.
+    @return: the host; C{None} for any other type of address.
     """
     if isinstance(address, IPv4Address):
         return address.host
     if not isinstance(address, IPv6Address):
         return None
     found = Number(address.host)
-    # Sockets that accept IPv4 and IPv6 report mapped addresses.
+    # A socket that accepts both IPv4 and IPv6 reports IPv4 addresses as IPv4-mapped addresses.
     if found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
     return str(IPv6Network((int(found), PREFIX), strict=False))
@@ -37,15 +37,15 @@ def hostOf(address: IAddress | None) -> str | None:
 
 class HostLimit:
     """
-    Limit of the connections of each host, see L{hostOf}. Clients without an IP address
-    have no limit.
+    Limits the number of connections from each host, see L{hostOf}. Connections from clients
+    without an IP address are not limited.
 
-    @ivar limit: maximum number of connections of a host; 0 for no limit.
+    @ivar limit: maximum number of connections from one host; 0 for no limit.
     """
 
     def __init__(self, limit: int) -> None:
         """
-        @param limit: maximum number of connections of a host; 0 for no limit.
+        @param limit: maximum number of connections from one host; 0 for no limit.
         """
         self.limit = limit
         self._open: dict[str, int] = {}
@@ -56,7 +56,7 @@ class HostLimit:
         Check whether a host has reached the limit.
 
         @param host: the host, from L{hostOf}.
-        @return: whether it has; C{False} for C{None}.
+        @return: whether the host has reached the limit; C{False} for C{None}.
         """
         return host is not None and 0 < self.limit <= self._open.get(host, 0)
 
@@ -65,7 +65,7 @@ class HostLimit:
         Record a refused connection.
 
         @param host: the host; C{None} is ignored.
-        @return: whether it is the first refusal since a connection of this host was
+        @return: whether this is the first refusal since a connection from this host was
             closed.
         """
         if host is None or host in self._refusing:

@@ -1,5 +1,5 @@
 """
-TCP keepalive, with which the kernel detects vanished peers.
+TCP keepalive: lets the kernel detect vanished peers.
 """
 
 import contextlib
@@ -10,8 +10,8 @@ from twisted.internet.interfaces import ITCPTransport, ITransport
 
 _TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
-# Time until the kernel detects that an idle peer has vanished (60 + 4 * 15 = 120 seconds), and time
-# for the peer to acknowledge sent data (milliseconds).
+# The time until the kernel detects that an idle peer has vanished (60 + 4 * 15 = 120 seconds), and
+# the maximum time until the peer acknowledges sent data (milliseconds).
 _KEEP_ALIVE = (
     ("TCP_KEEPIDLE", 60),
     ("TCP_KEEPINTVL", 15),
@@ -30,17 +30,17 @@ def keepAlive(transport: ITransport) -> None:
     if not ITCPTransport.providedBy(transport):
         return
     lowest: Any = transport
-    # Find the TCP transport inside TLS and other wrappers.
+    # Find the underlying TCP transport of TLS and other wrappers.
     while ITCPTransport.providedBy(getattr(lowest, "transport", None)):
         lowest = lowest.transport
     handle = getattr(lowest, "getHandle", lambda: None)()
-    # Twisted's UNIX sockets also provide ITCPTransport.
+    # Check the address, because Twisted's UNIX sockets also provide ITCPTransport.
     if not isinstance(handle, socket.socket) or handle.family not in _TCP_FAMILIES:
         return
-    # On some systems this fails for a lost connection.
+    # On some systems, setting the option fails for a lost connection.
     with contextlib.suppress(OSError):
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEP_ALIVE:
-            # Not all systems support all options.
+            # Some systems do not support all options.
             if hasattr(socket, option):
                 handle.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -9,7 +9,7 @@ class ConnectionLimits(NamedTuple):
     """
     Limits shared by all connections of a factory; 0 for no limit.
 
-    @ivar maxQueue: maximum length of the send queue of a slow peer (bytes).
+    @ivar maxQueue: maximum length of the send queue for a slow peer (bytes).
     @ivar maxLength: maximum length of a message without its terminator (bytes).
     @ivar maxUnread: maximum amount of received data that the application has not read
         (bytes).

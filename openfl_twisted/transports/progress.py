@@ -1,5 +1,5 @@
 """
-A connection that reports how much of the written data the transport has accepted.
+A connection that reports when the underlying transport has accepted written data.
 """
 
 from typing import Protocol, cast
@@ -21,18 +21,18 @@ class _ProgressListener(Owner, Protocol):
 
 class ProgressTransport(BufferedTransport):
     """
-    A connection that writes to the transport in portions of at most
-    L{PORTION<openfl_twisted.transports.buffered.PORTION>} bytes. C{pending} is
-    therefore the data that the peer has not accepted. The class is used for byte
-    streams, not for WebSockets.
+    A connection that writes to the underlying transport in portions of at most
+    L{PORTION<openfl_twisted.transports.buffered.PORTION>} bytes. C{pending} is therefore
+    the number of bytes that the peer has not accepted yet. This class is only
+    used for byte streams, not for WebSockets.
     """
 
     __slots__ = ()
 
     def flush(self) -> None:
         """
-        Write portions until the transport's buffer is full, then call C{handedOver} of
-        the owner.
+        Write portions until the transport's buffer is full, then call the owner's
+        C{handedOver}.
         """
         self.queued = False
         if self._unsent is None or self._full:
@@ -46,8 +46,8 @@ class ProgressTransport(BufferedTransport):
 
     def _takePortion(self, chunks: list[bytes]) -> bytes:
         """
-        Remove the next portion from the queue. A large chunk is split into portions
-        once.
+        Remove the next portion from the queue, and return it. A large chunk is split into all
+        its portions when it is first reached.
         """
         count = length = 0
         for chunk in chunks:

@@ -14,14 +14,14 @@ from openfl_twisted.transports.writebatch import currentBatch
 
 MAX_WORK = 512
 """
-Maximum number of messages of one connection that are handled before other connections
-are served. A message sent to many receivers counts as several.
+Maximum number of messages from one connection that are handled before other connections are
+served. A message that is sent to many receivers counts as several messages.
 """
 
 LATE_END_TIMEOUT = 30.0
 """
-Maximum time between the loss of a connection and C{connectionLost} of a protocol that
-is paused: 30 seconds.
+Maximum time between the loss of a connection and the call of C{connectionLost} on a paused
+protocol: 30 seconds.
 """
 
 
@@ -34,7 +34,7 @@ class Reader(Protocol):
     @ivar disconnecting: whether this side has closed the connection.
     @ivar paused: whether the protocol has called C{pauseProducing}.
     @ivar work: number of messages handled since other connections were last served.
-    @ivar receiveBuffer: the buffer; C{None} if it is empty.
+    @ivar receiveBuffer: the receive buffer; C{None} if no items are held.
     """
 
     reading: bool
@@ -55,7 +55,7 @@ class Reader(Protocol):
 
     def abortConnection(self) -> None:
         """
-        Close the connection, dropping unsent data.
+        Close the connection immediately, and drop unsent data.
         """
 
     def getPeer(self) -> Any:
@@ -66,26 +66,27 @@ class Reader(Protocol):
 
 def _nothing() -> None:
     """
-    The C{connectionLost} notification while L{ReceiveBuffer.deliverNow} runs: the
-    caller notifies the protocol itself.
+    Do nothing. This function replaces the notification of the protocol while
+    L{ReceiveBuffer.deliverNow} runs, whose caller notifies the protocol itself.
     """
 
 
 class ReceiveBuffer:
     """
-    Holds received items for one connection, such as chunks, messages or the EOF, each
-    group with the method that processes it.
+    Holds received items for one connection, such as chunks, messages or the EOF. Items are
+    stored in groups, together with the method that processes the items of the group.
 
-    The connection, or its protocol, creates the buffer with C{ensureBuffer} when it
-    cannot deliver an item. The connection calls L{deliver} when the protocol resumes.
-    The buffer then removes itself from C{connection.receiveBuffer}. Invariants:
+    The connection or its protocol creates the buffer with C{ensureBuffer} when an item cannot
+    be delivered. When the protocol resumes reading, the connection calls L{deliver}, and the
+    emptied buffer removes itself from C{connection.receiveBuffer}. Invariants:
 
-      - Items are delivered in the order in which they were received, each once.
+      - Each item is delivered once, and items are delivered in the order in which they were
+        received.
       - Nothing is delivered while C{connection.reading} is false.
       - The loss of the connection is reported once, after the last item.
 
-    The buffer can be non-empty although the protocol is not paused: it is I{blocked}
-    when the protocol has called L{block}, and it I{yields its turn} after L{MAX_WORK}
+    The buffer can contain items although the protocol is not paused: the buffer is I{blocked}
+    after the protocol has called L{block}, and the buffer I{yields its turn} after L{MAX_WORK}
     messages.
     """
 
@@ -110,9 +111,9 @@ class ReceiveBuffer:
         """
         self._connection = connection
         self._clock = clock
-        # Groups save memory: one read can contain 65,536 items.
+        # Storing the method once per group saves memory: one read can contain 65,536 items.
         self._groups: deque[tuple[Callable[[Any], object], deque[Any]]] = deque()
-        # Groups that were put back during the current delivery; they precede the others.
+        # The groups that were put back during the current delivery; they precede the other groups.
         self._first: list[tuple[Callable[[Any], object], deque[Any]]] = []
         self._blocked = self._delivering = False
         self._turn: IDelayedCall | None = None
@@ -121,7 +122,7 @@ class ReceiveBuffer:
 
     def put(self, receive: Callable[[Any], object], items: Iterable[Any]) -> None:
         """
-        Append items that were received after all others.
+        Append items that were received after all items in the buffer.
 
         @param receive: the method to call with each item.
         @param items: the items.
@@ -134,11 +135,12 @@ class ReceiveBuffer:
 
     def putBack(self, receive: Callable[[Any], object], items: Iterable[Any]) -> None:
         """
-        Insert items that are being delivered before all others, but after those already
-        put back in the same delivery.
+        Insert items at the beginning of the buffer, after items that were already put back
+        during the same delivery. Used for items that were received before the contents of the
+        buffer.
 
-        @param receive: the method to call with each item. An item that is a list counts
-            as its length for L{MAX_WORK}.
+        @param receive: the method to call with each item. For L{MAX_WORK}, a list counts as
+            the number of its elements.
         @param items: the items.
         """
         items = deque(items)
@@ -147,8 +149,8 @@ class ReceiveBuffer:
 
     def block(self) -> None:
         """
-        Deliver nothing until L{unblock}, without pausing the protocol. Ignored after
-        this side has closed the connection.
+        Stop delivery until L{unblock} is called, without pausing the protocol. This call is
+        ignored after this side has closed the connection.
         """
         if not self._connection.disconnecting:
             self._blocked = True
@@ -157,7 +159,7 @@ class ReceiveBuffer:
 
     def unblock(self) -> None:
         """
-        Resume delivery after L{block}, unless the protocol is paused.
+        Resume delivery after L{block}. While the protocol is paused, nothing is delivered.
         """
         if self._blocked:
             self._blocked = False
@@ -174,14 +176,14 @@ class ReceiveBuffer:
     @property
     def isBlocked(self) -> bool:
         """
-        Whether nothing can be delivered now, although the protocol may not be paused.
+        Whether delivery is currently stopped, independent of whether the protocol is paused.
         """
         return self._blocked or self._turn is not None
 
     def yieldTurn(self) -> None:
         """
-        Deliver the rest in the reactor iteration after the next one, so that only other
-        connections are served in between.
+        Deliver the remaining items later: in the reactor iteration after the next iteration,
+        so that other connections are served first.
         """
         connection = self._connection
         connection.reading = False
@@ -198,14 +200,14 @@ class ReceiveBuffer:
 
     def deliver(self) -> bool:
         """
-        Deliver items while the connection is reading. An exception of a handler aborts
-        the connection; it is logged, since the caller is not always the reactor.
+        Deliver items while the connection is reading. An exception raised by a handler is
+        logged and aborts the connection, because the caller is not always the reactor.
 
         @return: whether the buffer is empty now.
         """
         connection = self._connection
         if self._delivering:
-            # A handler has called resumeProducing.
+            # A handler that is being called has called resumeProducing.
             return False
         connection.work = 0
         self._delivering = True
@@ -250,12 +252,11 @@ class ReceiveBuffer:
 
     def deliverNow(self, *, drop: bool) -> None:
         """
-        Deliver the buffered items, even if delivery is blocked, and discard the
-        buffer. While the connection is paused or closing, the items are dropped.
-        Called when the connection is lost, by a protocol that cannot delay
-        C{connectionLost}.
+        Deliver the buffered items, even if delivery is blocked, and discard the buffer. If the
+        connection is paused or closing, the items are dropped instead. Called when the
+        connection is lost by a protocol whose C{connectionLost} cannot be delayed.
 
-        @param drop: whether to drop the items in any case.
+        @param drop: whether to drop the items without delivering them.
         """
         connection = self._connection
         self._blocked = False
@@ -272,8 +273,8 @@ class ReceiveBuffer:
 
     def holdEnd(self, notify: Callable[[], object]) -> None:
         """
-        Delay the notification that the connection is lost: until the buffer is empty,
-        or for L{LATE_END_TIMEOUT}.
+        Delay the notification that the connection is lost until the buffer is empty, but at
+        most for L{LATE_END_TIMEOUT} seconds.
 
         @param notify: notifies the protocol.
         """
@@ -312,7 +313,7 @@ class ReceiveBuffer:
 
     def items(self) -> list[tuple[Callable[[Any], object], Any]]:
         """
-        Return the held items in order, each with its method.
+        Return the held items in order, each item with the method that processes it.
         """
         return [(method, item) for method, items in (*self._first, *self._groups) for item in items]
 

@@ -13,7 +13,7 @@ from openfl_twisted.logs import packageLogger
 
 T = TypeVar("T")
 
-# Objects that begin to wait within this part of the time form a group.
+# Objects form a group if they begin to wait within this fraction of the waiting time.
 _PART = 1 / 64
 
 
@@ -22,8 +22,8 @@ class Group(Generic[T]):
     Objects that began to wait at about the same time.
 
     @ivar waiters: the waiting objects.
-    @ivar began: when the first one began to wait.
-    @ivar due: when the time of the last one expires.
+    @ivar began: when the first object began to wait.
+    @ivar due: when the time of the last object expires.
     """
 
     __slots__ = ("_timer", "began", "due", "waiters")
@@ -40,9 +40,10 @@ class Group(Generic[T]):
 
     def leave(self, waiter: T) -> None:
         """
-        Stop waiting. Nothing happens if the time has expired.
+        Remove an object, which then no longer waits. Nothing happens if the time has already
+        expired.
 
-        @param waiter: an object that has waited in this group.
+        @param waiter: an object that was added to this group.
         """
         if waiter in self.waiters:
             self.waiters.remove(waiter)
@@ -51,8 +52,8 @@ class Group(Generic[T]):
 
 class SharedTimer(Generic[T]):
     """
-    Calls a function for each waiting object when its time has expired, at most 1/64 of
-    the time late.
+    Calls a function for each waiting object when the waiting time of the object has expired.
+    The call is delayed by at most 1/64 of the waiting time.
     """
 
     log = packageLogger()
@@ -61,8 +62,8 @@ class SharedTimer(Generic[T]):
         """
         @param clock: the clock.
         @param seconds: the time for which each object waits.
-        @param over: called with an object whose time has expired; it is no longer
-            waiting.
+        @param over: called with each object whose time has expired, when the object is no
+            longer waiting.
         """
         self._clock = clock
         self._seconds = seconds
@@ -70,15 +71,17 @@ class SharedTimer(Generic[T]):
         self._groups: deque[Group[T]] = deque()
         self._count = 0
         self._call: IDelayedCall | None = None
-        # When the call is due: the clock can differ by a rounding error.
+        # When the call is due. This value is stored, because the time from the clock can differ by
+        # a rounding error.
         self._due = 0.0
 
     def wait(self, waiter: T) -> Group[T]:
         """
         Start the timer for an object.
 
-        @param waiter: the object: hashable, and not waiting yet.
-        @return: the group, to stop waiting before the time expires.
+        @param waiter: the object; it must be hashable, and must not be waiting already.
+        @return: the group of the object. Call L{Group.leave} to stop waiting before the time
+            expires.
         """
         now = self._clock.seconds()
         if not self._groups or now - self._groups[-1].began > self._seconds * _PART:
@@ -92,7 +95,7 @@ class SharedTimer(Generic[T]):
 
     def left(self) -> None:
         """
-        Called when an object stops waiting.
+        Called when an object has left its group before the waiting time has expired.
         """
         self._count -= 1
         if not self._count:
@@ -112,7 +115,7 @@ class SharedTimer(Generic[T]):
         while self._groups and self._groups[0].due <= now:
             group = self._groups.popleft()
             for waiter in list(group.waiters):
-                # A callback may have made other objects leave.
+                # A callback may have removed other objects from the group.
                 if waiter in group.waiters:
                     group.leave(waiter)
                     self._notify(waiter)

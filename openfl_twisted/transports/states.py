@@ -16,20 +16,20 @@ class State(enum.Enum):
 
     OPEN = "open"
     """
-    Written data is sent at the end of the batch. Received data is delivered, or held
+    Written data is sent at the end of the write batch. Received data is delivered, or held
     while the protocol is paused.
     """
 
     FULL = "full"
     """
-    The reactor waits until the socket accepts data, or a pull producer is registered.
-    Written data is held, up to the limit of the send queue. A push producer is paused.
+    The reactor waits until the socket accepts data, or a pull producer is registered. Written
+    data is held in the send queue, up to the limit of the queue. A push producer is paused.
     """
 
     CLOSING = "closing"
     """
-    The protocol has called C{loseConnection}. The send queue is sent. Received data is
-    dropped, and so are writes, unless a pull producer is registered.
+    The protocol has called C{loseConnection}. The send queue is being sent. Received data is
+    dropped. Writes are also dropped, except while a pull producer is registered.
     """
 
     ABORTED = "aborted"
@@ -45,11 +45,11 @@ class State(enum.Enum):
     connections are served first. Writes are dropped. A guard still counts the
     connection as open.
 
-    The state ends with L{State.LOST}: when the buffer is empty and the protocol is not
-    paused; in the next reactor iteration if the protocol closes or aborts the
-    connection; and at the latest after
-    L{LATE_END_TIMEOUT<openfl_twisted.transports.receivebuffer.LATE_END_TIMEOUT>}. In
-    the last two cases, the held data is dropped.
+    The next state is L{State.LOST}. It begins when the buffer is empty and the protocol is not
+    paused. It begins earlier if the protocol closes or aborts the connection (in the next
+    reactor iteration), or after
+    L{LATE_END_TIMEOUT<openfl_twisted.transports.receivebuffer.LATE_END_TIMEOUT>}. In these two
+    cases, the held data is dropped.
     """
 
     LOST = "lost"

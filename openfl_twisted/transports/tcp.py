@@ -1,16 +1,16 @@
 """
-TCP connections that send the data written during a batch in one call, at its end.
+TCP connections that send all data written during a batch in one call at the end of the batch.
 
-Twisted's own transports buffer written data, ask the reactor to be called when the
-socket accepts data, and send it then. That costs two C{epoll_ctl} calls and a second
-reactor iteration for each message, although the socket nearly always accepts data
-immediately. These transports need one C{recv} and one C{send} per message.
+Twisted's transports buffer written data, wait until the reactor reports that the socket
+accepts data, and then send the data. This costs two C{epoll_ctl} calls and a second reactor
+iteration for each message, although the socket nearly always accepts data immediately. The
+transports in this module need one C{recv} and one C{send} per message.
 
-For any Twisted program, they behave like Twisted's transports: they call the protocol,
-the producer and C{connectionLost} in the same order. Only the data, and the end of a
-connection that this side closes, do not wait for another iteration. After
-L{CoalescingTransport.bind}, the send queue has a limit, and data written after
-C{loseConnection} is dropped.
+For any Twisted program, these transports behave like Twisted's transports: they call the
+protocol, the producer and C{connectionLost} in the same order. The only difference is that
+sending data, and closing a connection from this side, do not wait for another reactor
+iteration. After L{CoalescingTransport.bind}, the send queue has a limit, and data written
+after C{loseConnection} is dropped.
 """
 
 import socket
@@ -36,15 +36,15 @@ P = TypeVar("P", bound=IListeningPort)
 # An empty send queue, shared by all connections.
 _NOTHING: Any = ()
 
-# Maximum length of joined chunks (bytes): joining longer ones costs more than sending them
-# separately. Also the number of queued bytes that are sent before the end of a batch.
+# Maximum length of joined chunks (bytes): joining longer chunks costs more than sending them
+# separately. This is also the number of queued bytes that are sent before the end of a batch.
 _LONG = 64 * 1024
 
-# Maximum number of chunks sent in one call; the limit of Linux (IOV_MAX) is 1024. If there are
-# more, the first ones are joined, up to _LONG bytes and one more chunk.
+# Maximum number of chunks sent in one call; the limit of Linux (IOV_MAX) is 1024. If there are more
+# chunks, the first chunks are joined, up to _LONG bytes and one more chunk.
 _MAX_CHUNKS = 64 if hasattr(socket.socket, "sendmsg") else 1
 
-# Number of small chunks that are joined into one, to save memory.
+# Number of small chunks that are joined into one chunk, to save memory.
 _LOOSE_CHUNKS = 1000
 
 
@@ -52,33 +52,35 @@ class CoalescingTransport(Connection, tcp.Connection):
     """
     A mixin for Twisted's TCP transports.
 
-    The reactor calls L{doRead} when the socket is readable. It receives one chunk and
-    calls C{dataReceived} of the protocol. The protocol calls L{write}, which appends to
-    the send queue and enters the write batch. The batch calls L{flush}, which sends the
-    queue. If the socket does not accept all of it, the reactor calls L{doWrite} when
-    the socket is writable. Invariants:
+    When the socket is readable, the reactor calls L{doRead}, which receives one chunk and
+    calls the protocol's C{dataReceived}. The protocol calls L{write}, which appends the data
+    to the send queue and adds the connection to the write batch. The batch calls L{flush},
+    which sends the queue. If the socket does not accept the whole queue, the reactor calls
+    L{doWrite} when the socket is writable. Invariants:
 
-      - The send queue is C{dataBuffer}, of which C{offset} bytes were sent, followed by
-        the chunks of C{_tempDataBuffer}. L{pending} is its length.
-      - C{_writing} is true exactly while the reactor waits for a writable socket. It is
-        the state L{State.FULL<openfl_twisted.transports.states.State.FULL>}.
-      - Unless C{_writing}, a connection with data in the queue is in the write batch.
-      - C{_open} is true only if L{write} may skip all checks. Every method that could
-        invalidate this resets it, and L{_isOpen} computes it again.
+      - The send queue consists of C{dataBuffer}, whose first C{offset} bytes were already
+        sent, and the chunks in C{_tempDataBuffer}. L{pending} is the length of the queue.
+      - C{_writing} is true exactly while the reactor waits until the socket is writable. The
+        connection is then in the state
+        L{State.FULL<openfl_twisted.transports.states.State.FULL>}.
+      - While C{_writing} is false, a connection with data in the queue is in the write batch.
+      - C{_open} is true only if L{write} may skip all checks of the connection's state. Every
+        method that changes this state resets C{_open}, and L{_isOpen} computes C{_open} again.
 
-    @ivar owner: the protocol that has called L{bind}; C{None} for any other Twisted
-        protocol.
-    @ivar queued: whether it is in the write batch.
-    @ivar _open: whether writing needs no checks.
-    @ivar _writing: whether the reactor waits for a writable socket.
+    @ivar owner: the protocol that has called L{bind}; C{None} if the protocol has not called
+        it.
+    @ivar queued: whether the connection is in the write batch.
+    @ivar _open: whether L{write} may append data without checking the connection's state.
+    @ivar _writing: whether the reactor waits until the socket is writable.
     @ivar _dense: the number of joined chunks at the beginning of the queue.
-    @ivar _exempt: the value that C{bytesOut} will have once all data written before the
-        reactor was asked to wait has been sent. This data does not count for the limit.
+    @ivar _exempt: the value that C{bytesOut} will have when all data has been sent that was
+        written before the reactor began to wait. The limit of the send queue does not apply to
+        this data.
     @ivar _addresses: the addresses set by L{setAddresses}; C{None} without a proxy.
     """
 
-    # Slots are faster than Twisted's class attributes, and save the instance dictionary, unless the
-    # connection is half-closed or starts TLS.
+    # Slots are faster than Twisted's class attributes. They also save the memory of an instance
+    # dictionary, which is created only if the connection is half-closed or starts TLS.
     __slots__ = (
         "_addresses",
         "_dense",
@@ -109,12 +111,12 @@ class CoalescingTransport(Connection, tcp.Connection):
         "work",
     )
 
-    # Twisted's own code must not join chunks.
+    # Prevent Twisted's code from joining chunks.
     SEND_LIMIT = 0
-    # Without TLS, data can be sent before any was received.
+    # Without TLS, data can be sent before any data has been received.
     hasReceived = True
     _tap: Callable[[bytes], object] | None = None
-    # Whether the peer has closed its side.
+    # Whether the peer has closed its write side.
     _hasReadAll = False
     # The connection inside TLS, if an owner has started TLS.
     _inTLS: BufferedTransport | None = None
@@ -129,10 +131,10 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
-        Set the attributes before C{__init__} of Twisted's classes.
+        Set the attributes before the C{__init__} methods of Twisted's classes are called.
         """
         self = super().__new__(cls)
-        # Twisted checks whether the other attributes exist, and sets them.
+        # Twisted sets the other attributes if they do not exist.
         self.connected = self.disconnecting = 0
         self._open = self.queued = self._writing = self.paused = False
         self.producerPaused = self.streamingProducer = False
@@ -148,8 +150,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def bind(self, owner: Owner) -> bool:
         """
-        Apply the limits of an owner. This is impossible for a TLS connection, whose
-        send queue is in Twisted's TLS protocol.
+        Make a protocol the owner, and apply its limits. A TLS connection cannot have an owner,
+        because its send queue is in Twisted's TLS protocol.
         """
         if self.TLS:
             return False
@@ -204,7 +206,7 @@ class CoalescingTransport(Connection, tcp.Connection):
     @property
     def tap(self) -> Callable[[bytes], object] | None:
         """
-        Function called with each written chunk; C{None} for none.
+        Function that is called with each written chunk; C{None} for no function.
         """
         return self._tap
 
@@ -220,15 +222,16 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def startReading(self) -> None:
         """
-        Start reading from the socket. Nothing happens after the EOF of an owner's
-        connection.
+        Start reading from the socket. If the connection has an owner, nothing happens after
+        the peer's EOF.
         """
         if self.fileno() != -1 and not (self._hasReadAll and self.isBound):
             tcp.Connection.startReading(self)
 
     def _isOpen(self) -> bool:
         """
-        Compute C{_open}, and return whether only a tap prevents it.
+        Compute C{_open}. Return whether the connection's state allows writing without checks;
+        C{_open} is then false only if there is a tap.
         """
         isOpen = bool(
             self.connected
@@ -246,7 +249,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def doRead(self) -> Any:
         """
-        Receive data, and send the data written in the meantime.
+        Receive data and deliver it, then send the data that the protocol has written.
         """
         try:
             data = self.socket.recv(self.bufferSize)
@@ -260,14 +263,14 @@ class CoalescingTransport(Connection, tcp.Connection):
         try:
             self.protocol.dataReceived(data)
         except BaseException:
-            # The reactor closes the connection, and the send queue is dropped, as in Twisted.
+            # The reactor then closes the connection, and the send queue is dropped, as in Twisted.
             self.queued = False
             self.dropReceived()
             raise
         if self.queued:
             waiting = currentBatch.waiting
             if waiting and waiting[-1] is self:
-                # Usually this is the only connection in the batch.
+                # In the usual case, this connection is the only connection in the batch.
                 waiting.pop()
             self.flush()
         return None
@@ -299,7 +302,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         if self.owner is not None:
             if data.__class__ is not bytes:
-                # The caller could change a mutable buffer before it is sent.
+                # Copy a mutable buffer: the caller could change it before it is sent.
                 data = bytes(memoryview(data))
             isClosing = self.disconnecting or self._writeDisconnecting
             if self._aborting or (isClosing and (self.producer is None or self.streamingProducer)):
@@ -328,7 +331,8 @@ class CoalescingTransport(Connection, tcp.Connection):
             each if type(each) is bytes else bytes(memoryview(each)) for each in iovec if len(each)
         ]
         if len(chunks) > 1 and self._tap is None and (self._open or self._isOpen()):
-            # Append the other chunks directly: write() handles the batch and the limit.
+            # Append all chunks except the last directly; write() then handles the batch and the
+            # limit.
             last = chunks.pop()
             self._beginBuffer()
             self._tempDataBuffer += chunks
@@ -339,8 +343,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _muchWritten(self) -> None:
         """
-        Pause the producer, and enforce the limit of the send queue. Called for writes
-        while the socket is not writable, and for long writes.
+        Pause the producer, and enforce the limit of the send queue. Called after a write while
+        the socket is not writable, and after a long write.
         """
         if self.owner is None:
             self._maybePauseProducer()
@@ -364,7 +368,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _pauseProducer(self) -> None:
         """
-        Pause the push producer of an owner: the socket accepts no more data.
+        Pause the owner's push producer, because the socket accepts no more data.
         """
         producer = self.producer
         if (
@@ -390,8 +394,8 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         Send the queue. Called at the end of the batch.
 
-        @param inWrite: whether the protocol is in L{write}, so that C{connectionLost}
-            must not be called now.
+        @param inWrite: whether this method is called during L{write}; C{connectionLost} must
+            then not be called before L{write} returns.
         """
         self.queued = False
         if not self._open and not self._isOpen():
@@ -411,7 +415,7 @@ class CoalescingTransport(Connection, tcp.Connection):
         except BlockingIOError:
             sent = 0
         except OSError:
-            # Twisted's own code repeats the call, and reports the error.
+            # Call Twisted's code, which repeats the system call and reports the error.
             if not inWrite:
                 log.callWithLogger(self, self._write)
                 return
@@ -434,7 +438,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _flushSpecial(self) -> None:
         """
-        The implementation of L{flush} for any state.
+        The slow path of L{flush}: handles all states.
         """
         if self.producer is not None and self.connected:
             self._ask()
@@ -479,7 +483,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _joinFirst(self) -> None:
         """
-        Join the first chunks of the queue if there are many. The limited queue of an
+        Join the first chunks of the queue if there are many chunks. The limited queue of an
         owner is joined in portions.
         """
         chunks = self._tempDataBuffer
@@ -497,12 +501,12 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def writeSomeData(self, data: bytes | memoryview) -> Any:
         """
-        Send as much of the queue as the socket accepts, and remove it. Twisted's own
-        method sends at most 128 KiB of its first chunk.
+        Send as much of the queue as the socket accepts, and remove the sent data from the
+        queue. Twisted's method sends at most 128 KiB of the first chunk.
 
         @param data: the unsent part of the first chunk.
-        @return: 0, the number of bytes to remove, or the reason why the connection is
-            lost.
+        @return: the number of bytes that Twisted's code must remove, which is always 0; or the
+            reason why the connection is lost.
         """
         self._joinFirst()
         chunks = [data, *self._tempDataBuffer[:_MAX_CHUNKS]]
@@ -522,7 +526,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _beginBuffer(self) -> None:
         """
-        Create the list to which Twisted's own code appends.
+        Create the list of chunks if it does not exist, because Twisted's code appends to this
+        list.
         """
         if self._tempDataBuffer is _NOTHING:
             self._tempDataBuffer = []
@@ -537,7 +542,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _ask(self) -> None:
         """
-        Let the reactor call L{doWrite} when the socket is writable.
+        Tell the reactor to call L{doWrite} when the socket is writable.
         """
         if not self._writing:
             self._writing = True
@@ -546,11 +551,13 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def startWriting(self) -> None:
         """
-        Send data at the end of the batch; without a batch, when the socket is writable.
+        Send data at the end of the batch. Without a batch, send data when the socket is
+        writable.
         """
         if self.queued:
             return
-        # A connection attempt uses the reactor to detect its success.
+        # During a connection attempt, the reactor must wait until the socket is writable, which
+        # means that the attempt has succeeded.
         if self.connected and not self._writing and currentBatch.waiting is not None:
             self.queued = True
             currentBatch.waiting.append(self)
@@ -568,9 +575,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         """
-        Start TLS. C{transportChanged} gives the owner a connection that encrypts its
-        data. If the owner has not processed all received plaintext, the connection is
-        aborted instead.
+        Start TLS. The owner receives an encrypting connection through C{transportChanged}. If
+        the owner has not processed all received plaintext, the connection is aborted instead.
 
         @raise RuntimeError: if the socket does not accept all queued plaintext.
         """
@@ -639,8 +645,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def loseWriteConnection(self) -> None:
         """
-        Close the write side when the send queue is empty. Further writes of an owner
-        are dropped; a registered pull producer may finish.
+        Close the write side when the send queue is empty. Further writes by an owner are
+        dropped, but a registered pull producer may finish.
         """
         self._open = False
         if self.owner is None or self.connected:
@@ -684,14 +690,16 @@ class CoalescingTransport(Connection, tcp.Connection):
         self._open = self.queued = False
         self._drop()
         if self.producer is self:
-            # Twisted would call its stopProducing, which closes the connection.
+            # Otherwise, Twisted would call this connection's stopProducing, which closes the
+            # connection.
             self.producer = None
         ending: Any = _Ending(self, self.protocol)
         self.protocol = ending
         try:
             super().connectionLost(reason)
         finally:
-            # If a producer has raised, Twisted has not called it.
+            # If a producer has raised an exception, Twisted has not called connectionLost of the
+            # replacement.
             ending.connectionLost(reason)
 
     def notifyLost(self, reason: Failure) -> None:
@@ -703,8 +711,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
 class _Ending:
     """
-    Replaces the protocol while Twisted's own code closes the socket, and delays
-    C{connectionLost} of the protocol until the receive buffer is empty.
+    Replaces the protocol while Twisted's code closes the socket. The protocol's
+    C{connectionLost} is delayed until the receive buffer is empty.
     """
 
     __slots__ = ("_connection", "_protocol")
@@ -712,14 +720,14 @@ class _Ending:
     def __init__(self, connection: CoalescingTransport, protocol: Any) -> None:
         """
         @param connection: the connection.
-        @param protocol: its protocol.
+        @param protocol: the protocol of the connection.
         """
         self._connection: CoalescingTransport | None = connection
         self._protocol = protocol
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        Notify the protocol, once.
+        Notify the protocol. Further calls have no effect.
         """
         connection, self._connection = self._connection, None
         if connection is None:
@@ -733,7 +741,7 @@ class _Ending:
 
 def _noFileno() -> int:
     """
-    Return the descriptor of a closed socket.
+    Return -1, the file descriptor of a closed socket.
     """
     return -1
 
@@ -741,16 +749,16 @@ def _noFileno() -> int:
 @lru_cache(maxsize=256)
 def _share(prefix: str, protocol: str, port: int) -> tuple[str, str, int]:
     """
-    Return one shared tuple for all connections with the same names.
+    Return a tuple of the arguments. All connections with equal values share one tuple, to save
+    memory.
     """
     return prefix, protocol, port
 
 
 class AcceptedTransport(CoalescingTransport, tcp.Server):
     """
-    A connection accepted from a client. It computes on demand some attributes that
-    Twisted stores for each connection: the texts for the log and C{repr}, and two
-    shortcuts.
+    A connection accepted from a client. Some attributes that Twisted stores for each
+    connection are computed on demand: the texts for the log and C{repr}, and two shortcuts.
     """
 
     __slots__ = ("_names", "client", "server", "sessionno")
@@ -774,7 +782,7 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
         @param sessionno: the number of the connection on its port.
         @param reactor: the reactor.
         """
-        # Names of the first protocol: it can be replaced later.
+        # The names of the first protocol, which can be replaced later.
         self._names = _share(
             str(self._getLogPrefix(protocol)),
             type(protocol).__name__,
@@ -790,14 +798,14 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
 
     def _getRepstr(self) -> str:
         """
-        Return the result of C{repr}.
+        Return the C{repr} of the connection.
         """
         _, protocol, port = self._names
         return f"<{protocol} #{self.sessionno} on {port}>"
 
     def _getFileno(self) -> Callable[[], int]:
         """
-        Return a function that returns the descriptor, or -1 if the connection is lost.
+        Return a function that returns the file descriptor, or -1 if the connection is lost.
         """
         try:
             return self.socket.fileno
@@ -806,7 +814,7 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
 
     def _leaveOut(self, *made: object) -> None:
         """
-        Ignore an assignment or deletion by Twisted.
+        Do nothing when Twisted assigns or deletes the attribute.
         """
 
     def _getHostname(self) -> Any:
@@ -827,7 +835,7 @@ class AcceptedTransport(CoalescingTransport, tcp.Server):
 
 class ServerTransport(AcceptedTransport):
     """
-    A connection accepted under any reactor: each read is a write batch.
+    A connection accepted under a reactor other than C{openfl}: each read is a write batch.
     """
 
     def doRead(self) -> Any:
@@ -848,8 +856,8 @@ class ServerTransport(AcceptedTransport):
 
 def coalesceWrites(port: P) -> P:
     """
-    Coalesce the writes of the connections that a port accepts from now on, see
-    L{ServerTransport}. A port that is not Twisted's own TCP port is returned unchanged.
+    Coalesce the writes on all connections that a port accepts after this call, see
+    L{ServerTransport}. A port that is not a Twisted TCP port is returned unchanged.
 
     @param port: the port.
     @return: the port.

@@ -1,15 +1,16 @@
 """
-An open WebSocket as a connection: the protocol uses it like a TCP connection.
+An open WebSocket as a connection, which a protocol uses like a TCP connection.
 
-A WebSocket has no send queue: it is the owner of the underlying connection, whose queue
-contains its frames. It adds these stages to the states of a connection:
+A WebSocket has no send queue of its own: the WebSocket is the owner of the underlying
+connection, whose send queue contains the frames. In addition to the states of a connection, a
+WebSocket has these stages:
 
   - B{opening}: the request head is incomplete, see
     L{openfl_twisted.protocols.websocket}.
   - B{open}: messages are sent and received.
-  - B{Close sent}: this side has closed the WebSocket. Received messages are dropped.
-    The peer has C{closeTimeout} for its Close, starting when it has read all sent data.
-  - B{ended}: both sides have sent a Close, or the timeout has expired. The underlying
+  - B{Close sent}: this side has closed the WebSocket. Received messages are dropped. The peer
+    must send its Close frame within C{closeTimeout} after it has read all sent data.
+  - B{ended}: both sides have sent a Close frame, or the timeout has expired. The underlying
     connection is closed.
 """
 
@@ -48,18 +49,19 @@ from openfl_twisted.wire.websocket.messages import (
     payloadsOf,
 )
 
-# Maximum number of portions of compressed data that are read after this side has sent its Close.
+# Maximum number of portions of compressed data that are read after this side has sent its Close
+# frame.
 _MAX_PIECES = 8
 
-# The work of a control frame, a fragment or a compressed frame, compared with a message.
+# The number of messages that a control frame, a fragment or a compressed frame counts as.
 _OTHER_WORK = 2
 
-# Seconds that the peer has to read the send queue when this side closes.
+# Maximum seconds for the peer to read the send queue when this side closes the connection.
 _LINGER = 30.0
 
 _ABNORMAL = 1006
 
-# The length from which a message needs a longer header.
+# Messages of this length or longer need a longer frame header.
 _LONG = len(SHORT_HEADERS)
 
 # The close code when the server shuts down, or an operator disconnects the client.
@@ -76,7 +78,7 @@ class Settings(Protocol):
     The timeouts of WebSockets; implemented by
     L{WebSocketFactory<openfl_twisted.protocols.websocket.WebSocketFactory>}.
 
-    @ivar closeTimeout: maximum time until the peer answers a Close (seconds).
+    @ivar closeTimeout: maximum time until the peer answers a Close frame (seconds).
     @ivar pingInterval: time without received data until a ping is sent (seconds); 0 for
         no pings.
     @ivar pongTimeout: maximum time until the peer answers a ping (seconds).
@@ -95,34 +97,33 @@ class Settings(Protocol):
 
 class WebSocketTransport(Connection, TwistedProtocol):
     """
-    A WebSocket between the underlying connection and a protocol. It cannot be
+    A WebSocket between the underlying connection and a protocol. A WebSocket cannot be
     half-closed.
 
-    The underlying connection calls it as its protocol, its owner and its push producer.
-    L{dataReceived} parses frames and calls C{dataReceived} of the protocol with each
-    payload. The protocol calls L{write}, which sends each chunk as one message.
-    Invariants:
+    This object is the protocol, the owner and the push producer of the underlying connection.
+    L{dataReceived} parses frames and calls the protocol's C{dataReceived} with each payload.
+    The protocol calls L{write}, which sends each chunk as one message. Invariants:
 
-      - The protocol is connected from L{begin} until L{connectionLost} of the
-        WebSocket; C{protocol} is C{None} before and after.
-      - Events are delivered in the order of their frames. While C{receiveBuffer}
-        exists, received bytes are appended to it, undecoded.
+      - The protocol is connected from L{begin} until the WebSocket's L{connectionLost}. Before
+        and after that, C{protocol} is C{None}.
+      - Events are delivered in the order of their frames. While C{receiveBuffer} exists,
+        received bytes are appended to the buffer without parsing.
       - After C{_closeSent}, no frame is sent. After C{_ended}, no frame is sent or
         parsed.
-      - At most one timer runs: for the request head, the ping interval, the pong, the
-        peer's Close, or the close of the underlying connection.
+      - At most one timer runs: for the request head, the ping interval, the pong, the peer's
+        Close frame, or the close of the underlying connection.
 
     @ivar transport: the underlying connection.
-    @ivar closeCode: the code of the peer's Close, 1000 to 4999, or 1005 if it contains
-        none; 1006 if the connection was lost without a Close; after a protocol
-        violation of the peer, the code that was sent. C{None} while the connection is
-        open.
-    @ivar closeReason: the reason in that Close.
+    @ivar closeCode: the code in the peer's Close frame, 1000 to 4999, or 1005 if the frame
+        contains no code. The code is 1006 if the connection was lost without a Close frame.
+        After a protocol violation by the peer, the code is the code in this side's Close
+        frame. C{None} while the connection is open.
+    @ivar closeReason: the reason that belongs to L{closeCode}.
     @ivar settings: the timeouts, shared by many connections.
-    @ivar _flows: whether L{write} needs no checks. If not, L{writeMessages} computes
-        it.
-    @ivar _full: whether the underlying connection has paused this WebSocket, its push
-        producer.
+    @ivar _flows: whether L{write} may send a message without checking the WebSocket's state.
+        If false, L{writeMessages} computes the value again.
+    @ivar _full: whether the underlying connection has paused its push producer, which is this
+        WebSocket.
     """
 
     __slots__ = (
@@ -155,15 +156,15 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     log = packageLogger()
     preservesMessages = True
-    # The peer has sent the opening handshake.
+    # Always true, because the peer has sent the opening handshake.
     hasReceived = True
     transport: Connection
     closeCode: int | None = None
     closeReason = ""
     _clean = False
-    # Why the underlying connection is lost.
+    # Why the underlying connection was lost.
     _reason = connectionDone
-    # The code and reason of the Close of this side.
+    # The code and reason of the Close frame that this side sends.
     _ownClose = (1000, "")
     # The last ping that was received while the send queue was not empty.
     _ping: bytes | None = None
@@ -190,15 +191,16 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self._producer: IPushProducer | None = None
         self._pull: PullAdapter | None = None
         self._peer: IAddress | None = None
-        # While the WebSocket is open, many connections share one timer, see SharedTimer.
+        # The timer is used during the handshakes. While the WebSocket is open, many connections
+        # share one timer, see SharedTimer.
         self._timer: IDelayedCall | None = None
         self._waitsWith: Group[WebSocketTransport] | None = None
 
     @property
     def guard(self) -> Guard | None:
         """
-        The guard's record of the underlying connection. The guard is notified when that
-        connection is lost.
+        The guard's record of the underlying connection. The guard is notified when the
+        underlying connection is lost.
         """
         return self.transport.guard
 
@@ -208,8 +210,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     @property
     def __providedBy__(self) -> Any:
-        # Called by zope.interface: the interfaces of this class and those of the connection, except
-        # half-close and startTLS.
+        # Called by zope.interface: return the interfaces of this class and of the underlying
+        # connection, except the interfaces for half-close and startTLS.
         if self.transport is None:
             return implementedBy(type(self))
         its = providedBy(self.transport) - IHalfCloseableProtocol - ITLSTransport
@@ -223,11 +225,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def begin(self, frames: WebSocketFrames, response: bytes, rest: bytes) -> None:
         """
-        Send the response, and connect the wrapped protocol. Called by the subclass
-        after the opening handshake.
+        Send the response to the opening handshake, and connect the wrapped protocol. Called by
+        a subclass when the handshake is accepted.
 
         @param frames: the frame parser.
-        @param response: the response.
+        @param response: the HTTP response.
         @param rest: data received after the request.
         """
         self._frames = frames
@@ -272,7 +274,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def tap(self) -> Callable[[bytes], object] | None:
         """
-        Function called with each written message; C{None} for none.
+        Function that is called with each written message; C{None} for no function.
         """
         return self._tap
 
@@ -284,7 +286,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def wrappedProtocol(self) -> Any:
         """
-        The protocol that uses the WebSocket; C{None} before L{begin} and after the end.
+        The protocol that uses the WebSocket; C{None} before L{begin} and after the connection
+        is lost.
         """
         return self.protocol
 
@@ -311,7 +314,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def sendQueueExceeded(self) -> None:
         """
-        Notify the owner.
+        Notify the owner that the send queue exceeds its limit.
         """
         if self.owner is not None:
             self.disconnecting = True
@@ -320,14 +323,14 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def queueDropped(self, chunks: list[bytes], sent: int) -> None:
         """
-        Report the dropped messages to the owner. A message that was sent in part is
-        included, with its whole payload.
+        Report the dropped messages to the owner. A partly sent message is included with its
+        whole payload.
         """
         if self.owner is None:
             return
         data, at = b"".join(chunks), 0
         if data.startswith(b"HTTP"):
-            # The response precedes the first messages.
+            # In the queue, the HTTP response precedes the first messages.
             at = data.index(b"\r\n\r\n") + 4
         messages = payloadsOf(data, at, sent)
         if messages:
@@ -342,14 +345,14 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Notify the owner.
+        Notify the owner that a limit disconnects the peer.
         """
         if self.owner is not None:
             self.owner.limitExceeded(limit)
 
     def disconnectedByOperator(self) -> None:
         """
-        Notify the owner.
+        Notify the owner that an operator disconnects the client.
         """
         if self.owner is not None:
             self.owner.disconnectedByOperator()
@@ -357,13 +360,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def unprocessed(self) -> int:
         """
-        Not supported: TLS starts before the WebSocket.
+        Not supported, because TLS can only be started before the WebSocket.
         """
         raise NotImplementedError
 
     def transportChanged(self, connection: Connection) -> None:
         """
-        Not supported: TLS starts before the WebSocket.
+        Not supported, because TLS can only be started before the WebSocket.
         """
         raise NotImplementedError
 
@@ -411,7 +414,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             try:
                 self.protocol.dataReceived(payload)
             except BaseException:
-                # The reactor closes the connection; until then, nothing more is delivered.
+                # The reactor then closes the connection. Until it does, deliver no more data.
                 self._ended = True
                 raise
             finally:
@@ -421,12 +424,12 @@ class WebSocketTransport(Connection, TwistedProtocol):
         else:
             self._takeFrames(data)
         if self.receiveBuffer is not None:
-            # Compressed data, or data that was received during the call.
+            # The buffer contains compressed data, or data that was received during the call.
             self.readAgain()
 
     def _holdFrames(self, data: bytes) -> None:
         """
-        Append data to the receive buffer, in portions that can be parsed in bounded
+        Append received bytes to the receive buffer, in portions that can be parsed in bounded
         time.
         """
         length = self._frames.maxChunk or len(data)
@@ -436,8 +439,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _findClose(self, data: bytes) -> None:
         """
-        Parse frames until the peer's Close, and drop messages. If there is too much
-        compressed data, the connection is closed without waiting for the peer's Close.
+        Parse frames until the peer's Close frame, and drop messages. If there is too much
+        compressed data, the connection is closed without waiting for the peer's Close frame.
         """
         length = self._frames.maxChunk or len(data) or 1
         for at in range(0, len(data), length):
@@ -459,7 +462,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
         try:
             arrived = frames.receive(data)
             if frames.compressed:
-                # One read is processed in many calls.
+                # The data of one read is processed in many calls, so add the work instead of
+                # resetting it.
                 self.work += frames.others * _OTHER_WORK
             alone = len(arrived) == 1 and arrived[0].__class__ is bytes
             if alone and self.reading and not frames.compressed:
@@ -467,7 +471,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
             elif arrived:
                 self._deliverArrivals(arrived)
         except BaseException:
-            # The reactor closes the connection; until then, nothing more is delivered.
+            # The reactor then closes the connection. Until it does, deliver no more data.
             self._ended = True
             raise
         finally:
@@ -479,7 +483,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _deliverArrivals(self, arrived: Sequence[Arrival]) -> None:
         """
-        Deliver events of the frame parser, until the protocol pauses or closes.
+        Deliver events from the frame parser until the protocol pauses reading or closes the
+        connection.
         """
         for number, arrival in enumerate(arrived):
             if self._ended:
@@ -494,14 +499,15 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _take(self, arrival: Arrival) -> None:
         """
-        Deliver an event of the frame parser.
+        Handle an event from the frame parser.
         """
         match arrival:
             case End():
                 self.closeReceived(arrival)
             case Pings(payloads):
                 if self._full or (self._pull is not None and self.transport.isFull):
-                    # Answer only the last ping of a peer that does not read.
+                    # If the peer does not read, store the last ping, so that only this ping is
+                    # answered later.
                     self._ping = payloads[-1]
                 elif self._isOpen:
                     self.transport.write(makePongs(payloads))
@@ -513,7 +519,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         Deliver a payload, and add to C{work} in proportion to its length.
         """
-        # A long payload can contain many messages. The protocol counts them in addition.
+        # A long payload can contain many messages. The protocol additionally counts each message.
         work = self.work + len(payload) * MAX_WORK // self._frames.maxPayload
         self.work = 0
         delivering, self.delivering = self.delivering, True
@@ -532,7 +538,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def resumeProducing(self) -> None:
         if self.paused:
-            # Nothing was read from the peer during the pause.
+            # Count the peer as alive: no data was read from the peer during the pause.
             self._isAlive = True
         super().resumeProducing()
 
@@ -546,8 +552,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def dropReceived(self) -> None:
         """
-        Deliver no more messages: this side closes the connection. Received frames are
-        still parsed, to find the peer's Close.
+        Deliver no more messages. Called when this side closes the connection. Received frames
+        are still parsed, to find the peer's Close frame.
         """
         self.reading = False
         buffer, self.receiveBuffer = self.receiveBuffer, None
@@ -571,7 +577,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self._flows and data.__class__ is bytes and 0 < length < _LONG:
             self.transport.write(SHORT_HEADERS[length] + data)
         else:
-            # The caller could change a mutable buffer while it is cached, see makeMessages.
+            # Copy a mutable buffer: makeMessages caches it, and the caller could change it.
             self.writeMessages((data if data.__class__ is bytes else bytes(memoryview(data)),))
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
@@ -595,11 +601,11 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """
-        Register a producer. It is paused while the peer does not read, and stopped when
-        no more data can be sent.
+        Register a producer. The producer is paused while the peer does not read, and stopped
+        when no more data can be sent.
 
         @param producer: the producer.
-        @param streaming: whether it is a push producer.
+        @param streaming: whether the producer is a push producer.
         @raise RuntimeError: if a producer is already registered.
         """
         if self._producer is not None or self._pull is not None:
@@ -628,7 +634,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def bufferFull(self) -> None:
         """
-        Pause the producer. A TCP connection calls this again with each write.
+        Pause the producer. A TCP connection calls this method again after each write.
         """
         if not self._full:
             self._full = True
@@ -637,7 +643,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def bufferDrained(self) -> None:
         """
-        Answer the last ping, and resume the producer: the peer has read the send queue.
+        Answer the last ping, and resume the producer. Called when the peer has read the send
+        queue.
         """
         self._full = False
         self._isAlive = True
@@ -661,7 +668,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def transportLost(self) -> None:
         """
-        Stop the producer, since the underlying transport is lost.
+        Stop the producer, because the underlying transport is lost.
         """
         self._registered = False
         self._stopProducer()
@@ -684,10 +691,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def finishConnection(self) -> None:
         """
-        Close the connection gracefully, with the code 1001 (going away).
+        Close the connection gracefully, with the close code 1001 (going away).
         """
         if self._closeSent and not self._ended:
-            # Stop waiting for the peer's Close.
+            # Do not wait any longer for the peer's Close frame.
             self.closeWithin(_LINGER)
         else:
             self.setCloseReason(_GOING_AWAY)
@@ -695,9 +702,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def loseConnection(self) -> None:
         """
-        Send a Close after all data written so far, and close the connection when the
-        peer has answered it. A push producer is stopped; a pull producer may finish
-        first.
+        Send a Close frame after all data written so far, and close the connection when the
+        peer has answered the Close frame. A push producer is stopped; a pull producer may
+        finish first.
         """
         if self._endSoon():
             return
@@ -715,7 +722,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _sendClose(self) -> None:
         """
-        Send a Close, and read until the peer's Close.
+        Send a Close frame, and read until the peer's Close frame.
         """
         if self._closeSent or self._ended:
             return
@@ -731,10 +738,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def _awaitClose(self, left: float) -> None:
         """
-        Start the timeout for the peer's Close.
+        Start the timeout for the peer's Close frame.
 
-        @param left: further time for a peer that has not read the send queue by then
-            (seconds).
+        @param left: the total time until the connection is aborted if the peer does not read
+            the send queue (seconds).
         """
         timeout = self.settings.closeTimeout
         self.startTimer(timeout, partial(self._closeTimedOut, left - timeout))
@@ -763,12 +770,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def closeReceived(self, end: End) -> None:
         """
-        Answer the peer's Close, or a protocol violation, and close the connection.
+        Answer the peer's Close frame or protocol violation, and close the connection.
 
-        @param end: the code and reason, the answer, and whether it is a violation.
+        @param end: the code and the reason, the answer to send, and whether the peer has
+            violated the protocol.
         """
         if self._closeSent:
-            # These frames were parsed before this side sent its Close.
+            # Send no answer: the frame was parsed before this side sent its Close frame.
             end = end._replace(answer=b"", code=_ABNORMAL if end.fault else end.code)
         self.closeCode, self.closeReason = end.code, end.reason
         self._clean = not end.fault
@@ -800,9 +808,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def closeWithin(self, timeout: float) -> None:
         """
-        Close the underlying connection.
+        Close the underlying connection, and abort it after a timeout.
 
-        @param timeout: time until it is aborted (seconds).
+        @param timeout: time until the underlying connection is aborted (seconds).
         """
         self.stopReceiving()
         self.startTimer(timeout, self._abortLate)
@@ -818,8 +826,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Deliver the receive buffer, then notify the protocol: with C{ConnectionDone} if
-        the peer has sent its Close, otherwise with C{ConnectionLost}.
+        Deliver the receive buffer, then notify the protocol: with C{ConnectionDone} if the
+        peer has sent its Close frame, otherwise with C{ConnectionLost}.
         """
         self._lost = True
         self._flows = False
@@ -849,10 +857,10 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def startTimer(self, seconds: float, do: Callable[[], object]) -> None:
         """
-        Start a timer, which replaces the running one.
+        Start a timer, which replaces a running timer.
 
-        @param seconds: the time.
-        @param do: called when it expires.
+        @param seconds: the time until the timer expires.
+        @param do: called when the timer expires.
         """
         self.stopTimer()
         self._timer = self.settings.clock.callLater(seconds, do)
@@ -877,14 +885,15 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def _isExcused(self) -> bool:
         """
-        Whether the peer need not answer a ping: it has sent data, is not read from, or
-        has not read the send queue. If it has vanished, TCP detects that.
+        Whether the peer need not answer a ping: the peer has sent data, reading from the peer
+        is paused, or the peer has not read the send queue. In the last two cases, TCP detects
+        a vanished peer.
         """
         return self._isAlive or not self.reading or self.transport.isFull
 
     def checkSilence(self) -> None:
         """
-        Called after C{pingInterval}: send a ping if no data was received.
+        Send a ping if no data was received. Called after C{pingInterval}.
         """
         if self._isExcused:
             self._awaitData()
@@ -894,8 +903,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def checkPong(self) -> None:
         """
-        Called C{pongTimeout} after a ping: close the connection if no data was
-        received. Any data counts as a pong.
+        Abort the connection if no data was received since the ping. Called C{pongTimeout}
+        seconds after a ping. Any data counts as a pong.
         """
         if self._isExcused:
             self._awaitData()

@@ -33,7 +33,8 @@ P = TypeVar("P", bound=Any)
 
 CLOSE_TIMEOUT = 30.0
 """
-Default maximum time to close a connection gracefully: 30 seconds. Then it is aborted.
+Default maximum time to close a connection gracefully: 30 seconds. After this time, the
+connection is aborted.
 """
 
 
@@ -75,19 +76,19 @@ def _connect(connection: Connection, protocol: Any) -> None:
 @implementer(IProtocol, IHalfCloseableProtocol, IHandshakeListener, ILoggingContext)
 class ConnectionWrapper(BufferedTransport):
     """
-    Connects a protocol to a L{Connection}, over any transport. Wrapper factories return
-    it from C{buildProtocol}.
+    Connects a protocol to a L{Connection} over any transport. The C{buildProtocol} method of a
+    wrapper factory returns a C{ConnectionWrapper}.
 
     The transport calls L{makeConnection}:
 
-      - If the transport is a L{Connection} itself, it calls the protocol directly from
-        then on, and the wrapper is discarded.
-      - Any other transport keeps the wrapper as its protocol, and the wrapper is the
-        connection of the wrapped protocol.
+      - If the transport itself is a L{Connection}, the transport calls the protocol directly
+        after this call, and the wrapper is discarded.
+      - Otherwise, the wrapper stays the protocol of the transport, and is the connection of
+        the wrapped protocol.
 
-    Without an owner, its send queue has no limit, as in Twisted's own transports.
-    Unlike with a plain L{BufferedTransport}, C{connectionLost} of a paused protocol is
-    delayed until it has received all data.
+    Without an owner, the send queue has no limit, as in Twisted's transports. Unlike in a
+    plain L{BufferedTransport}, the call of C{connectionLost} on a paused protocol is delayed
+    until the protocol has received all data.
     """
 
     __slots__ = (
@@ -111,8 +112,8 @@ class ConnectionWrapper(BufferedTransport):
         """
         @param protocol: the wrapped protocol.
         @param clock: the clock.
-        @param begin: called with the connection and the protocol when the connection is
-            made (default: call C{makeConnection} of the protocol).
+        @param begin: called with the connection and the protocol when the connection is made
+            (default: call the protocol's C{makeConnection}).
         """
         self.protocol = protocol
         self._clock = clock
@@ -145,7 +146,7 @@ class ConnectionWrapper(BufferedTransport):
 
     def makeConnection(self, transport: ITransport) -> None:
         """
-        Connect the protocol to the transport, or to this connection.
+        Connect the protocol to the transport, or to this wrapper.
 
         @param transport: the transport.
         """
@@ -162,8 +163,9 @@ class ConnectionWrapper(BufferedTransport):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Deliver data to the protocol, or hold it while the protocol is paused. After an
-        error of the protocol, data is dropped: a TLS transport continues to deliver it.
+        Deliver data to the protocol, or hold the data while the protocol is paused. After an
+        exception in the protocol, data is dropped, because a TLS transport continues to
+        deliver data.
 
         @param data: the data.
         """
@@ -175,7 +177,7 @@ class ConnectionWrapper(BufferedTransport):
             if self.receiveBuffer is not None:
                 self.receiveBuffer.put(self._receive, (data,))
             elif self.owner is not None or self.reading:
-                # An owner checks whether it is reading.
+                # An owner itself checks whether the connection is reading.
                 self.protocol.dataReceived(data)
             else:
                 self.ensureBuffer().put(self._receive, (data,))
@@ -206,7 +208,8 @@ class ConnectionWrapper(BufferedTransport):
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
         if self.guard is None and not self.isClosing and reason.check(ConnectionDone):
-            # The peer has closed TLS first, although this side then closes TCP.
+            # The peer was the first to close TLS, although this side then closes the TCP
+            # connection.
             self.peerHalfClosed()
         if not self.isBound:
             self._producer = None
@@ -249,7 +252,8 @@ class ConnectionWrapper(BufferedTransport):
     @property
     def _nearestGuard(self) -> Guard | None:
         """
-        The guard's record of this connection, or of the one below TLS.
+        The guard's record of this connection. If TLS runs over a guarded connection, the
+        record of that connection.
         """
         if self.guard is None and isinstance(self._transport, TLSMemoryBIOProtocol):
             outer = self._transport.transport
@@ -263,9 +267,9 @@ class ConnectionWrapper(BufferedTransport):
 
     def loseConnection(self) -> None:
         """
-        Close the connection when the send queue is empty. The connection is aborted if
-        the peer does not read the queue and close TLS within the close timeout of the
-        guard, or L{CLOSE_TIMEOUT} without one.
+        Close the connection when the send queue is empty. The connection is aborted if the
+        peer does not read the queue and close TLS within the close timeout of the guard, or
+        within L{CLOSE_TIMEOUT} if there is no guard.
         """
         if not self.disconnecting and not self._stage:
             guard = self._nearestGuard
@@ -283,7 +287,7 @@ class ConnectionWrapper(BufferedTransport):
     def _endLate(self) -> None:
         self._endSoon()
 
-    # Without an owner, producers are registered with the transport directly
+    # Without an owner, producers are registered directly with the transport
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         if self.isBound:

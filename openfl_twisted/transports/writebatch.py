@@ -1,6 +1,6 @@
 """
-The write batch: data written during one read of the reactor is sent at its end, in one
-write for each receiver. Writes are coalesced nowhere else.
+The write batch: data written during one read by the reactor is sent at the end of the read, in
+one write for each receiver. Only this module coalesces writes.
 """
 
 from collections.abc import Callable
@@ -15,22 +15,22 @@ R = TypeVar("R")
 
 class Sender(Protocol):
     """
-    A connection whose data is sent at the end of the batch. It appends itself to
+    A connection whose data is sent at the end of the batch. The connection appends itself to
     L{WriteBatch.waiting} and sets C{queued}.
 
-    @ivar queued: whether it is in the batch and has not been flushed.
+    @ivar queued: whether the connection is in the batch and has not been flushed.
     """
 
     queued: bool
 
     def flush(self) -> None:
         """
-        Send the queued data to the transport, and reset C{queued}.
+        Write the queued data to the transport, and reset C{queued}.
         """
 
     def abortConnection(self) -> None:
         """
-        Close the connection, dropping the queued data.
+        Close the connection immediately, and drop the queued data.
         """
 
     def getPeer(self) -> Any:
@@ -43,12 +43,12 @@ class WriteBatch:
     """
     The connections whose data is sent at the end of the batch.
 
-    The process has one batch, L{currentBatch}, because a reactor calls one protocol at
-    a time. A connection's C{doRead}, or the reactor itself, begins and flushes it.
-    L{run} does so for other callers.
+    The process has one batch, L{currentBatch}, because a reactor calls one protocol at a time.
+    A connection's C{doRead}, or the reactor itself, begins and flushes the batch. Other
+    callers use L{run}.
 
-    @ivar waiting: the connections, in the order of their first write; C{None} outside a
-        batch.
+    @ivar waiting: the connections in the batch, in the order of their first write; C{None}
+        outside a batch.
     """
 
     __slots__ = ("waiting",)
@@ -60,13 +60,13 @@ class WriteBatch:
 
     def run(self, do: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
         """
-        Call a function in a batch: in the current one, or in a new one that is flushed
-        afterwards.
+        Call a function in the current batch. Outside a batch, begin a new batch, and flush it
+        after the call.
 
         @param do: the function.
-        @param arguments: its arguments.
-        @param named: its keyword arguments.
-        @return: its result.
+        @param arguments: the arguments of the function.
+        @param named: the keyword arguments of the function.
+        @return: the result of the function.
         """
         if self.waiting is not None:
             return do(*arguments, **named)
@@ -81,8 +81,8 @@ class WriteBatch:
 
     def flush(self) -> None:
         """
-        Flush all connections, including those that are appended while this runs. An
-        error of one connection does not affect the others.
+        Flush all connections, including connections that are appended during the call. An
+        exception in one connection does not affect other connections.
         """
         while self.waiting:
             senders, self.waiting = self.waiting, []
@@ -97,7 +97,7 @@ class WriteBatch:
         """
         Log the current exception, and abort the connection.
 
-        @param sender: the connection whose C{flush} raised.
+        @param sender: the connection whose C{flush} has raised an exception.
         """
         peer = describe(sender.getPeer())
         self.log.failure("{peer} aborted: error while sending", peer=peer)

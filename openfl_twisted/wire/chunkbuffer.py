@@ -2,8 +2,8 @@
 Buffer for the chunks of an incomplete message.
 """
 
-# Chunks below this length are joined as they are added (bytes): separately, each would take
-# more memory than its content.
+# Chunks below this length are joined when they are added (bytes): a separate object for a small
+# chunk would take more memory than the chunk's content.
 _SMALL = 4096
 
 
@@ -16,7 +16,7 @@ class ChunkBuffer:
 
     def __init__(self) -> None:
         self._chunks: list[bytes | bytearray] = []
-        # The last chunk, if it consists of small ones.
+        # The last chunk, if it is being joined from small chunks.
         self._tail: bytearray | None = None
         self._length = 0
 
@@ -33,7 +33,7 @@ class ChunkBuffer:
         length = len(data)
         self._length += length
         if length >= _SMALL:
-            # A chunk that is not bytes may be changed by its owner.
+            # Copy a chunk that is not a bytes object: its owner may change it.
             self._chunks.append(bytes(data))
             self._tail = None
         elif self._tail is not None:

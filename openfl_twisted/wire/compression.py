@@ -2,8 +2,8 @@
 The compressed formats of C{ByteArray}: zlib (RFC 1950), raw DEFLATE (RFC 1951) and
 LZMA with the header of an C{.lzma} file.
 
-Games depend on some of the bytes: zlib data begins with 78 DA, and LZMA data
-contains its length (avmplus, C{core/ByteArrayGlue.cpp}).
+Some games depend on details of these formats: zlib data begins with 78 DA, and LZMA data
+contains the uncompressed length (avmplus, C{core/ByteArrayGlue.cpp}).
 """
 
 import lzma
@@ -47,7 +47,7 @@ _LZMA_FILTER = {
     "lp": 0,
     "pb": 2,
 }
-# One byte for lc, lp and pb, the dictionary size, and the uncompressed length.
+# The LZMA header: one byte for lc, lp and pb, the dictionary size, and the uncompressed length.
 _lzmaHeader = struct.Struct("<BIQ")
 LZMA_HEADER = _lzmaHeader.size
 """
@@ -60,7 +60,7 @@ _MAX_LZMA_MEMORY = 128 * 1024 * 1024
 
 class CompressionError(ValueError):
     """
-    The data cannot be uncompressed.
+    Compressed data cannot be uncompressed.
     """
 
 
@@ -69,8 +69,8 @@ def compress(data: bytes | bytearray, algorithm: str) -> bytes:
     Compress data at level 9.
 
     @param algorithm: one of L{ALGORITHMS}.
-    @return: the compressed data. LZMA has a dictionary of 1 MiB and a header of 13
-        bytes.
+    @return: the compressed data. For LZMA, the dictionary has 1 MiB, and the data begins with
+        a header of 13 bytes.
     @raise KeyError: if the algorithm is unknown.
     """
     if algorithm == LZMA:
@@ -96,7 +96,8 @@ def uncompress(data: bytes | bytearray, algorithm: str, maxLength: int = MAX_UNC
         return _uncompressLZMA(data, maxLength)
     decompressor = zlib.decompressobj(_WINDOW[algorithm])
     try:
-        # With one byte more than allowed, the decompressor also finds the end of the longest data.
+        # Allow one byte more than the limit, so that the decompressor also reaches the end of data
+        # whose result has exactly the maximum length.
         result = decompressor.decompress(data, maxLength + 1)
     except zlib.error as error:
         raise CompressionError(str(error)) from None
@@ -105,13 +106,14 @@ def uncompress(data: bytes | bytearray, algorithm: str, maxLength: int = MAX_UNC
 
 def _uncompressLZMA(data: bytes | bytearray, maxLength: int) -> bytes:
     """
-    Uncompress LZMA data. Its header contains the uncompressed length.
+    Uncompress LZMA data, whose header contains the uncompressed length.
     """
     if len(data) < _lzmaHeader.size:
         raise CompressionError("the LZMA header is incomplete")
     length = _lzmaHeader.unpack_from(data)[2]
     if length > maxLength:
-        # A length of 64 set bits means an unknown length, which Flash does not support either.
+        # A length with all 64 bits set means that the length is unknown. Flash does not support
+        # this either.
         raise CompressionError(f"the uncompressed length of {length} bytes exceeds {maxLength}")
     decompressor = lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MAX_LZMA_MEMORY)
     try:
@@ -123,7 +125,7 @@ def _uncompressLZMA(data: bytes | bytearray, maxLength: int) -> bytes:
 
 def _whole(result: bytes, ended: bool, maxLength: int) -> bytes:
     """
-    Check that the data is complete and within the limit.
+    Check that the uncompressed data is complete and within the limit, and return it.
     """
     if len(result) > maxLength:
         raise CompressionError(f"the uncompressed data exceeds {maxLength} bytes")

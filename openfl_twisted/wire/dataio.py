@@ -1,11 +1,11 @@
 """
 The numbers and strings of C{IDataInput} and C{IDataOutput}.
 
-L{DataInput} and L{DataOutput} are mix-ins for classes that contain bytes. A subclass
-implements the access to its bytes.
+L{DataInput} and L{DataOutput} are mixins for classes that contain bytes. A subclass implements
+the access to the bytes.
 
-The default byte order is big-endian. Names, ranges and the order of checks are
-Flash's (avmplus, C{core/DataIO.cpp} and C{core/ByteArrayGlue.cpp}).
+The default byte order is big-endian. Names, ranges and the order of checks are the same as in
+Flash (avmplus, C{core/DataIO.cpp} and C{core/ByteArrayGlue.cpp}).
 """
 
 import math
@@ -32,7 +32,7 @@ The least significant byte first: C{Endian.LITTLE_ENDIAN} of Flash.
 
 MAX_UTF_LENGTH = 0xFFFF
 """
-Maximum length of a text for C{writeUTF} (bytes): its length field has 16 bits.
+Maximum length of a text for C{writeUTF} (bytes): the length field has 16 bits.
 """
 
 _MAX_ARRAY_LENGTH = 0xFFFFFFFF
@@ -55,13 +55,14 @@ _bigEndian = _Numbers(">")
 _littleEndian = _Numbers("<")
 _signedByte = struct.Struct("b")
 
-# Each byte as a bytes object.
+# The bytes object for each byte value.
 _bytes = [bytes((number,)) for number in range(256)]
 
 
 def _toFloat(value: float) -> float:
     """
-    Convert to a float. As in ECMAScript, an integer that is too large becomes infinite.
+    Convert a number to a float. As in ECMAScript, an integer that is too large becomes
+    infinity.
     """
     try:
         return float(value)
@@ -71,8 +72,8 @@ def _toFloat(value: float) -> float:
 
 def _toInteger(value: float) -> int:
     """
-    Convert to an integer, as the first step of ECMAScript's ToInt32: the fraction is
-    dropped, and NaN and infinity become zero.
+    Convert a number to an integer, like the first step of ECMAScript's ToInt32: the fraction
+    is dropped, and NaN and infinity become zero.
     """
     if isinstance(value, int):
         return value
@@ -81,8 +82,8 @@ def _toInteger(value: float) -> int:
 
 class Problems:
     """
-    Creates the exceptions of L{DataInput} and L{DataOutput}: Python's own. A subclass can
-    create others.
+    Creates the exceptions that L{DataInput} and L{DataOutput} raise. This class creates
+    Python's built-in exceptions. A subclass can create other exceptions.
     """
 
     @staticmethod
@@ -90,7 +91,7 @@ class Problems:
         """
         Create the exception for a parameter that is C{None}.
 
-        @return: a C{TypeError}; in Flash it is #2007.
+        @return: a C{TypeError}; Flash throws error #2007.
         """
         return TypeError(f"{parameter} must be non-null")
 
@@ -99,7 +100,7 @@ class Problems:
         """
         Create the exception for a parameter with an unknown value.
 
-        @return: a C{ValueError}; in Flash it is #2008, an C{ArgumentError}.
+        @return: a C{ValueError}; Flash throws error #2008, an C{ArgumentError}.
         """
         return ValueError(f"{parameter} must be one of the accepted values")
 
@@ -109,7 +110,7 @@ class Problems:
         Create the exception for an index outside an array, or for text that is too long
         for its length field.
 
-        @return: an C{IndexError}; in Flash it is #2006, a C{RangeError}.
+        @return: an C{IndexError}; Flash throws error #2006, a C{RangeError}.
         """
         return IndexError("the supplied index is out of bounds")
 
@@ -118,13 +119,13 @@ class Problems:
         """
         Create the exception for a read of more bytes than are available.
 
-        @return: an C{EOFError}; in Flash it is #2030.
+        @return: an C{EOFError}; Flash throws error #2030.
         """
         return EOFError("end of file was encountered")
 
 
 class _ByteOrder:
-    # Allows subclasses without a dictionary, such as ByteArray.
+    # Empty slots allow subclasses without an instance dictionary, such as ByteArray.
     __slots__ = ()
 
     _numbers = _bigEndian
@@ -133,8 +134,8 @@ class _ByteOrder:
     @property
     def endian(self) -> str:
         """
-        The byte order of numbers: L{BIG_ENDIAN} (default) or L{LITTLE_ENDIAN}. Setting
-        another value is an error, and does not change it.
+        The byte order of numbers: L{BIG_ENDIAN} (default) or L{LITTLE_ENDIAN}. Any other value
+        is refused, and the byte order stays unchanged.
         """
         return BIG_ENDIAN if self._numbers is _bigEndian else LITTLE_ENDIAN
 
@@ -154,9 +155,9 @@ class DataInput(_ByteOrder):
     """
     The reading methods. A subclass implements C{_take} and C{bytesAvailable}.
 
-    A read for which too few bytes are available raises C{EOFError}, and consumes
-    nothing. Only C{readUTF} has then consumed its length field, as in Flash. The
-    exceptions are those of L{Problems}, or of a subclass of it.
+    If too few bytes are available, a method raises C{EOFError} and consumes no bytes. The only
+    exception is C{readUTF}, which then has already consumed the length field, as in Flash.
+    Exceptions are created by L{Problems} or a subclass.
     """
 
     __slots__ = ()
@@ -172,15 +173,15 @@ class DataInput(_ByteOrder):
         """
         Consume the next bytes.
 
-        @return: exactly this number of bytes.
-        @raise EOFError: if fewer are available; none are then consumed.
+        @return: exactly C{length} bytes.
+        @raise EOFError: if fewer bytes are available; no bytes are then consumed.
         """
         raise NotImplementedError
 
     def _begin(self) -> None:
         """
-        Called before a read checks its arguments. A subclass that is not readable
-        raises here.
+        Called before a reading method checks its arguments. A subclass that is not readable
+        raises an exception in this method.
         """
 
     def _unpack(self, form: struct.Struct) -> Any:
@@ -242,7 +243,7 @@ class DataInput(_ByteOrder):
 
     def readFloat(self) -> float:
         """
-        Read a 32-bit IEEE 754 number. After C{writeFloat(76.65)} it is
+        Read a 32-bit IEEE 754 number. The number written by C{writeFloat(76.65)} is read as
         76.6500015258789.
         """
         value: float = self._unpack(self._numbers.float)
@@ -259,11 +260,11 @@ class DataInput(_ByteOrder):
         """
         Read bytes into an array.
 
-        @param bytes: the array; it is padded with zeros to C{offset + length}, even if
-            nothing is read.
-        @param offset: position of the bytes in the array (default 0).
+        @param bytes: the array. The array is padded with zeros to C{offset + length}, even if
+            no bytes are read.
+        @param offset: position in the array at which the bytes are stored (default 0).
         @param length: number of bytes; 0 for all available bytes (default).
-        @raise EOFError: if fewer are available; the array is then unchanged.
+        @raise EOFError: if fewer bytes are available; the array is then unchanged.
         @raise IndexError: if the position is negative, or the array would be longer
             than 4294967295 bytes.
         @raise TypeError: if C{bytes} is C{None}.
@@ -281,7 +282,7 @@ class DataInput(_ByteOrder):
 
     def readUTF(self) -> str:
         """
-        Read text that follows its length, an unsigned number of two bytes.
+        Read text that is prefixed with its length, an unsigned number of two bytes.
 
         @raise EOFError: if the text is incomplete. The length has then been consumed.
         """
@@ -295,7 +296,7 @@ class DataInput(_ByteOrder):
             and the text ends at the first NUL.
         @return: the text; for invalid UTF-8 see
             L{openfl_twisted.wire.text.decodeUTF8}.
-        @raise EOFError: if fewer bytes are available; none are then consumed.
+        @raise EOFError: if fewer bytes are available; no bytes are then consumed.
         """
         data = self._take(length)
         return decodeUTF8(data.removeprefix(BYTE_ORDER_MARK).partition(b"\0")[0])
@@ -306,7 +307,7 @@ class DataInput(_ByteOrder):
 
         @param length: number of bytes. The text ends at the first NUL character.
         @param charSet: see L{openfl_twisted.wire.text.decodeText}.
-        @raise EOFError: if fewer bytes are available; none are then consumed.
+        @raise EOFError: if fewer bytes are available; no bytes are then consumed.
         @raise TypeError: if C{charSet} is C{None}.
         """
         self._begin()
@@ -324,19 +325,19 @@ class DataOutput(_ByteOrder):
 
     def _put(self, data: bytes | bytearray) -> None:
         """
-        Append bytes.
+        Append bytes to the destination.
         """
         raise NotImplementedError
 
     def _begin(self) -> None:
         """
-        Called before a write checks its arguments. A subclass that is not writable
-        raises here.
+        Called before a writing method checks its arguments. A subclass that is not writable
+        raises an exception in this method.
         """
 
     def writeBoolean(self, value: object) -> None:
         """
-        Write one byte: 1 for a true value, 0 for a false one.
+        Write one byte: 1 for a true value, 0 for a false value.
 
         @param value: any value; its truth is tested as in Python.
         """
@@ -372,10 +373,10 @@ class DataOutput(_ByteOrder):
 
     def writeUnsignedInt(self, value: float) -> None:
         """
-        Write four bytes: the low 32 bits of a number, as C{writeInt} does.
+        Write four bytes: the low 32 bits of a number, like C{writeInt}.
 
-        @param value: any number; see L{writeByte}. -1 is read as 4294967295 by
-            C{readUnsignedInt}.
+        @param value: any number; see L{writeByte}. C{readUnsignedInt} reads a written -1 as
+            4294967295.
         """
         self.writeInt(value)
 
@@ -391,7 +392,7 @@ class DataOutput(_ByteOrder):
 
     def writeFloat(self, value: float) -> None:
         """
-        Write a 32-bit IEEE 754 number: the nearest one, or infinity.
+        Write the nearest 32-bit IEEE 754 number; infinity if the number is too large.
 
         @param value: any number, including infinity and NaN.
         """
@@ -406,7 +407,7 @@ class DataOutput(_ByteOrder):
         """
         Write a 64-bit IEEE 754 number.
 
-        @param value: any number; an integer that is too large becomes infinite.
+        @param value: any number; an integer that is too large becomes infinity.
         """
         pack = self._numbers.double.pack
         try:
@@ -434,13 +435,12 @@ class DataOutput(_ByteOrder):
 
     def writeUTF(self, value: str) -> None:
         """
-        Write text after its length, an unsigned number of two bytes.
+        Write text, prefixed with its length, an unsigned number of two bytes.
 
         @param value: any text; for lone surrogates see
             L{openfl_twisted.wire.text.encodeUTF8}.
-        @raise IndexError: if the text has more than 65535 bytes; nothing is then
-            written.
-        @raise TypeError: if it is C{None}.
+        @raise IndexError: if the text has more than 65535 bytes; no bytes are then written.
+        @raise TypeError: if the text is C{None}.
         """
         self._begin()
         if value is None:
@@ -452,10 +452,10 @@ class DataOutput(_ByteOrder):
 
     def writeUTFBytes(self, value: str) -> None:
         """
-        Write text without its length and without a terminator.
+        Write text without a length and without a terminator.
 
         @param value: any text; see L{writeUTF}.
-        @raise TypeError: if it is C{None}.
+        @raise TypeError: if the text is C{None}.
         """
         self._begin()
         if value is None:

@@ -1,15 +1,15 @@
 """
-Envelopes of messages that nodes exchange through a broker. An envelope contains the
-sending node and a sequence number per topic.
+Envelopes for messages that nodes exchange through a broker. An envelope contains the
+identifier of the sending node, and the sequence number of the message on its topic.
 
-Brokers do not report lost messages. With the sequence numbers, the receiver drops its
-own messages and duplicates, and counts missing messages.
+Brokers do not report lost messages. With the envelopes, a receiver can drop duplicates and the
+messages that it has sent itself, and count missing messages.
 """
 
 import struct
 from typing import NamedTuple
 
-# The version of the format: the first byte.
+# The version of the format, which is the first byte.
 _VERSION = 1
 
 NODE_LENGTH = 16
@@ -50,8 +50,8 @@ class Envelope(NamedTuple):
     @ivar node: identifier of the node (16 bytes).
     @ivar sequence: the message's number on this topic (0 to 2^64 - 1).
     @ivar payload: the content.
-    @ivar first: whether the node has no record of an earlier message on this topic. No
-        message before it is then counted as missing.
+    @ivar first: whether the node has no record of an earlier message on this topic. If so, no
+        messages before this message are counted as missing.
     """
 
     node: bytes
@@ -65,8 +65,8 @@ def encode(envelope: Envelope) -> bytes:
     Serialize an envelope: version, flags, node, sequence number and payload.
 
     @return: a header of 26 bytes (big-endian), and the payload.
-    @raise EnvelopeError: if the node does not have 16 bytes, or the number is out of
-        range.
+    @raise EnvelopeError: if the node's identifier does not have 16 bytes, or the sequence
+        number is out of range.
     """
     node, sequence, payload, first = envelope
     if len(node) != NODE_LENGTH:
@@ -81,7 +81,7 @@ def decode(data: bytes) -> Envelope:
     Parse an envelope. Unknown flags are ignored.
 
     @param data: the message. The bytes after the first 26 are the payload.
-    @raise EnvelopeError: if it is not an envelope.
+    @raise EnvelopeError: if the bytes are not an envelope.
     """
     if len(data) < OVERHEAD:
         raise EnvelopeError(f"{len(data)} bytes are too few for an envelope")
@@ -95,10 +95,10 @@ class Sequencer:
     """
     Puts the messages of a node into envelopes.
 
-    Each topic has separate sequence numbers, since a receiver gets only the topics that
-    it has subscribed to. Beyond the maximum number of topics, the least recently used
-    one is forgotten. If a forgotten topic is used again, its numbers continue above all
-    earlier ones.
+    Each topic has separate sequence numbers, because a receiver only receives messages on the
+    topics that it has subscribed to. Beyond the maximum number of topics, the least recently
+    used topic is forgotten. If a forgotten topic is used again, its sequence numbers continue
+    above all earlier numbers.
     """
 
     def __init__(self, node: bytes, maxTopics: int = MAX_TOPICS) -> None:
@@ -107,16 +107,17 @@ class Sequencer:
         """
         self._node = node
         self._maxTopics = maxTopics
-        # Ordered by last use, the least recently used topic first.
+        # The last sequence number of each topic; the least recently used topic is first.
         self._numbers: dict[str, int] = {}
-        # The highest number of all forgotten topics.
+        # The highest sequence number of all forgotten topics.
         self._floor = 0
 
     def seal(self, topic: str, payload: bytes) -> bytes:
         """
         Put a payload into the next envelope of a topic.
 
-        @param topic: the topic. Its first envelope is marked as such.
+        @param topic: the topic. The first envelope of a topic is marked, see
+            L{Envelope.first}.
         @param payload: any bytes.
         @return: the serialized envelope, see L{encode}.
         """
@@ -132,14 +133,14 @@ class LossCounter:
     """
     Counts missing messages on one topic by their sequence numbers.
 
-    A loss is detected when the next message of the same node is received. Messages
-    before the first one received from a node are not counted.
+    A loss is detected when the next message from the same node is received. Losses before the
+    first message that is received from a node are not counted.
     """
 
     def __init__(self, maxNodes: int = MAX_NODES) -> None:
         """
-        @param maxNodes: maximum number of nodes to remember; beyond it, the least
-            recently used one is forgotten.
+        @param maxNodes: maximum number of nodes to remember. Beyond this number, the node
+            whose last message is the oldest is forgotten.
         """
         self._maxNodes = maxNodes
         self._last: dict[bytes, int] = {}
@@ -149,8 +150,8 @@ class LossCounter:
         Record a received envelope.
 
         @param envelope: an envelope of this counter's topic.
-        @return: the number of missing messages before it; C{None} for a duplicate, or
-            for a message that is out of order.
+        @return: the number of missing messages before this message; C{None} for a duplicate,
+            or for a message that is out of order.
         """
         node, sequence, _, first = envelope
         last = self._last.pop(node, None)

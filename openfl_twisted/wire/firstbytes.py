@@ -1,8 +1,8 @@
 """
 Protocol detection from the first bytes of a connection.
 
-The result does not depend on chunk boundaries: the first byte that does not match a
-signature decides.
+The result does not depend on chunk boundaries: the first byte that does not match a signature
+excludes this signature.
 """
 
 import enum
@@ -16,10 +16,10 @@ class ClientType(enum.Enum):
     """
     The types of clients that a port can accept.
 
-    @cvar POLICY: a player that requests the policy file.
+    @cvar POLICY: a client that requests the policy file.
     @cvar TLS: a client that starts a TLS handshake.
     @cvar WEBSOCKET: a client that starts a WebSocket handshake.
-    @cvar PLAIN: any other client: its bytes are for the application.
+    @cvar PLAIN: any other client, whose bytes are delivered to the application.
     """
 
     POLICY = "policy"
@@ -40,9 +40,9 @@ class Signature(enum.Enum):
 
     @cvar POLICY: a policy request.
     @cvar TLS: a TLS handshake: a C{ClientHello}.
-    @cvar HTTP: an HTTP request: a WebSocket handshake or any other.
+    @cvar HTTP: an HTTP request: a WebSocket handshake or any other request.
     @cvar PROXY: a header of the PROXY protocol, version 1 or 2.
-    @cvar NONE: none of these: the bytes are for the application.
+    @cvar NONE: none of these protocols: the bytes are delivered to the application.
     """
 
     POLICY = "policy"
@@ -54,7 +54,7 @@ class Signature(enum.Enum):
 
 FOREIGN = frozenset((Signature.HTTP, Signature.TLS, Signature.PROXY))
 """
-The protocols that no application of this package understands.
+The protocols that no application protocol in this package implements.
 """
 
 _PROXY_V1 = (b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN")
@@ -62,13 +62,14 @@ _PROXY_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 MOST_BYTES = max(request.MAX_REQUEST_LENGTH, MAX_REQUEST_START)
 """
-The number of bytes after which L{recognize} has always decided.
+The number of bytes after which L{recognize} always returns a protocol.
 """
 
-# A TLS record: content type, version, length, and the message type in it.
+# The beginning of a TLS record: content type, version, length, and the type of the message in the
+# record.
 _HANDSHAKE, _MAJOR, _CLIENT_HELLO = 0x16, 3, 1
 _MINORS = range(5)
-# The message can be split into several records, and the first can have one byte.
+# The ClientHello can be split into several records, and the first record can have one byte.
 _LENGTHS = range(1, 16385)
 
 
@@ -93,20 +94,20 @@ def recognize(data: bytes, among: Collection[Signature] = frozenset(Signature)) 
 
 def isPartial(data: bytes) -> bool:
     """
-    Check whether bytes without a result can only be a part of an HTTP request, and
-    not a short text that begins like one.
+    Check whether bytes that are not recognized yet must be a part of an HTTP request, and not
+    a short text that begins like an HTTP request.
 
     @param data: bytes for which L{recognize} returns C{None}.
-    @return: whether they contain a method and the beginning of a target.
+    @return: whether the bytes contain a method and the beginning of a request target.
     """
     return startsRequest(data) is None and isPartialRequest(data)
 
 
 def _isTLS(data: bytes) -> bool | None:
     """
-    Check for a C{ClientHello}.
+    Check whether a connection begins with a C{ClientHello}.
 
-    @return: whether it is one; C{None} while more bytes are needed.
+    @return: whether the bytes are a C{ClientHello}; C{None} while more bytes are needed.
     """
     checks = (
         data[0:1] in (b"", bytes([_HANDSHAKE])),
@@ -122,7 +123,8 @@ def _isTLS(data: bytes) -> bool | None:
 
 def _isProxyHeader(data: bytes) -> bool | None:
     """
-    Check for a header of the PROXY protocol; see L{_isTLS}.
+    Check whether a connection begins with a header of the PROXY protocol; C{None} while more
+    bytes are needed.
     """
     for signature in (*_PROXY_V1, _PROXY_V2):
         if data.startswith(signature):

@@ -18,7 +18,7 @@ An IP network.
 """
 
 _node = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)")
-# A quoted string without an end extends to the end of the text, which is invalid.
+# A quoted string without a closing quotation mark extends to the end of the text, and is invalid.
 _part = re.compile(r'[^",]+|,|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 _pair = re.compile(
     r"""[ \t]*+(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*))?[ \t]*+(?:;|\Z)"""
@@ -43,7 +43,7 @@ def _parseAddress(text: str) -> IPAddress | None:
     Parse an IP address. An IPv4-mapped IPv6 address is converted to IPv4.
 
     @param text: the address, without brackets and port.
-    @return: the address; C{None} if the text is not one.
+    @return: the address; C{None} if the text is not an IP address.
     """
     try:
         address = ipaddress.ip_address(text)
@@ -58,10 +58,10 @@ def clientOf(
     """
     Find the address of a client that is connected through trusted proxies.
 
-    Each proxy appends the address of its client to the list, so the last address that
-    is not a trusted proxy is the client's. Addresses before it can be forged. A
-    request with both header fields is not trusted: a proxy updates one of them, and
-    forwards the other unchanged.
+    Each proxy appends the address of its client to the list, so the last address that is not a
+    trusted proxy is the client's address. Earlier addresses can be forged. A request with both
+    header fields is not trusted: a proxy updates only one of the fields, and forwards the
+    other field unchanged.
 
     @param headers: the header fields of the request, names in lower case.
     @param peer: the IP address of the connection's peer.
@@ -94,7 +94,7 @@ def _listed(headers: Mapping[str, str]) -> list[str]:
 
 def _elementsOf(text: str) -> list[str]:
     """
-    Split C{Forwarded} at commas outside quoted strings.
+    Split the value of C{Forwarded} at commas outside quoted strings.
     """
     elements: list[list[str]] = [[]]
     for part in _part.findall(text):
@@ -109,7 +109,8 @@ def _forOf(element: str) -> str:
     """
     Return the C{for} parameter of an element of C{Forwarded}.
 
-    @return: empty if the element is malformed, or does not have exactly one.
+    @return: the value; empty if the element is malformed, or does not have exactly one C{for}
+        parameter.
     """
     found: list[str] = []
     end = 0

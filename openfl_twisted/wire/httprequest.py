@@ -1,10 +1,10 @@
 """
-HTTP requests: recognizing one by the first bytes of a connection, reading its
-head, and the answers of a server that has no web pages.
+HTTP requests: detection from the first bytes of a connection, parsing of the head, and the
+answers of a server that has no web pages.
 
-A head is read once, and then the request is a WebSocket handshake or it is
-answered and the connection is closed. Persistent connections and request bodies
-are not supported.
+Only one head is read per connection. If the request is not a WebSocket handshake, it is
+answered and the connection is closed. Persistent connections and request bodies are not
+supported.
 """
 
 import http
@@ -38,7 +38,7 @@ The methods in IANA's HTTP method registry.
 # The path of the health check: GET and HEAD are answered with 200.
 _HEALTH_PATH = "/healthz"
 
-# The answer to a browser that requests a page.
+# The text of the answer to a browser that requests a page.
 _EXPLANATION = (
     "This port accepts WebSocket connections of OpenFL and Flash programs. "
     "It does not serve web pages."
@@ -63,25 +63,25 @@ _authorityForm = re.compile(rb"[^/?#@]+:[0-9]+")
 _CR, _LF = b"\r\n"
 _digits = frozenset(b"0123456789")
 _anyRequestLine = re.compile(rf"{_WORD} [^\0- \x7f]+ HTTP/[0-9]\.[0-9]\r?\n".encode())
-# The bytes after the target: a space, the version, and the end of the line with an optional CR.
+# The bytes allowed at each position after the target: a space, and the version.
 _version = (*(frozenset((byte,)) for byte in b" HTTP/"), _digits, frozenset(b"."), _digits)
 
 MAX_REQUEST_START = _longestMethod + 1 + MAX_TARGET + len(_version) + 2
 """
-The number of bytes after which L{startsRequest} has always decided.
+The number of bytes after which L{startsRequest} always returns C{True} or C{False}.
 """
 
 
 def startsRequest(data: bytes) -> bool | None:
     """
-    Check whether a connection begins with an HTTP request: a request line with a
-    registered method (upper or lower case), a target, and the version, or a target
-    longer than L{MAX_TARGET}. HTTP/0.9 has no version; it counts only for C{GET} and a
-    path. The preface of HTTP/2 is such a line too.
+    Check whether a connection begins with an HTTP request: a request line with a registered
+    method (upper or lower case), a target, and the version, or a target longer than
+    L{MAX_TARGET}. A request line without a version (HTTP/0.9) counts only if it consists of
+    C{GET} and a path. The preface of HTTP/2 also counts.
 
     @param data: all bytes received so far.
-    @return: whether it does; C{None} while more bytes are needed. Further bytes never
-        change C{True} or C{False}.
+    @return: whether the connection begins with a request; C{None} while more bytes are needed.
+        Further bytes never change C{True} or C{False}.
     """
     method, space, rest = data[: _longestMethod + 1].partition(b" ")
     method = method.upper()
@@ -101,23 +101,23 @@ def startsRequest(data: bytes) -> bool | None:
 
 def hasRequestLine(data: bytes) -> bool:
     """
-    Check whether bytes begin with a complete request line of any method, even one that
-    is not registered. L{startsRequest} does not look for these: every word can be the
-    beginning of one.
+    Check whether bytes begin with a complete request line with any method, even an
+    unregistered method. L{startsRequest} does not detect unregistered methods, because any
+    word could be such a method.
 
-    @return: whether they do.
+    @return: whether the bytes begin with a request line.
     """
     return _anyRequestLine.match(data) is not None
 
 
 def isPartialRequest(data: bytes) -> bool:
     """
-    Check whether bytes contain a method and the beginning of a target, so that
-    a timeout or EOF means a broken HTTP request and not a short text that begins
-    like one.
+    Check whether bytes contain a method and the beginning of a target, so that a timeout or
+    EOF means an incomplete HTTP request, and not a short text that begins like an HTTP
+    request.
 
     @param data: bytes for which L{startsRequest} returns C{None}.
-    @return: whether they do.
+    @return: whether the bytes contain both.
     """
     method, space, target = data.partition(b" ")
     return bool(space and target) and method.upper() in _methods
@@ -138,7 +138,7 @@ def _mayBeTarget(method: bytes, target: bytes) -> bool:
 
 def _isTarget(method: bytes, target: bytes) -> bool:
     """
-    Check for a request target in origin, asterisk, absolute or authority form
+    Check whether bytes are a request target in origin, asterisk, absolute or authority form
     (RFC 9112, 3.2).
     """
     if method == b"CONNECT" and _authorityForm.fullmatch(target):
@@ -148,10 +148,11 @@ def _isTarget(method: bytes, target: bytes) -> bool:
 
 def _endsLine(rest: bytes, method: bytes, target: bytes) -> bool | None:
     """
-    Check the version and the end of the line; see L{startsRequest}.
+    Check the version and the end of a request line. The result is the same as for
+    L{startsRequest}.
     """
     if rest[0] in (_CR, _LF):
-        # HTTP/0.9 has neither a version nor another method.
+        # An HTTP/0.9 request has no version, and the method is always GET.
         if method != b"GET" or not target.startswith(b"/"):
             return False
     else:
@@ -167,16 +168,16 @@ def _endsLine(rest: bytes, method: bytes, target: bytes) -> bool | None:
 
 class HTTPAnswer(Exception):
     """
-    The answer to a request, after which the connection is closed.
+    The answer to an HTTP request. After the answer, the connection is closed.
 
     @ivar status: the HTTP status.
-    @ivar text: the body, one sentence.
-    @ivar fields: the header fields besides type and length of the body.
+    @ivar text: the body: one sentence.
+    @ivar fields: the header fields, without the fields for type and length of the body.
     """
 
     def __init__(self, status: int, text: str, fields: Iterable[tuple[str, str]] = _CLOSE) -> None:
         """
-        @param fields: see the attribute (default C{Connection: close}).
+        @param fields: see L{fields} (default C{Connection: close}).
         """
         super().__init__(text)
         self.status = status
@@ -187,7 +188,7 @@ class HTTPAnswer(Exception):
         """
         Encode the answer.
 
-        @param body: whether to include the body. The answer to C{HEAD} has none.
+        @param body: whether to include the body. An answer to C{HEAD} has no body.
         @return: an HTTP/1.1 response with a plain-text body in UTF-8.
         """
         text = f"{self.text}\n".encode()
@@ -203,8 +204,8 @@ class HTTPAnswer(Exception):
 
 class OtherRequest(HTTPAnswer):
     """
-    The request is not a WebSocket handshake, or is not HTTP/1: a web server that
-    shares the port can handle it.
+    The request is not a WebSocket handshake, or is not HTTP/1. A web server that shares the
+    port can handle the request.
     """
 
 
@@ -229,16 +230,16 @@ class RequestHead(NamedTuple):
         Return the items of a list header field, in lower case.
 
         @param name: name of the field, in lower case.
-        @return: the items; a single empty one if the field is missing.
+        @return: the items; a single empty item if the field is missing.
         """
         return [item.strip().lower() for item in self.headers.get(name, "").split(",")]
 
     def answer(self) -> HTTPAnswer:
         """
-        Get the answer to a request that is not a WebSocket handshake.
+        Return the answer to a request that is not a WebSocket handshake.
 
-        @return: 200 for a health check and C{OPTIONS}; 426 for another C{GET} or
-            C{HEAD}; 405 for another registered method; 501 for any other.
+        @return: 200 for a health check and C{OPTIONS}; 426 for any other C{GET} or C{HEAD};
+            405 for any other registered method; 501 for an unregistered method.
         """
         if self.method in ("GET", "HEAD"):
             if self.path.partition("?")[0] == _HEALTH_PATH:
@@ -255,8 +256,8 @@ class RequestHead(NamedTuple):
 
 UPGRADE = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 """
-The header fields with which either side requests an upgrade to WebSocket. OpenFL's
-draft WebSocket client also compares their upper and lower case.
+The header fields with which either side requests an upgrade to WebSocket. OpenFL's draft
+WebSocket client compares these fields case-sensitively.
 """
 
 _notInLine = re.compile(rb"[^ -~]")
@@ -265,7 +266,7 @@ _requestLine = re.compile(rf"({_WORD}) ([!-~]+) HTTP/1\.([01])")
 _field = re.compile(rf"({_WORD}):([\t -~\x80-\xff]*)")
 _absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
-# If one of these is repeated, two programs could use different values.
+# If one of these fields is repeated, two programs could use different values.
 _once = frozenset(("host", "origin", "sec-websocket-key", "sec-websocket-version"))
 
 
@@ -273,9 +274,9 @@ def parseHead(head: bytes) -> RequestHead:
     """
     Parse the head of a request.
 
-    @param head: all its bytes, with the empty line at its end.
-    @raise OtherRequest: if it is not a head of HTTP/1.0 or HTTP/1.1. Folded
-        lines, and lines that end with LF alone, are not accepted.
+    @param head: the bytes of the head, including the empty line at the end.
+    @raise OtherRequest: if the bytes are not a head of HTTP/1.0 or HTTP/1.1. Folded lines, and
+        lines that end with only LF, are not accepted.
     """
     first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
     request = _requestLine.fullmatch(first)
@@ -310,8 +311,8 @@ def _pathOf(target: str) -> str:
 
 class HeadCollector:
     """
-    Collects a head from chunks. However the stream is split, no byte is inspected
-    twice, except the two before a chunk.
+    Collects the head of a request from chunks. However the stream is split, each byte is
+    inspected only once, except the last two bytes before each new chunk.
 
     @ivar received: all received bytes.
     """
@@ -337,8 +338,8 @@ class HeadCollector:
 
         @return: the head, and the bytes after it; C{None} while the head is not
             complete.
-        @raise OtherRequest: if the first line is not a request line. This is
-            raised as soon as it is certain.
+        @raise OtherRequest: if the first line is not a request line. The exception is raised
+            as soon as this is certain.
         @raise HTTPAnswer: if the head is too long.
         """
         searched = len(self.received)

@@ -1,11 +1,11 @@
 """
-The framing of NATS: lines terminated by CR LF. Some lines announce a block of bytes
-that follows them.
+The framing of NATS: lines terminated by CR LF. Some lines announce a block of bytes that
+follows the line.
 """
 
 from collections.abc import Callable, Iterator
 
-# The terminator of a line and of a block.
+# The terminator of lines and of blocks.
 _NEWLINE = b"\r\n"
 
 MAX_LINE = 64 * 1024
@@ -25,7 +25,7 @@ def numberIn(digits: bytes) -> int:
     Parse a decimal number without sign and spaces.
 
     @param digits: the digits, in ASCII.
-    @raise StreamError: if it is not a number, or has more than 19 digits.
+    @raise StreamError: if the bytes are not a number, or have more than 19 digits.
     """
     if not digits.isdigit() or len(digits) > 19:
         raise StreamError(f"{digits[:20]!r} is not a number")
@@ -36,8 +36,8 @@ class LineBlockParser:
     """
     Parses a stream of lines and blocks.
 
-    The result does not depend on chunk boundaries. The work is linear in the bytes
-    received.
+    The result does not depend on chunk boundaries. The work is proportional to the number of
+    received bytes.
     """
 
     def __init__(self, lengthOf: Callable[[bytes], int | None], maxBlock: int) -> None:
@@ -50,9 +50,9 @@ class LineBlockParser:
         self._maxBlock = maxBlock
         # An incomplete line, or a line with its incomplete block.
         self._kept = bytearray()
-        # The length at which it is complete; 0 if that is not known.
+        # The length at which the line and its block are complete; 0 if the length is not known yet.
         self._needed = 0
-        # The number of its bytes without a newline.
+        # The number of bytes that were already searched and contain no newline.
         self._searched = 0
 
     @property
@@ -66,9 +66,10 @@ class LineBlockParser:
         """
         Parse the next chunk of the stream.
 
-        @return: lines, each with its block, to be consumed before the next chunk.
-        @raise StreamError: if a line or a block is too long, has no terminator, or
-            has an invalid length. The parser cannot be used after it.
+        @return: the lines, each with its block or C{None}. The iterator must be consumed
+            before the next chunk is passed.
+        @raise StreamError: if a line or a block is too long, has no terminator, or has an
+            invalid length. The parser cannot be used after this error.
         """
         if self._kept:
             kept = self._kept

@@ -1,6 +1,6 @@
 """
-Lines of text, terminated by a newline or a NUL byte, for the echo servers of the
-OpenFL guide. People type lines, and C{XMLSocket} sends NUL-terminated messages. The
+Lines of text, terminated by a newline or a NUL byte, for the echo servers of the OpenFL guide.
+A person who uses a terminal sends lines, and C{XMLSocket} sends NUL-terminated messages. The
 guide tells C{XMLSocket} programs to end their messages with a newline as well.
 """
 
@@ -14,7 +14,7 @@ from openfl_twisted.wire.messages import END, MessageTooLong
 
 NEWLINE = b"\r\n"
 """
-The terminator of a line that is sent.
+The terminator of sent lines.
 """
 
 MAX_LINE_LENGTH = 64 * 1024
@@ -27,12 +27,12 @@ class Framing(enum.Enum):
     """
     The terminator of a message.
 
-    @cvar NONE: none: all data that is received together is one message.
+    @cvar NONE: no terminator: each received chunk is one message.
     @cvar LINE: CR, LF or CR LF, as in Java's C{BufferedReader.readLine}. NUL is an
         ordinary character.
     @cvar NUL: a NUL byte. CR and LF are ordinary characters.
-    @cvar AUTO: a newline or a NUL byte. A NUL byte directly after a newline belongs to
-        it.
+    @cvar AUTO: a newline or a NUL byte. A NUL byte directly after a newline belongs to the
+        newline.
     """
 
     NONE = "none"
@@ -64,8 +64,8 @@ class Line(NamedTuple):
 
 class LineSplitter:
     """
-    Splits a byte stream into lines. However the stream is split, the lines are the
-    same, and each is returned as soon as its first terminator is received.
+    Splits a byte stream into lines. The lines do not depend on chunk boundaries. Each line is
+    returned as soon as the first byte of its terminator is received.
 
     @ivar maxLength: maximum length of a line without its terminator (bytes);
         C{sys.maxsize} for no limit.
@@ -126,6 +126,6 @@ class LineSplitter:
         """
         Return the rest of the stream at EOF: a line without a terminator.
 
-        @return: its bytes; empty if the stream ended with a terminator.
+        @return: the bytes of this line; empty if the stream ended with a terminator.
         """
         return self._begun.end()

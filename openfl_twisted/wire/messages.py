@@ -19,7 +19,7 @@ The terminator of a message.
 
 MAX_LENGTH = 1024 * 1024
 """
-Default maximum length of a message (bytes): 1 MiB. Flash itself has no limit.
+Default maximum length of a message (bytes): 1 MiB. Flash has no limit.
 """
 
 
@@ -27,7 +27,7 @@ class MessageTooLong(Exception):
     """
     A message exceeds the maximum length. Its terminator may not have been received yet.
 
-    @ivar before: the complete messages before it, in order.
+    @ivar before: the complete messages before the message that is too long, in order.
     @ivar limit: the maximum length (bytes).
     """
 
@@ -37,8 +37,8 @@ class MessageTooLong(Exception):
         self.before = before
 
 
-# From this length, a search for each terminator is faster than one split, which examines each
-# byte separately: for 60 kB the difference is 15 microseconds.
+# For messages of this length or longer, searching for each terminator is faster than calling
+# split(), which examines each byte separately. For 60 kB, the difference is 15 microseconds.
 _LONG = 512
 
 
@@ -74,8 +74,8 @@ def splitWhole(data: bytes) -> list[bytes]:
 
 class MessageSplitter:
     """
-    Splits a byte stream into messages. However the stream is split, the messages are
-    the same, and the work is linear in the number of bytes.
+    Splits a byte stream into messages. The messages do not depend on chunk boundaries. The
+    work is proportional to the number of bytes.
 
     @ivar maxLength: maximum length of a message without its NUL byte (bytes);
         C{sys.maxsize} for no limit.
@@ -107,7 +107,7 @@ class MessageSplitter:
             used again before L{clear}.
         """
         begun = self._begun
-        # If all bytes together are within the limit, each message is.
+        # If all bytes together are within the limit, each message is also within the limit.
         mayBeTooLong = len(begun) + len(data) > self.maxLength
         end = data.find(END)
         if end < 0:
@@ -125,10 +125,10 @@ class MessageSplitter:
 
     def receiveTogether(self, data: bytes) -> bytes | None:
         """
-        Parse the next chunk of the stream, and return the messages joined. This is
-        cheaper than L{receive}.
+        Parse the next chunk of the stream, and return the messages joined. This method is
+        faster than L{receive}.
 
-        @return: the completed messages, separated by NUL bytes; C{None} if none is
+        @return: the completed messages, separated by NUL bytes; C{None} if no message is
             complete.
         @raise MessageTooLong: if a message exceeds the limit; see L{receive}.
         """
@@ -150,7 +150,8 @@ class MessageSplitter:
 
     def _checkLengths(self, messages: list[bytes]) -> None:
         """
-        Raise for the first message that exceeds the limit, complete or not.
+        Raise L{MessageTooLong} for the first message that exceeds the limit, whether or not
+        the message is complete.
         """
         for number, message in enumerate(messages):
             if len(message) > self.maxLength:
@@ -162,7 +163,7 @@ class MessageSplitter:
         """
         Remove and return the incomplete message.
 
-        @return: its bytes (may be empty).
+        @return: the bytes of the incomplete message; can be empty.
         """
         return self._begun.end()
 
@@ -186,8 +187,8 @@ def receiveUpTo(splitter: _Splitter[_T], data: bytes) -> tuple[list[_T], Message
     """
     Parse the next chunk of a stream, up to a message that exceeds the limit.
 
-    @return: the completed messages before that message, and its error; C{None} if
-        all are within the limit.
+    @return: the completed messages before the message that is too long, and the error for this
+        message; C{None} instead of the error if no message is too long.
     """
     try:
         return splitter.receive(data), None

@@ -19,7 +19,7 @@ Default maximum length of a payload (bytes): 1 MiB.
 
 PING = b"PING\r\n"
 """
-A liveness check. The peer answers it with L{PONG}.
+A liveness check. The peer answers with L{PONG}.
 """
 
 PONG = b"PONG\r\n"
@@ -89,8 +89,8 @@ class NATSReader:
         """
         Parse the next chunk of the stream.
 
-        @return: the completed messages, in order. They are parsed as the iterator is
-            consumed, which must be done before the next chunk.
+        @return: the completed messages, in order. The messages are parsed while the iterator
+            is consumed. The iterator must be consumed before the next chunk is passed.
         @raise StreamError: if the server violates the protocol.
         """
         for line, block in self._blocks.receive(data):
@@ -114,7 +114,7 @@ def _lengthOf(line: bytes) -> int | None:
 
 def _read(line: bytes) -> ServerInfo | ControlMessage:
     """
-    Parse a line without a payload.
+    Parse a line that is not followed by a payload.
     """
     name, _, rest = line.partition(b" ")
     match name.upper():
@@ -144,12 +144,12 @@ def _readInfo(text: bytes) -> ServerInfo:
 
 def subjectOf(prefix: str, topic: str) -> bytes:
     """
-    Convert any text to a subject. Characters with a special meaning in subjects, and
-    characters outside ASCII, are percent-encoded.
+    Convert a topic to a subject. Characters with a special meaning in subjects, and characters
+    outside ASCII, are percent-encoded.
 
     @param prefix: the text before the dot.
-    @param topic: the text after it.
-    @return: the subject (ASCII). An empty text becomes a C{%}.
+    @param topic: the text after the dot; any text.
+    @return: the subject (ASCII). An empty topic becomes a C{%}.
     """
     return _quote(prefix) + b"." + _quote(topic)
 
@@ -162,7 +162,7 @@ def _quote(text: str) -> bytes:
 
 def connect(options: dict[str, Any]) -> bytes:
     """
-    Make the first command of a client.
+    Encode the first command of a client.
 
     @return: C{CONNECT} with the options as JSON.
     """
@@ -171,7 +171,7 @@ def connect(options: dict[str, Any]) -> bytes:
 
 def publish(subject: bytes, payload: bytes) -> bytes:
     """
-    Make a command that publishes a message.
+    Encode a command that publishes a message.
 
     @param subject: the subject, see L{subjectOf}.
     @param payload: any bytes, at most the server's C{max_payload}.
@@ -182,18 +182,18 @@ def publish(subject: bytes, payload: bytes) -> bytes:
 
 def subscribe(subject: bytes, number: int) -> bytes:
     """
-    Make a command that subscribes to a subject.
+    Encode a command that subscribes to a subject.
 
     @param subject: the subject, see L{subjectOf}.
-    @param number: number of the subscription, unique on this connection. Each
-        L{Delivery} contains it.
+    @param number: number of the subscription, unique on this connection. Each L{Delivery}
+        contains the number of its subscription.
     """
     return b"SUB %b %d\r\n" % (subject, number)
 
 
 def unsubscribe(number: int) -> bytes:
     """
-    Make a command that ends a subscription.
+    Encode a command that ends a subscription.
 
     @param number: see L{subscribe}. Messages that are in flight may still arrive.
     """

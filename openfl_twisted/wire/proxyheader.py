@@ -1,6 +1,6 @@
 """
-The PROXY protocol, versions 1 and 2: the header with which a proxy sends the
-address of its client (haproxy's C{proxy-protocol.txt}).
+The PROXY protocol, versions 1 and 2: the header in which a proxy sends the address of its
+client (haproxy's C{proxy-protocol.txt}).
 """
 
 import ipaddress
@@ -23,20 +23,20 @@ _tcp = re.compile(rb"PROXY TCP([46]) ([0-9A-Fa-f:.]{2,45}) ([0-9A-Fa-f:.]{2,45})
 _UNKNOWN = b"PROXY UNKNOWN"
 _MAX_PORT = 65535
 _LOCAL, _PROXY = 0x20, 0x21
-# The family and transport of version 2, and the format of its addresses.
+# The format of the addresses for each address family and transport in version 2.
 _STREAMS = {0x11: "!4s4sHH", 0x21: "!16s16sHH"}
 
 
 class ProxyHeaderError(Exception):
     """
-    The bytes are not a valid PROXY header. The message contains the reason, and does not
-    repeat the bytes.
+    The bytes are not a valid PROXY header. The text of the exception contains the reason, but
+    not the bytes.
     """
 
 
 class ProxiedAddresses(NamedTuple):
     """
-    The addresses in a header.
+    The addresses in a PROXY header.
 
     @ivar source: IP address and port of the client.
     @ivar destination: IP address and port to which the client connected.
@@ -48,11 +48,11 @@ class ProxiedAddresses(NamedTuple):
 
 class ProxyHeader(NamedTuple):
     """
-    A header.
+    A parsed PROXY header.
 
-    @ivar addresses: the addresses; C{None} if the proxy opened the connection
-        for itself, as it does for health checks, or does not know them.
-    @ivar length: number of bytes.
+    @ivar addresses: the addresses; C{None} if the proxy opened the connection for itself, for
+        example for a health check, or if the proxy does not know the addresses.
+    @ivar length: length of the header (bytes).
     """
 
     addresses: ProxiedAddresses | None
@@ -109,7 +109,7 @@ def _address(text: bytes, version: int) -> IPAddress:
 
 
 def _port(digits: bytes) -> int:
-    # A long number is not converted: that would take quadratic time.
+    # A long number is not converted, because converting it would take quadratic time.
     if len(digits) > 5 or int(digits) > _MAX_PORT:
         raise ProxyHeaderError(f"a port in the PROXY header exceeds {_MAX_PORT}")
     return int(digits)

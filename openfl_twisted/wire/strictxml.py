@@ -2,8 +2,8 @@
 Strict XML parsing with limits, for data from untrusted peers: room messages and
 socket policy files.
 
-The parser is C{expat}, without a tree. Its time is linear in the length of the data.
-Nothing is fetched or expanded: declarations inside a document, such as entities, are
+The parser is C{expat}; no tree is built. The parsing time is proportional to the length of the
+data. Nothing is fetched or expanded: declarations inside a document, such as entities, are
 refused before parsing.
 """
 
@@ -18,16 +18,17 @@ MAX_TOKEN = 1024 * 1024
 Length above which a single tag or comment may be refused (bytes): 1 MiB.
 """
 
-# Bytes in the first call of the parser. Text after the start tag of the root is passed to a handler
-# up to the end of the chunk.
+# The number of bytes in the first call of the parser. Text after the start tag of the root, up to
+# the end of this first chunk, is passed to a handler.
 _FIRST_CHUNK = 4096
 
-# Separates the namespace, the name and the prefix in names from expat. XML cannot contain it.
+# Separates the namespace, the name and the prefix in names from expat. XML cannot contain this
+# character.
 _SEPARATOR = "\x01"
 
 _WHITE_SPACE = b" \t\r\n"
 
-# A declaration that is not a comment, a CDATA section or the DTD itself.
+# The beginning of a declaration other than a comment, a CDATA section or a DTD.
 _declaration = re.compile(rb"<!(?!--|\[CDATA\[|DOCTYPE)")
 _undeclared = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos);)[\w:\x80-\xff]")
 _encoding = re.compile(
@@ -46,8 +47,8 @@ _likeASCII = re.compile(
 
 class XMLError(ValueError):
     """
-    The data is not accepted as XML. The text is short, and contains nothing that
-    the peer has sent.
+    The data is not accepted as XML. The text of the exception is short, and contains no data
+    from the peer.
     """
 
 
@@ -64,11 +65,11 @@ class XMLLimits:
 
     @ivar markup: maximum number of C{<} characters: start tags, end tags,
         comments and CDATA sections together.
-    @ivar attributes: maximum number of attributes of all elements together. A
-        C{=} followed by a quotation mark counts as one in text too.
-    @ivar qualified: the same for a document that contains C{xmlns}.
-    @ivar depth: maximum number of nested elements, for L{walk}.
-        L{readElement} bounds the nesting by C{markup} alone.
+    @ivar attributes: maximum number of attributes of all elements together. In text, a C{=}
+        followed by a quotation mark also counts as an attribute.
+    @ivar qualified: maximum number of attributes in a document that contains C{xmlns}.
+    @ivar depth: maximum number of nested elements, for L{walk}. In L{readElement}, only
+        C{markup} limits the nesting.
     @ivar namespace: maximum length of an encoded namespace name (bytes).
     """
 
@@ -89,8 +90,8 @@ class Element(NamedTuple):
 
     @ivar name: the name without its prefix.
     @ivar prefix: the prefix (default: empty).
-    @ivar attributes: the attributes. The name of one with a prefix begins with
-        its namespace.
+    @ivar attributes: the attributes. The name of an attribute with a prefix begins with its
+        namespace.
     @ivar declaresNamespaces: whether the document declares a namespace
         anywhere.
     @ivar content: the bytes between the start tag and the end tag, unchanged.
@@ -115,7 +116,7 @@ def _checkAmounts(data: bytes, limits: XMLLimits) -> None:
     """
     Check the limits that need no parser.
 
-    @raise XMLError: if the data exceeds one.
+    @raise XMLError: if the data exceeds a limit.
     """
     if data.count(b"<") > limits.markup:
         raise XMLError(f"more than {limits.markup} tags")
@@ -126,7 +127,7 @@ def _checkAmounts(data: bytes, limits: XMLLimits) -> None:
         packed = data.translate(None, _WHITE_SPACE)
         if packed.count(b'="') + packed.count(b"='") > most:
             raise XMLError(f"more than {most} attributes")
-    # expat copies a namespace for each attribute in it.
+    # expat copies the namespace name for each attribute in the namespace.
     if mayQualify and any(
         len(found[1]) - 1 > limits.namespace for found in _namespace.finditer(data)
     ):
@@ -137,8 +138,8 @@ class _Reader:
     """
     One run of expat.
 
-    An exception in a handler does not stop expat before the end of the data, so
-    everything that could make the rest expensive is refused earlier.
+    An exception in a handler does not stop expat, which continues to the end of the data.
+    Therefore, everything that could make parsing expensive is refused before parsing.
     """
 
     declaresNamespaces = False
@@ -157,9 +158,9 @@ class _Reader:
 
     def feed(self, data: bytes | memoryview, *, final: bool) -> None:
         """
-        Parse the next bytes. expat parses an incomplete token again in each call, so
-        each call gets a large part of the document, and a token that fills a part is
-        refused.
+        Parse the next bytes. In each call, expat parses an incomplete token again from its
+        beginning. Therefore, each call passes a large part of the document, and a token that
+        is longer than a part is refused.
 
         @raise NotWellFormed: if the data is not well-formed.
         @raise XMLError: if a token is too long.
@@ -184,8 +185,8 @@ class _Reader:
 
 class _ElementReader(_Reader):
     """
-    Reads the root element. Its handlers are called for the root alone: a Python
-    call per element costs ten times as much as parsing it.
+    Reads the root element. The handlers are called only for the root, because a Python call
+    per element costs ten times as much as parsing the element.
     """
 
     def __init__(self, limits: XMLLimits) -> None:
@@ -201,10 +202,10 @@ class _ElementReader(_Reader):
 
     def read(self, data: bytes) -> Element:
         """
-        Parse a document, in two parts: only the second contains the end of the
-        root.
+        Parse a document in two parts. Only the second part contains the end of the root
+        element.
         """
-        # The last end tag is the root's, unless that is an empty-element tag.
+        # The last end tag belongs to the root element, if the root is not an empty-element tag.
         last = max(data.rfind(b"</"), 0)
         view = memoryview(data)
         self.feed(view[:last], final=False)
@@ -235,7 +236,7 @@ class _ElementReader(_Reader):
 
     def _startContent(self, *_about: object) -> None:
         """
-        Called for the first content of the root, unless the root is empty.
+        Called for the first content of the root element. Not called if the root is empty.
         """
         parser = self.parser
         self._start = parser.CurrentByteIndex
@@ -244,7 +245,7 @@ class _ElementReader(_Reader):
 
     def _endEmpty(self, _name: str) -> None:
         """
-        Called for the end of a root without content.
+        Called for the end of a root element without content.
         """
         parser = self.parser
         self._start = self._end = parser.CurrentByteIndex
@@ -258,16 +259,16 @@ def readElement(data: bytes) -> Element:
     """
     Parse a document that is exactly one element of XML 1.0 with namespaces.
 
-    White space and comments may surround the element; after it, a comment that
-    contains C{</} is refused. A byte order mark, and an XML declaration whose
-    encoding is UTF-8 or missing, may precede it. DTDs and processing instructions are
-    refused everywhere.
+    White space and comments may surround the element. A comment after the element must not
+    contain C{</}. A byte order mark, and an XML declaration whose encoding is UTF-8 or
+    missing, may precede the element. DTDs and processing instructions are refused everywhere.
 
-    @param data: UTF-8.
+    @param data: the document, in UTF-8.
     @raise XMLError: if the data is anything else, or exceeds one of L{XMLLimits}.
     """
     _checkAmounts(data, _DEFAULT_LIMITS)
-    # This also finds one in a comment or in text, but no DTD is ever parsed.
+    # This check also refuses "<!DOCTYPE" in a comment or in text, but guarantees that no DTD is
+    # parsed.
     if b"<!DOCTYPE" in data:
         raise XMLError("a document type declaration is not allowed")
     reader = _ElementReader(_DEFAULT_LIMITS)
@@ -279,7 +280,7 @@ def readElement(data: bytes) -> Element:
 
 class _Walker(_Reader):
     """
-    Reads a document, and calls a function for each element and each text.
+    Reads a document, and calls functions for elements and text.
     """
 
     hasDTD = False
@@ -303,7 +304,7 @@ class _Walker(_Reader):
         self._depth += 1
         if self._depth > self.limits.depth:
             raise XMLError(f"more than {self.limits.depth} nested elements")
-        # Only names without a namespace have a meaning here.
+        # A name in a namespace has no meaning for the caller, so only a "}" marks it.
         self._onElement(self._depth, name.replace(_SEPARATOR, "}"), attributes)
 
     def _endElement(self, _name: str) -> None:
@@ -319,11 +320,11 @@ class _Walker(_Reader):
 
 def _checkEncoding(data: bytes) -> None:
     """
-    Check that the declared encoding contains ASCII unchanged. In any other encoding,
-    L{walk} could not find the declarations that it must refuse.
+    Check that the declared encoding is a superset of ASCII. In any other encoding, L{walk}
+    could not find the declarations that it must refuse.
 
     @param data: the document without NUL bytes.
-    @raise XMLError: if the encoding changes ASCII, or is unknown.
+    @raise XMLError: if the encoding is unknown, or not a superset of ASCII.
     """
     found = _encoding.match(data)
     if found is not None and not _likeASCII.fullmatch(found[1]):
@@ -340,14 +341,13 @@ def walk(
     Parse a document in any encoding, and pass its elements and text to
     functions. A reference to an external DTD is allowed, and ignored.
 
-    @param onElement: called for each start tag, with the depth (1 for the root),
-        the name and the attributes. A namespace precedes the name, with a
-        closing brace in between.
+    @param onElement: called for each start tag, with the depth (1 for the root), the name and
+        the attributes. A name in a namespace is preceded by the namespace and a closing brace.
     @param onText: called for the text between the tags.
-    @raise XMLError: if the document is not well-formed, has declarations of its
-        own or an undeclared entity, or exceeds a limit.
+    @raise XMLError: if the document is not well-formed, contains declarations or an undeclared
+        entity, or exceeds a limit.
     """
-    # Without NUL bytes, UTF-16 looks like ASCII, too.
+    # Without its NUL bytes, ASCII text in UTF-16 is the same as in ASCII.
     packed = data.replace(b"\0", b"")
     _checkEncoding(packed)
     if _declaration.search(packed):
@@ -356,7 +356,8 @@ def walk(
     walker = _Walker(limits, onElement, onText)
     try:
         walker.feed(data, final=True)
-        # With a DTD, expat drops entities that might be declared there.
+        # If there is a reference to a DTD, expat drops undeclared entities, because the DTD could
+        # declare them.
         if walker.hasDTD and _undeclared.search(packed):
             raise XMLError("an entity is not declared")
     except XMLError:

@@ -5,7 +5,7 @@ options that the server offers or requests are refused.
 @see: RFC 854 (the protocol), RFC 855 (options), RFC 1143 (option negotiation).
 """
 
-# "Interpret as command": the first byte of a command.
+# IAC ("interpret as command") is the first byte of a command.
 _IAC = b"\xff"
 
 _SE, _SB, _WILL, _WONT, _DO, _DONT = 0xF0, 0xFA, 0xFB, 0xFC, 0xFD, 0xFE
@@ -24,29 +24,29 @@ def escape(data: bytes) -> bytes:
 
 class TelnetReader:
     """
-    Removes the commands from a byte stream, and answers them.
+    Removes the commands from a byte stream, and creates the answers to the commands.
 
-    However the stream is split, the result is the same. The work is linear in the
-    number of bytes. Only the beginning of an incomplete command is buffered; bytes
-    between C{SB} and C{SE} are skipped.
+    The result does not depend on chunk boundaries. The work is proportional to the number of
+    bytes. Only the beginning of an incomplete command is buffered; bytes between C{SB} and
+    C{SE} are skipped.
 
-      - C{DO} is answered with C{WONT}, and C{WILL} with C{DONT}: B{once for each
-        option}, so at most 1536 bytes. RFC 1143 answers each repetition, which
-        lets a peer request any number of answers.
-      - C{WONT} and C{DONT} are not answered: all options are off already.
+      - C{DO} is answered with C{WONT}, and C{WILL} with C{DONT}: B{once for each option}, so
+        at most 1536 bytes. According to RFC 1143, each repetition is answered, so a peer could
+        request any number of answers.
+      - C{WONT} and C{DONT} are not answered, because all options are already off.
       - All other commands (C{NOP}, C{GA}, C{AYT} ...) are ignored.
       - C{IAC IAC} is the byte FF.
-      - CR LF is a newline (LF), CR NUL is a CR. A CR before any other byte is
-        invalid, and is kept as a CR: the program that displays the text decides
-        what to do with it. A CR is returned together with the next byte of data.
+      - CR LF is returned as a newline (LF), and CR NUL as a CR. A CR before any other byte is
+        invalid, and is returned as a CR, so that the program that displays the text can handle
+        it. A CR is returned together with the next byte of data.
     """
 
     def __init__(self) -> None:
-        # The beginning of an incomplete command: one byte or two.
+        # The one or two received bytes of an incomplete command.
         self._unfinished = b""
-        # Whether SB was received, and SE was not.
+        # Whether SB was received, but the following SE was not.
         self._skipping = False
-        # A CR at the end of the received data.
+        # A CR at the end of the received data, which is returned with the next byte.
         self._return = b""
         self._answered: set[tuple[int, int]] = set()
 
@@ -69,7 +69,7 @@ class TelnetReader:
 
     def _withoutCommands(self, data: bytes) -> tuple[bytes, bytes]:
         """
-        Separate data from commands.
+        Remove the commands from received data, and create the answers.
 
         @return: the data without commands, and the answers to send.
         """
@@ -101,7 +101,7 @@ class TelnetReader:
 
     def _refuse(self, command: int, option: int) -> bytes:
         """
-        Return the refusal of an option; empty if it was refused before.
+        Return the command that refuses an option; empty if the option was already refused.
         """
         if (command, option) in self._answered:
             return b""

@@ -2,7 +2,7 @@
 Text as Flash reads and writes it: UTF-8 with Flash's rules for invalid bytes, and other
 character sets by their web names.
 
-The rules are those of Adobe's virtual machine (avmplus, C{core/UnicodeUtils.cpp}): text
+The rules are the same as in Adobe's virtual machine (avmplus, C{core/UnicodeUtils.cpp}): text
 is written as strict UTF-8, and reading never fails.
 """
 
@@ -11,8 +11,9 @@ import re
 
 import webencodings
 
-# Bytes that Flash decodes, and a strict decoder does not: encoded surrogates; four bytes with a
-# value above U+10FFFF, also with a first byte of F8 to FF; and bytes that begin no sequence.
+# Bytes that Flash decodes, but a strict decoder rejects: encoded surrogates; four bytes with a
+# value above U+10FFFF, including four bytes that begin with F8 to FF; and bytes that cannot begin a
+# sequence.
 _irregular = re.compile(
     rb"((?:\xed[\xa0-\xbf][\x80-\xbf])+)"
     rb"|((?:\xf4[\x90-\xbf]|\xf8[\x90-\xbf]|[\xf5-\xf7\xf9-\xff][\x80-\xbf])[\x80-\xbf]{2})"
@@ -27,14 +28,14 @@ _cutSequence = re.compile(
 
 MAX_BROKEN = 10_000
 """
-Maximum number of invalid UTF-8 sequences in a text that are read as Flash reads them.
-Each encoded surrogate counts as one. Further sequences become U+FFFD, which limits the
-time.
+Maximum number of invalid UTF-8 sequences in a text that are decoded as in Flash. Each encoded
+surrogate counts as one sequence. Further invalid sequences become U+FFFD, which limits the
+decoding time.
 """
 
 MAX_SHOWN = 1000
 """
-Default maximum number of characters of a text that is shown in a log.
+Default maximum number of characters of a text that are shown in a log.
 """
 
 BYTE_ORDER_MARK = codecs.BOM_UTF8
@@ -45,15 +46,15 @@ The three bytes that may precede text in UTF-8.
 
 def _joinSurrogates(text: str, errors: str) -> str:
     """
-    Replace each surrogate pair by its character, as in UTF-16.
+    Replace each surrogate pair with the character that it represents in UTF-16.
     """
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors)
 
 
 def _decodeBeyond(sequence: bytes) -> str:
     """
-    Decode four bytes with a value above U+10FFFF. The value is folded into the planes
-    above the first one.
+    Decode four bytes with a value above U+10FFFF. The value is reduced, modulo 0x100000, to a
+    character above U+FFFF.
     """
     lead, second, third, fourth = sequence
     value = (lead & 7) << 18 | (second & 63) << 12 | (third & 63) << 6 | (fourth & 63)
@@ -62,19 +63,21 @@ def _decodeBeyond(sequence: bytes) -> str:
 
 def _readIrregular(error: UnicodeError) -> tuple[str, int]:
     """
-    Decode the bytes that the strict decoder rejects: an error handler for
+    Decode bytes that the strict decoder rejects. This function is an error handler for
     C{codecs.register_error}.
     """
     if not isinstance(error, UnicodeDecodeError):
         raise error
     data, start = error.object, error.start
-    # The decoder uses one exception for all invalid sequences of a text.
+    # The decoder uses the same exception object for all invalid sequences of a text, so the
+    # exception can store a counter.
     sequences = error.__dict__["sequences"] = error.__dict__.get("sequences", 0) + 1
     if sequences > MAX_BROKEN:
         return data[start:].decode("utf-8", "replace"), len(data)
     found = _irregular.match(data, start)
     if found is not None and found[1]:
-        # Python decodes each surrogate as slowly as a separate sequence.
+        # Count each surrogate as a sequence, because Python decodes it as slowly as a separate
+        # sequence.
         end = min(found.end(), start + 3 * (MAX_BROKEN - sequences + 1))
         error.__dict__["sequences"] += (end - start) // 3 - 1
         return data[start:end].decode("utf-8", "surrogatepass"), end
@@ -95,14 +98,14 @@ def _decodeBroken(data: bytes) -> str:
 def decodeUTF8(data: bytes) -> str:
     """
     Decode UTF-8 as Flash does: a byte that does not begin a valid sequence becomes the
-    character whose code point is the value of the byte, and decoding continues after
-    it.
+    character whose code point is the value of the byte, and decoding continues after this
+    byte.
 
-    Overlong forms are invalid. Encoded surrogates are decoded; a pair of them becomes
+    Overlong forms are invalid. Encoded surrogates are decoded, and a surrogate pair becomes
     one character. Valid UTF-8 is decoded as Python's strict decoder does.
 
-    @param data: the bytes. A byte order mark is kept. After L{MAX_BROKEN} invalid
-        sequences, further ones become U+FFFD.
+    @param data: the bytes. A byte order mark is kept. After L{MAX_BROKEN} invalid sequences,
+        further invalid sequences become U+FFFD.
     @return: the text; it can contain lone surrogates.
     @see: avmplus, C{UnicodeUtils::Utf8ToUtf16}, not strict.
     """
@@ -114,8 +117,8 @@ def decodeUTF8(data: bytes) -> str:
 
 def encodeUTF8(text: str) -> bytes:
     """
-    Encode text as UTF-8, as Flash does: a surrogate pair becomes the four bytes of its
-    character, a lone surrogate becomes U+FFFD.
+    Encode text as UTF-8, as Flash does: a surrogate pair becomes the four bytes of the
+    character that it represents, and a lone surrogate becomes U+FFFD.
 
     @return: valid UTF-8.
     """
@@ -127,11 +130,11 @@ def encodeUTF8(text: str) -> bytes:
 
 def escape(text: str) -> str:
     """
-    Make text from a peer safe to show in a log or on a terminal: control
-    characters, and characters that change the direction of text, are written as
-    escape sequences of Python.
+    Make text from a peer safe to show in a log or on a terminal: control characters, and
+    characters that change the direction of text, are replaced with Python's escape sequences.
 
-    @return: the text, shortened to L{MAX_SHOWN} characters and C{...} if it is longer.
+    @return: the safe text. A text longer than L{MAX_SHOWN} characters is truncated, and C{...}
+        is appended.
     """
     if len(text) > MAX_SHOWN:
         text = f"{text[:MAX_SHOWN]}..."
@@ -147,7 +150,7 @@ def cutLength(data: bytes) -> int:
     Return the length of an incomplete character at the end of a chunk.
 
     @param data: a chunk of a stream in UTF-8.
-    @return: 0 to 3 (bytes). It is 0 if the end is complete or invalid.
+    @return: 0 to 3 (bytes); 0 if the last character is complete or invalid.
     """
     found = _cutSequence.search(data, max(0, len(data) - 3))
     return len(found[0]) if found else 0
@@ -157,12 +160,12 @@ def _codecNamed(charSet: str) -> codecs.CodecInfo | None:
     """
     Return the codec for the name of a character set.
 
-    @return: the codec; C{None} for UTF-8 and for an unknown name. For an unknown name
-        Flash uses the system's code page, and raises nothing.
+    @return: the codec; C{None} for UTF-8 and for an unknown name. For an unknown name, Flash
+        uses the system's code page instead of throwing an error.
     """
-    # Adobe's list contains this name, the WHATWG table does not.
+    # Adobe's list contains this name, but the WHATWG table does not.
     encoding = webencodings.lookup("gbk" if charSet.lower() == "cn-gb" else charSet)
-    # The WHATWG uses "replacement" for encodings that are too dangerous to decode.
+    # The WHATWG table uses "replacement" for encodings that are too dangerous to decode.
     if encoding is None or encoding.name in ("utf-8", "replacement"):
         return None
     return encoding.codec_info
@@ -172,7 +175,7 @@ def decodeText(data: bytes, charSet: str) -> str:
     """
     Decode bytes in a named character set.
 
-    @param data: the bytes; NULs and byte order marks are decoded too.
+    @param data: the bytes. NUL bytes and byte order marks are also decoded.
     @param charSet: a label of the WHATWG Encoding Standard, or C{cn-gb};
         case-insensitive. An unknown name means UTF-8.
     @return: the text; invalid bytes become U+FFFD.
@@ -188,8 +191,8 @@ def encodeText(text: str, charSet: str) -> bytes:
     Encode text in a named character set.
 
     @param charSet: as for L{decodeText}.
-    @return: the bytes, without a byte order mark. A character that the character set
-        does not have becomes C{?}.
+    @return: the bytes, without a byte order mark. A character that is not in the character set
+        becomes C{?}.
     """
     codec = _codecNamed(charSet)
     if codec is None:

@@ -14,7 +14,8 @@ class TokenBucket:
         """
         @param rate: the average rate allowed (per second).
         @param now: the current time (seconds).
-        @param burst: the size of a burst (seconds of the rate; default 5).
+        @param burst: the size of a burst, as a number of seconds at the average rate (default
+            5).
         """
         self._rate = rate
         self._capacity = self._level = max(1.0, rate * burst)
@@ -22,13 +23,13 @@ class TokenBucket:
 
     def take(self, amount: float, now: float) -> bool:
         """
-        Remove tokens, if enough are available.
+        Remove tokens, if enough tokens are available.
 
         @param amount: the number of tokens.
         @param now: the current time (seconds).
-        @return: whether they were removed.
+        @return: whether the tokens were removed.
         """
-        # A clock that is set back changes nothing.
+        # If the clock was set back, the number of tokens stays unchanged.
         passed, self._time = max(0.0, now - self._time), now
         self._level = min(self._capacity, self._level + passed * self._rate)
         if amount > self._level:

@@ -1,10 +1,10 @@
 """
-Questions and answers between supervisor and worker: JSON objects, each after its length,
-on a socket pair.
+Requests and responses between supervisor and worker: JSON objects, each prefixed with its
+length, on a socket pair.
 
-A question is C{{"ask": NAME, "number": N, "with": {...}}}. Its answer is C{{"answer": N,
-"value": ...}}, or C{{"answer": N, "problem": TEXT, "status": STATUS}}. A notice is a
-question without a number, and has no answer.
+A request is C{{"ask": NAME, "number": N, "with": {...}}}. The response is C{{"answer": N,
+"value": ...}}, or C{{"answer": N, "problem": TEXT, "status": STATUS}}. A notice is a request
+without a number, and has no response.
 """
 
 import json
@@ -23,23 +23,23 @@ from openfl_twisted.logs import packageLogger
 
 MAX_LENGTH = 4 * 1024 * 1024
 """
-Maximum length of a question or an answer (bytes).
+Maximum length of a request or a response (bytes).
 """
 
 MAX_QUESTIONS = 128
 """
-Maximum number of questions without an answer.
+Maximum number of requests without a response.
 """
 
 ANSWER_TIMEOUT = 5.0
 """
-Seconds to wait for an answer.
+Seconds to wait for a response.
 """
 
 
 class QuestionError(Exception):
     """
-    The other process could not answer a question. The text says why.
+    The other process could not answer a request. The text of the exception is the reason.
 
     @ivar status: an HTTP status.
     """
@@ -63,8 +63,9 @@ class LinkProtocol(Int32StringReceiver):
 
     A message that is too long or malformed closes the connection.
 
-    @ivar answers: a function for each question that the other process may ask. Its
-        exceptions with an attribute C{status} are sent as the answer; others are logged.
+    @ivar answers: by name, the function that handles a request from the other process. An
+        exception with an attribute C{status} is sent as the response; any other exception is
+        logged.
     @ivar lost: called when the connection is lost.
     """
 
@@ -83,17 +84,17 @@ class LinkProtocol(Int32StringReceiver):
         self.lost: Callable[[], object] = lambda: None
         self._clock = clockOrReactor(clock)
         self._numbers = count(1)
-        # A question stays here until it is answered, even if it has timed out.
+        # The requests without a response, including requests that have timed out.
         self._asked: dict[int, Deferred[Any]] = {}
 
     def ask(self, question: str, **arguments: Any) -> Deferred[Any]:
         """
-        Ask a question.
+        Send a request.
 
-        @param question: its name.
-        @param arguments: its arguments; values for JSON.
-        @return: fires with the answer, or fails with L{QuestionError}, or with Twisted's
-            C{TimeoutError} after L{ANSWER_TIMEOUT} seconds.
+        @param question: the name of the request.
+        @param arguments: the arguments of the request; values for JSON.
+        @return: fires with the value of the response, or fails with L{QuestionError}, or with
+            Twisted's C{TimeoutError} after L{ANSWER_TIMEOUT} seconds.
         """
         if not self.connected or len(self._asked) >= MAX_QUESTIONS:
             return fail(QuestionError("the worker does not answer"))
@@ -107,8 +108,8 @@ class LinkProtocol(Int32StringReceiver):
         """
         Send a notice.
 
-        @param notice: its name.
-        @param arguments: its arguments; values for JSON.
+        @param notice: the name of the notice.
+        @param arguments: the arguments of the notice; values for JSON.
         """
         self._send({"ask": notice, "with": arguments})
 
@@ -145,9 +146,9 @@ class LinkProtocol(Int32StringReceiver):
 
     def _call(self, question: str, number: int | None, arguments: dict[str, Any]) -> bytes:
         """
-        Call the function of a question.
+        Call the function that handles a request.
 
-        @return: the answer, encoded.
+        @return: the encoded response.
         """
 
         def problem(text: str, status: int) -> bytes:
@@ -155,17 +156,17 @@ class LinkProtocol(Int32StringReceiver):
 
         function = self.answers.get(question)
         if function is None:
-            return problem(f"unknown question {question}", 404)
+            return problem(f"unknown request {question}", 404)
         try:
             answer = _encode({"answer": number, "value": function(**arguments)})
         except Exception as error:
             status = getattr(error, "status", None)
             if isinstance(status, int):
                 return problem(str(error), status)
-            self.log.failure("cannot answer {question}", question=question)
-            return problem(f"the worker cannot answer {question}", 500)
+            self.log.failure("cannot answer the request {question}", question=question)
+            return problem(f"the worker cannot answer the request {question}", 500)
         if len(answer) > self.MAX_LENGTH:
-            return problem(f"the answer to {question} is too long", 500)
+            return problem(f"the response to {question} is too long", 500)
         return answer
 
     def _answered(self, number: int, result: Any) -> None:

@@ -1,9 +1,9 @@
 """
 The log of a worker in the log of its supervisor.
 
-A worker writes each event as one line of JSON to its standard output, without a time: the
-supervisor's log has one. Other lines, such as an error of the interpreter, are logged
-unchanged.
+A worker writes each event as one line of JSON to its standard output. The line contains no
+time, because the supervisor's log adds the time. Other lines, such as an error message from
+the interpreter, are logged unchanged.
 """
 
 import json
@@ -27,8 +27,8 @@ Maximum length of a line (bytes). The rest of a longer line is dropped.
 
 _BANNERS = "twisted.scripts._twistd_unix.UnixAppLogger"
 """
-The namespace of the lines with which C{twistd} starts and ends. The supervisor logs the
-same lines.
+The namespace of the lines that C{twistd} logs when it starts and stops. They are dropped,
+because the supervisor logs the same lines.
 """
 
 _LEVELS = {level.name for level in LogLevel.iterconstants()}
@@ -44,11 +44,11 @@ def toLine(event: LogEvent) -> str:
     Convert an event to a line.
 
     @param event: the event.
-    @return: the line, without its end.
+    @return: the line, without a line break.
     """
     text = eventAsText(event, includeTimestamp=False, includeSystem=False)
     level = event.get("log_level") or LogLevel.info
-    # An event of Twisted's older log has a system instead of a namespace.
+    # An event from Twisted's legacy log has a system instead of a namespace.
     name = event.get("log_system") or event.get("log_namespace", "-")
     fields = [level.name, str(name), text]
     return f"{_MARK}{json.dumps(fields)}"
@@ -58,8 +58,8 @@ def fromLine(line: bytes, level: str) -> LogLine:
     """
     Convert a line to an event.
 
-    @param line: a line of the output of a worker, without its end.
-    @param level: the level of a line that is not an event.
+    @param line: a line of a worker's output, without the line break.
+    @param level: the log level to use if the line is not an encoded event.
     @return: the event.
     """
     text = line.decode(errors="replace")
@@ -77,19 +77,18 @@ def fromLine(line: bytes, level: str) -> LogLine:
 @implementer(ILogObserver)
 class EventWriter:
     """
-    The log observer of a worker, for the option C{--logger} of C{twistd}. It writes the
-    events to the standard output.
+    The log observer of a worker, for C{twistd --logger}: writes events to the standard output.
     """
 
     def __call__(self, event: LogEvent) -> None:
         """
-        Write an event.
+        Write an event to the standard output as one line.
 
         @param event: the event.
         """
         if event.get("log_namespace") == _BANNERS:
             return
-        # Twisted replaces sys.stdout by an object that logs.
+        # Twisted replaces sys.stdout with an object that logs.
         output: Any = sys.__stdout__
         output.write(f"{toLine(event)}\n")
         output.flush()
@@ -97,7 +96,7 @@ class EventWriter:
 
 class LineBuffer:
     """
-    Splits the output of a worker into lines, of which each has at most L{MAX_LINE} bytes.
+    Splits the output of a worker into lines of at most L{MAX_LINE} bytes.
     """
 
     def __init__(self) -> None:
@@ -109,7 +108,7 @@ class LineBuffer:
         Return the complete lines.
 
         @param data: received data.
-        @return: the lines without their ends.
+        @return: the lines without line breaks.
         """
         *lines, rest = data.split(b"\n")
         complete = []

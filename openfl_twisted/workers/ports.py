@@ -6,9 +6,9 @@ its own socket for each TCP port (C{SO_REUSEPORT}): the kernel distributes the c
 evenly, and only to workers that listen. On other systems, and for UNIX sockets and
 sockets of systemd, all workers accept connections from the same socket.
 
-Both sides create endpoints from the same descriptions, with the reactors of this module:
-that of the supervisor reserves the port instead of listening, and that of a worker
-listens on the inherited socket.
+Supervisor and workers create endpoints from the same descriptions, with the reactors of this
+module: L{ReservingReactor} in the supervisor opens a port without listening, and
+L{InheritingReactor} in a worker listens on the inherited socket.
 """
 
 import os
@@ -38,11 +38,11 @@ _BACKLOG = 50
 
 def hasReusePort() -> bool:
     """
-    Check whether the system distributes connections between sockets with
-    C{SO_REUSEPORT}. Other systems than Linux have an option of this name, but give all
-    connections to one socket.
+    Check whether the system distributes connections between sockets with C{SO_REUSEPORT}. Some
+    systems other than Linux have an option with this name, but assign all connections to one
+    socket.
 
-    @return: whether it does.
+    @return: whether the system distributes connections.
     """
     return sys.platform == "linux" and hasattr(socket, "SO_REUSEPORT")
 
@@ -50,8 +50,8 @@ def hasReusePort() -> bool:
 @implementer(IListeningPort)
 class SharedPort:
     """
-    A port that the supervisor has opened for its workers. It does not accept connections
-    itself.
+    A port that the supervisor has opened for its workers. The supervisor does not accept
+    connections.
     """
 
     def __init__(self, host: IAddress) -> None:
@@ -79,7 +79,7 @@ class SharedPort:
 
     def workerEnded(self, number: int) -> None:
         """
-        Called when a worker has ended: the kernel must not assign connections to it.
+        Called when a worker has ended: the kernel must not assign connections to that worker.
 
         @param number: the number of the worker, from 0.
         """
@@ -101,7 +101,7 @@ class _ReusedPort(SharedPort):
         return self._sockets[number].fileno()
 
     def workerEnded(self, number: int) -> None:
-        # The socket of a worker that has not listened is not connected.
+        # shutdown() fails for a socket on which the worker has not listened yet.
         with suppress(OSError):
             self._sockets[number].shutdown(socket.SHUT_RDWR)
 
@@ -119,7 +119,7 @@ class _InheritedPort(SharedPort):
     def __init__(self, port: Any) -> None:
         super().__init__(port.getHost())
         self._port = port
-        # It stays open, and the workers accept the connections.
+        # The supervisor's descriptor stays open, and the workers accept the connections.
         port.stopReading()
 
     def fileno(self, number: int) -> int:
@@ -134,9 +134,9 @@ def _reserve(
     reactor: Any, number: int, backlog: int, interface: str, count: int
 ) -> list[socket.socket]:
     """
-    Bind sockets to the same TCP port.
+    Create sockets that are bound to the same TCP port.
 
-    @raise CannotListenError: if this is impossible.
+    @raise CannotListenError: if a socket cannot be bound.
     """
     made: list[socket.socket] = []
 
@@ -148,7 +148,7 @@ def _reserve(
         if reuse:
             created.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if isIPv6Address(interface):
-            # This also resolves the name of a scope, such as fe80::1%eth0.
+            # getaddrinfo() also resolves the scope name of an address such as fe80::1%eth0.
             found = socket.getaddrinfo(
                 interface, number, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
             )
@@ -158,7 +158,7 @@ def _reserve(
         return created
 
     try:
-        # Another server on this port is an error, even if it shares its port.
+        # Fail if another server uses this port, even if that server has set SO_REUSEPORT.
         first = bind(number, reuse=False)
         number = first.getsockname()[1]
         first.close()
@@ -171,7 +171,7 @@ def _reserve(
 
 class _Delegating:
     """
-    A reactor whose other methods are those of another reactor.
+    Base class of a reactor that delegates all methods it does not define to another reactor.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -213,7 +213,7 @@ class ReservingReactor(_Delegating):
         @param backlog: the backlog.
         @param interface: the IP address.
         @return: the port.
-        @raise CannotListenError: if this is impossible.
+        @raise CannotListenError: if the port cannot be bound.
         """
         if not hasReusePort():
             opened = self._reactor.listenTCP(port, Factory(), backlog, interface)
@@ -268,7 +268,7 @@ class ReservingReactor(_Delegating):
         self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
     ) -> IListeningPort:
         """
-        Use an open socket, such as one of systemd, for all workers; see
+        Use an open socket, such as a socket of systemd, for all workers; see
         C{IReactorSocket}.
 
         @param fileDescriptor: the descriptor.
@@ -282,8 +282,8 @@ class ReservingReactor(_Delegating):
 
 class InheritingReactor(_Delegating):
     """
-    A reactor for an endpoint of a worker: it listens on the inherited socket, whatever
-    address the endpoint has.
+    A reactor for an endpoint in a worker. All its listening methods use the inherited socket,
+    whatever address the endpoint has.
     """
 
     def __init__(self, reactor: Any, descriptor: int) -> None:
@@ -296,8 +296,8 @@ class InheritingReactor(_Delegating):
 
     def inheritedEndpoint(self) -> IStreamServerEndpoint:
         """
-        Return an endpoint for the inherited socket. It replaces an endpoint for a socket
-        of systemd, whose descriptor only the supervisor has.
+        Return an endpoint for the inherited socket. This endpoint replaces a C{systemd:}
+        endpoint, whose file descriptor only the supervisor has.
 
         @return: the endpoint.
         """
@@ -330,7 +330,7 @@ class InheritingReactor(_Delegating):
 
         @param port: ignored.
         @param factory: the factory of the connections.
-        @param contextFactory: the context of TLS.
+        @param contextFactory: the TLS context factory.
         @param backlog: the backlog.
         @param interface: ignored.
         @return: the port.
@@ -387,7 +387,7 @@ class InheritingReactor(_Delegating):
                 # Without shutdown, the supervisor's copy of the socket would still listen.
                 reuses = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
                 port._shouldShutdown = bool(reuses)  # noqa: SLF001 - no public name
-        # The port has its own copy.
+        # The port has its own copy of the descriptor.
         inherited.close()
         adopted: IListeningPort = port
         return adopted
@@ -395,7 +395,7 @@ class InheritingReactor(_Delegating):
 
 def _adoptUNIX(reactor: Any, descriptor: int, path: Any, factory: IProtocolFactory) -> Any:
     """
-    Listen on an inherited UNIX socket. Its file belongs to the supervisor.
+    Listen on an inherited UNIX socket. The supervisor creates and removes the socket's file.
     """
     from twisted.internet import unix
 
@@ -411,7 +411,7 @@ def _adoptUNIX(reactor: Any, descriptor: int, path: Any, factory: IProtocolFacto
     if path and path[:1] not in ("\0", b"\0"):
         # Twisted sets the mode again.
         port.mode = os.stat(path).st_mode & 0o777
-    # The other workers still listen when this one stops.
+    # Do not shut the socket down: other workers still listen on it when this worker stops.
     port._shouldShutdown = False  # noqa: SLF001 - no public name
     port.startListening()
     return port

@@ -1,5 +1,5 @@
 """
-Starts worker processes, restarts those that end, and stops them.
+Starts worker processes, restarts processes that end, and stops all processes.
 """
 
 import itertools
@@ -49,7 +49,7 @@ def describeEnd(reason: Failure) -> str:
         try:
             name = signal.Signals(number).name
         except ValueError:
-            # A real-time signal.
+            # A real-time signal has a number, but no name.
             name = f"signal {number}"
         return f"was ended by {name}"
     return f"exited with status {getattr(value, 'exitCode', 0) or 0}"
@@ -57,7 +57,7 @@ def describeEnd(reason: Failure) -> str:
 
 class _WorkerProcess(ProcessProtocol):
     """
-    The output and the end of one process.
+    Receives the output of one process, and is notified when the process ends.
     """
 
     def __init__(self, worker: "Worker") -> None:
@@ -83,12 +83,12 @@ class Worker:
     One of the workers of a supervisor. Its process is replaced when it ends.
 
     @ivar number: the number of the worker, from 1.
-    @ivar process: number of the process; it is never used again. The process ID could
-        be.
+    @ivar process: number of the process. Unlike a process ID, it is never used for another
+        process.
     @ivar pid: the process ID of the latest process.
-    @ivar isUp: whether its ports are open.
-    @ivar failure: the end and the last line of the latest process, if it has ended before
-        its ports were open.
+    @ivar isUp: whether the worker has opened its ports.
+    @ivar failure: why the latest process ended, and the last line of its output, if the
+        process ended before its ports were open.
     """
 
     def __init__(self, supervisor: "Supervisor", number: int) -> None:
@@ -108,7 +108,8 @@ class Worker:
         self._link: LinkProtocol | None = None
         self._timer: IDelayedCall | None = None
         self._started = 0.0
-        # Until its ports are open, so that the error of several workers is logged once.
+        # Log lines are held until the worker's ports are open, so that an error that all workers
+        # have is logged once.
         self._held: list[LogLine] = []
 
     @property
@@ -120,7 +121,7 @@ class Worker:
 
     def start(self) -> None:
         """
-        Start a process. If the system refuses it, try again later.
+        Start a process. If the system cannot start a process, try again later.
         """
         try:
             self._spawn()
@@ -182,7 +183,7 @@ class Worker:
 
     def log(self, line: LogLine) -> None:
         """
-        Log an event of the worker. Events before its ports are open are held.
+        Log an event of the worker. Events are held until the worker's ports are open.
 
         @param line: the event.
         """
@@ -200,7 +201,8 @@ class Worker:
         """
         Drop the held events.
 
-        @param keep: whether to log them, unless the only one is in L{failure}.
+        @param keep: whether to log the events first. If the only event is included in
+            L{failure}, it is not logged.
         """
         if keep and len(self._held) > 1:
             self._flush()
@@ -208,11 +210,11 @@ class Worker:
 
     def ask(self, question: str, **arguments: Any) -> Deferred[Any]:
         """
-        Ask the worker a question.
+        Send a request to the worker.
 
         @param question: see L{LinkProtocol.ask}.
-        @param arguments: see there.
-        @return: see there.
+        @param arguments: see L{LinkProtocol.ask}.
+        @return: see L{LinkProtocol.ask}.
         """
         if self._link is None:
             return fail(QuestionError("the worker has ended"))
@@ -220,7 +222,7 @@ class Worker:
 
     def signal(self, name: str) -> None:
         """
-        Send a signal to the process, if it runs.
+        Send a signal to the process, if it is running.
 
         @param name: the name of the signal, such as C{TERM}.
         """
@@ -228,7 +230,7 @@ class Worker:
             try:
                 self._transport.signalProcess(name)
             except ProcessExitedAlready:
-                # It has ended, and its end will be reported.
+                # The process has ended, and processEnded() will be called.
                 return
 
     def ended(self, reason: Failure) -> None:
@@ -250,7 +252,7 @@ class Worker:
 
     def _close(self) -> None:
         """
-        Close the link.
+        Close the link to the worker's process.
         """
         link, self._link, self._transport = self._link, None, None
         if link is not None and link.transport is not None:
@@ -260,7 +262,7 @@ class Worker:
         """
         Start a new process after a delay.
 
-        @param event: the end of the previous process, for the log.
+        @param event: why the previous process ended, for the log.
         """
         self._flush()
         delay = self._backoff.delay(self._reactor.seconds() - self._started)
@@ -290,7 +292,7 @@ class Supervisor(Service):
 
     @ivar count: number of workers.
     @ivar restarts: number of restarts of workers.
-    @ivar ports: the ports that the workers inherit; set them before the start.
+    @ivar ports: the ports that the workers inherit; must be set before the service starts.
     """
 
     def __init__(
@@ -306,18 +308,18 @@ class Supervisor(Service):
         reactor: Any = None,
     ) -> None:
         """
-        @param command: returns the program and arguments of a worker with this number.
+        @param command: called with the number of a worker; returns its program and arguments.
         @param count: the number of workers.
-        @param stopTimeout: time in which the workers must end when they are stopped;
-            then they are killed (seconds).
+        @param stopTimeout: maximum time for the workers to end after a stop notice; then they
+            are killed (seconds).
         @param started: called when all workers have opened their ports for the first
             time.
-        @param failed: called with the error of a worker if all end before one has opened
-            its ports.
-        @param environment: the environment of the workers (default: that of this
+        @param failed: called with the error of one worker if all workers end before any of
+            them has opened its ports.
+        @param environment: the environment of the workers (default: the environment of this
             process).
-        @param directory: the current directory of the workers (default: that of this
-            process).
+        @param directory: the current directory of the workers (default: the current directory
+            of this process).
         @param reactor: the reactor (default: the global reactor).
         """
         if reactor is None:
@@ -333,7 +335,8 @@ class Supervisor(Service):
         self._stopTimeout = stopTimeout
         self._started = started
         self._failed = failed
-        # Whether all workers have been up once, and whether one has.
+        # Whether all workers have been up at the same time once, and whether any worker has been
+        # up.
         self._isComplete = False
         self._hasStarted = False
         self._waiting: list[tuple[Worker, str]] = []
@@ -354,8 +357,8 @@ class Supervisor(Service):
 
     def signal(self, name: str) -> None:
         """
-        Send a signal to all workers that have opened their ports. Others could not
-        handle it yet.
+        Send a signal to all workers that have opened their ports. Workers without open ports
+        cannot handle signals yet.
 
         @param name: the name of the signal, such as C{HUP}.
         """
@@ -369,7 +372,7 @@ class Supervisor(Service):
         @param worker: the worker.
         """
         if self._stopped is not None:
-            # It has not received the signal yet.
+            # The worker has not received the notice to stop yet.
             return
         _log.info("worker {number} started (pid {pid})", number=worker.number, pid=worker.pid)
         self._hasStarted = True
@@ -385,7 +388,7 @@ class Supervisor(Service):
         Called when the process of a worker has ended.
 
         @param worker: the worker.
-        @param event: the end, for the log.
+        @param event: why the process ended, for the log.
         """
         if self._stopped is not None:
             _log.debug("{event}", event=event)
@@ -399,7 +402,8 @@ class Supervisor(Service):
 
     def _startFailed(self, last: Worker) -> None:
         """
-        All workers have ended before their ports were open, probably for the same reason.
+        Log the error of one worker and report the failure. Called when all workers have ended
+        before their ports were open, probably for the same reason.
         """
         for worker in self._workers:
             worker.dropLog(keep=worker is last)

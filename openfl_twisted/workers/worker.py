@@ -1,5 +1,5 @@
 """
-The side of a worker: the connection to its supervisor, and the inherited ports.
+The worker's side of the link: the connection to the supervisor, and the inherited ports.
 """
 
 import socket
@@ -15,18 +15,19 @@ from openfl_twisted.workers.ports import InheritingReactor
 
 LINK = 3
 """
-File descriptor of the connection to the supervisor. Those of the ports follow.
+File descriptor of the connection to the supervisor. The file descriptors of the ports follow
+it.
 """
 
 LISTENING = "listening"
 """
-The notice of a worker whose ports are open.
+The notice that a worker sends when its ports are open.
 """
 
 STOP = "stop"
 """
-The notice of a supervisor to a worker that must stop. Unlike a signal, it can follow
-another one, for example if systemd has sent SIGTERM to all processes of a unit.
+The notice that a supervisor sends to stop a worker. Unlike a signal, the notice can safely
+follow a SIGTERM, which systemd sends to all processes of a unit.
 """
 
 
@@ -63,10 +64,10 @@ class WorkerSide:
 
     def start(self, answers: Mapping[str, Callable[..., Any]], reactor: Any = None) -> LinkProtocol:
         """
-        Connect to the supervisor, and tell it that the ports are open. When the
-        connection is lost, the supervisor has ended, and the worker stops.
+        Connect to the supervisor, and notify it that the ports are open. When the connection
+        is lost, the supervisor has ended, and the worker stops.
 
-        @param answers: a function for each question of the supervisor.
+        @param answers: by name, the function that handles a request from the supervisor.
         @param reactor: the reactor (default: the global reactor).
         @return: the connection.
         """
@@ -80,16 +81,16 @@ class WorkerSide:
         reactor.adoptStreamConnection(
             connected.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link)
         )
-        # The transport has its own copy.
+        # The transport has its own copy of the descriptor.
         connected.close()
         link.notify(LISTENING)
         return link
 
     def _stop(self) -> bool:
         """
-        Stop the process, unless it is stopping already.
+        Stop the process if it is not stopping already.
 
-        @return: whether it was not stopping.
+        @return: whether this call has stopped the process.
         """
         try:
             self._reactor.stop()
@@ -98,6 +99,6 @@ class WorkerSide:
         return True
 
     def _lost(self) -> None:
-        # It is also lost when this process stops.
+        # The connection is also lost when this process stops.
         if self._stop():
             self.log.warn("the supervisor has ended; stopping")

@@ -79,12 +79,12 @@ class LinkTestCase(SynchronousTestCase):
 
 class QuestionTests(LinkTestCase):
     """
-    Questions and answers.
+    Requests and responses.
     """
 
     def test_answer(self) -> None:
         """
-        A question is answered with the result of its function.
+        A request is answered with the result of its function.
         """
         asked = self.supervisor.ask("add", one=1, other=2)
         self.assertNoResult(asked)
@@ -95,12 +95,12 @@ class QuestionTests(LinkTestCase):
     def test_problems(self) -> None:
         """
         An exception with a status is sent; any other is logged, and its text is not sent.
-        An unknown question and an answer that is too long are problems too.
+        An unknown request and a response that is too long fail with a problem.
         """
         for question, text, status in [
             ("refuse", "not now", 409),
-            ("unknown", "unknown question unknown", 404),
-            ("much", "the answer to much is too long", 500),
+            ("unknown", "unknown request unknown", 404),
+            ("much", "the response to much is too long", 500),
         ]:
             asked = self.supervisor.ask(question)
             self.exchange()
@@ -117,7 +117,7 @@ class QuestionTests(LinkTestCase):
 
     def test_timeout(self) -> None:
         """
-        Without an answer, a question fails after a timeout. A late answer is ignored.
+        Without a response, a request fails after a timeout. A late response is ignored.
         """
         asked = self.supervisor.ask("add", one=1, other=2)
         self.clock.advance(ANSWER_TIMEOUT)
@@ -132,7 +132,7 @@ class QuestionTests(LinkTestCase):
 
     def test_maxQuestions(self) -> None:
         """
-        A process that does not answer gets a limited number of questions.
+        The number of requests without a response is limited.
         """
         for _ in range(MAX_QUESTIONS):
             asked = self.supervisor.ask("add", one=1, other=2)
@@ -146,7 +146,7 @@ class QuestionTests(LinkTestCase):
 
     def test_lost(self) -> None:
         """
-        When the connection is lost, all questions fail, and further ones too.
+        When the connection is lost, all pending and further requests fail.
         """
         lost: list[bool] = []
         self.supervisor.lost = lambda: lost.append(True)
@@ -163,7 +163,7 @@ class QuestionTests(LinkTestCase):
 
     def test_notice(self) -> None:
         """
-        A notice calls its function, and has no answer.
+        A notice calls its function, and has no response.
         """
         noticed: list[int] = []
         self.worker.answers = {"notice": noticed.append}
@@ -209,7 +209,7 @@ class InvalidTests(LinkTestCase):
 
     def test_unknownAnswer(self) -> None:
         """
-        An answer to a question that was not asked is ignored.
+        A response to a request that was not sent is ignored.
         """
         self.assertFalse(self.receive(b'{"answer": 7, "value": 1}'))
 

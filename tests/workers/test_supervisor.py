@@ -295,7 +295,7 @@ class StartTests(SupervisorTestCase):
 
 class StopTests(SupervisorTestCase):
     """
-    Stopping workers, signals and questions.
+    Stopping workers, signals and requests.
     """
 
     def test_stop(self) -> None:
@@ -374,7 +374,8 @@ class StopTests(SupervisorTestCase):
 
     def test_ask(self) -> None:
         """
-        A running worker is asked over its link; one that has ended does not answer.
+        A request is sent over the link of a running worker. If the worker has ended, the
+        request fails.
         """
         one, _ = self.start()
         [worker, _] = self.supervisor.active

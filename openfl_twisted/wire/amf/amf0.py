@@ -3,27 +3,27 @@ AMF0: reader and writer of one value. The names in capital letters are markers.
 
 Limits and C{EOFError} are described in L{openfl_twisted.wire.amf.amf3}.
 
-References. Objects, typed objects and arrays take a reference number, in the
-order in which they begin; the first is 0. The specification gives none to dates
-and XML, but Flash Player does, and its two virtual machines differ:
+References. Objects, typed objects and arrays take a reference number, in the order in which
+they begin; the first number is 0. According to the specification, dates and XML take no
+number. Flash Player numbers some of them, and its two virtual machines differ:
 
   - ActionScript 3 numbers dates. Flash Player writes an array that contains
     three arrays and then the same C{Date} twice with C{07 0004} for the second
     date (recorded in issue 72 of C{ruffle-rs/rust-flash-lso}).
-  - ActionScript 1 and 2 number XML, but not dates. In the argument list of a remote
-    call, the second use of an XML object of the first argument is C{07 0002} (issue 124
+  - ActionScript 1 and 2 number XML, but not dates. In the argument list of a remote call, when
+    an XML object from the first argument is used again, it is written as C{07 0002} (issue 124
     of the same project). In Ruffle's test C{avm1/amf0_serde_suite}, recorded with Flash
-    Player, an object that follows one date, one XML and 14 other objects is number 15,
-    so only one of the two was counted.
+    Player, an object that follows one date, one XML object and 14 other objects has the number
+    15, so either the date or the XML object was not counted.
 
-Only ActionScript 3 has C{ByteArray} and C{Socket}. So the writer numbers dates,
-and writes a repeated L{Date} as a reference, as Flash Player does. The reader
-does the same. A reference number that does not exist by this count is looked up
-by the count of ActionScript 2. No recording shows whether ActionScript 3 numbers
-XML; here XML takes no number there.
+Only ActionScript 3 has C{ByteArray} and C{Socket}. Therefore, the writer numbers dates, and
+writes a repeated L{Date} as a reference, as Flash Player does. The reader also numbers dates.
+If a reference number does not exist in this numbering, the reader uses the numbering of
+ActionScript 2. No recording shows whether ActionScript 3 numbers XML. This module assumes that
+it does not.
 
-In a shared object of AMF0 the root object takes number 0 although it is not
-written itself. This module reads and writes single values, whose own root is 0.
+In an AMF0 shared object, the root object takes the number 0 although the root object itself is
+not written. This module reads and writes single values, whose root object has the number 0.
 
 @see: Adobe, C{Action Message Format -- AMF 0}.
 """
@@ -68,13 +68,13 @@ _short = struct.Struct(">H")
 _unpackShort = _short.unpack_from
 _long = struct.Struct(">I")
 _unpackLong = _long.unpack_from
-# ActionScript has no array index above this one; such a key is an ordinary name.
+# The largest array index in ActionScript; a larger number is an ordinary name.
 _MAX_INDEX = 0xFFFFFFFE
 
 
 def _lengthWith(name: str) -> int:
     """
-    Return the length that an array must have to contain an entry.
+    Return the length that an array must have to contain an entry with a given name.
 
     @return: the index plus 1; 0 if the name is not an array index in the decimal form
         of ActionScript.
@@ -96,10 +96,11 @@ class AMF0Reader:
     def __init__(self, amf3: AMF3Reader) -> None:
         self._amf3 = amf3
         self._data = amf3.data
-        # By the counts of ActionScript 3 and of ActionScript 2; see the module's docstring.
+        # The objects in the numbering of ActionScript 3 and of ActionScript 2; see the module's
+        # docstring.
         self._objects: list[Any] = []
         self._olderObjects: list[Any] = []
-        # Identities of the objects that a reference has returned.
+        # The identities of the objects to which a reference was read.
         self._referred: set[int] = set()
 
     def readValue(self, position: int) -> tuple[Any, int]:
@@ -184,14 +185,14 @@ class AMF0Reader:
         return value, position
 
     def _readECMAArray(self, position: int) -> tuple[Any, int]:
-        # The length is a hint, which may be wrong.
+        # The length is only a hint and may be wrong.
         length = _unpackLong(self._data, position)[0]
         value = ECMAArray()
         number, older = len(self._objects), len(self._olderObjects)
         position = self._readMembers(value, value, position + 4)
         value.gather()
-        # Flash Player and Ruffle also write arrays without names like this. One that contains
-        # itself stays an ECMAArray, since its elements refer to that object.
+        # Flash Player and Ruffle also use this format for arrays without names. An array that
+        # contains itself stays an ECMAArray, because its elements refer to the ECMAArray object.
         if value or id(value) in self._referred or (length and not value.dense):
             return value, position
         self._objects[number] = self._olderObjects[older] = value.dense
@@ -215,9 +216,9 @@ class AMF0Reader:
 
     def _readMembers(self, value: Any, members: dict[str, Any], position: int) -> int:
         """
-        Read names with their values up to the end of an object.
+        Read the members of an object, up to its end marker.
 
-        @param value: the object; it gets the next reference number.
+        @param value: the object, which gets the next reference number.
         """
         data = self._data
         amf3 = self._amf3
@@ -225,7 +226,7 @@ class AMF0Reader:
         amf3.enter()
         while True:
             name, position = self._readString(position)
-            # An empty name is valid, unless the end marker follows it.
+            # An empty name is valid if it is not followed by the end marker.
             if not name and data[position] == _OBJECT_END:
                 break
             amf3.take(1, 1, position)
@@ -245,7 +246,7 @@ class AMF0Reader:
         _STRICT_ARRAY: _readStrictArray,
         _DATE: _readDate,
         _LONG_STRING: _readLongString,
-        # The peer could not write this value.
+        # The marker for a value that the peer could not write.
         _UNSUPPORTED: _readUndefined,
         _XML_TEXT: _readXML,
         _TYPED_OBJECT: _readTypedObject,
@@ -265,7 +266,7 @@ class AMF0Writer:
         self._amf3 = amf3
         self._out = amf3.out
         self._objects: dict[int, int] = {}
-        # As in AMF3.
+        # Keep the objects, so that no other object can get the same identity, as in AMF3Writer.
         self._kept: list[Any] = []
 
     def write(self, value: Any) -> None:
@@ -289,7 +290,8 @@ class AMF0Writer:
 
     def _refer(self, value: Any) -> bool:
         """
-        Write a reference to a repeated object, or assign the next number to a new one.
+        Write a reference to a repeated object, or assign the next reference number to a new
+        object.
 
         @return: whether a reference was written.
         """
@@ -346,7 +348,7 @@ class AMF0Writer:
             self._addDate(value.milliseconds)
 
     def _writeDatetime(self, value: Any) -> None:
-        # This takes a reference number that is never used.
+        # A datetime takes a reference number that is never used.
         self._kept.append(None)
         self._addDate(millisecondsOf(value))
 
@@ -360,7 +362,7 @@ class AMF0Writer:
         self._amf3.writeMany((value,))
 
     def _writeTuple(self, value: Any) -> None:
-        # As for a datetime.
+        # A tuple takes a reference number that is never used.
         self._kept.append(None)
         self._addStrictArray(value)
 
@@ -382,7 +384,7 @@ class AMF0Writer:
         dense, named = normalArray(value.dense, value)
         self._amf3.enter(value)
         self._out.append(_ECMA_ARRAY)
-        # The length of the array in ActionScript, not the number of its members.
+        # Write the length of the array in ActionScript, not the number of its members.
         length = max(map(_lengthWith, named), default=0)
         self._out += _long.pack(max(len(value.dense), len(dense), length))
         self._addMembers([(str(index), item) for index, item in enumerate(dense)])
@@ -411,11 +413,11 @@ class AMF0Writer:
         """
         Write an instance of a registered class.
 
-        @param value: an instance of exactly that class. An externalizable one is written in
+        @param value: an instance of exactly that class. An externalizable object is written in
             AMF3.
         """
         registered = self._amf3.registry.forClass(type(value))
-        # Only called for registered classes.
+        # This method is only called for registered classes.
         assert registered is not None  # noqa: S101
         if registered.external:
             self._writeAMF3(value)

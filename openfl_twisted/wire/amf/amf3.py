@@ -1,10 +1,10 @@
 """
 AMF3: reader of one value. Names in capital letters without a docstring are markers.
 
-The methods of the reader get the position of the data, and return the position after
-it. They do not check the number of bytes: L{AMF3Reader.read} converts an C{IndexError}
-or C{struct.error} at the end of the data to C{EOFError}. A slice raises neither, so
-methods that slice, or read a number of items, check the number of bytes first.
+The methods of the reader get the position of the data to read, and return the position after
+this data. They do not check the number of bytes: L{AMF3Reader.read} converts an C{IndexError}
+or C{struct.error} at the end of the data to C{EOFError}. A slice raises neither exception.
+Therefore, methods that slice, or that read several items, check the number of bytes first.
 
 @see: Adobe, C{Action Message Format -- AMF 3}.
 """
@@ -41,12 +41,12 @@ INT_VECTOR, UINT_VECTOR, NUMBER_VECTOR, OBJECT_VECTOR, DICTIONARY = range(0x0D, 
 
 MIN_INTEGER = -(2**28)
 """
-The smallest integer of 29 bits; a smaller one is written as a double.
+The smallest integer of 29 bits; smaller integers are written as doubles.
 """
 
 MAX_INTEGER = 2**28 - 1
 """
-The largest integer of 29 bits; a larger one is written as a double.
+The largest integer of 29 bits; larger integers are written as doubles.
 """
 
 _CONSTANTS = (Undefined, None, False, True)
@@ -64,19 +64,21 @@ Header of an externalizable object.
 
 SEALED_TRAITS = 0x03
 """
-Header of an object whose class description contains all names. The higher bits are
-their number.
+Header of an object whose class description contains all member names. The higher bits contain
+the number of names.
 """
 
 
 def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
     """
-    Call a function of the program, so that its failure is not mistaken for invalid data.
+    Call a function of the application. The function's exceptions are converted, so that they
+    are not mistaken for invalid data.
 
-    @param function: a class, a method, or any other callable of the program.
-    @param arguments: its arguments.
-    @return: its result.
-    @raise AMFError: if it raises any exception except C{EOFError} and L{AMFError}.
+    @param function: a class, a method, or any other callable of the application.
+    @param arguments: the arguments of the function.
+    @return: the result of the function.
+    @raise AMFError: if the function raises any exception other than C{EOFError} and
+        L{AMFError}.
     """
     try:
         return function(*arguments)
@@ -84,7 +86,8 @@ def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
         raise
     except Exception as error:
         name = getattr(function, "__qualname__", repr(function))
-        # repr() would quote a nested message again, which doubles its length for each nested call.
+        # Do not use repr(): it would quote a nested message again, which doubles its length with
+        # each nested call.
         raise AMFError(f"{name} failed: {type(error).__name__}: {error}") from error
 
 
@@ -112,10 +115,10 @@ class _Traits:
 
 def readU29(data: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:
     """
-    Read an integer of 1 to 4 bytes: 7 bits each, and 8 bits in the fourth.
+    Read an integer of 1 to 4 bytes: each byte contains 7 bits of the integer, and a fourth
+    byte contains 8 bits.
 
-    @param data: the bytes. If they end before the integer does, an C{IndexError} is
-        raised.
+    @param data: the bytes. If the integer is incomplete, an C{IndexError} is raised.
     @return: the integer, 0 to 536870911, and the position after it.
     """
     first = data[position]
@@ -133,7 +136,7 @@ def readU29(data: bytes | bytearray | memoryview, position: int) -> tuple[int, i
 
 class AMF3Reader:
     """
-    Reads one value, with its tables. The counters are used for AMF0 too.
+    Reads one value, and stores its reference tables. The counters are also used for AMF0.
 
     @ivar data: the bytes.
     @ivar end: the number of bytes.
@@ -141,13 +144,12 @@ class AMF3Reader:
         C{total}.
     @ivar registry: the classes that may be created.
     @ivar limits: the limits of the value.
-    @ivar makeByteArray: creates a C{ByteArray} from its bytes.
+    @ivar makeByteArray: called with the bytes of a C{ByteArray}; creates the C{ByteArray}.
     @ivar depth: number of further nested levels that are allowed.
     @ivar items: number of further values that are allowed.
     @ivar left: number of further objects that are allowed.
     @ivar text: number of further bytes of text that are allowed.
-    @ivar broken: number of further invalid UTF-8 sequences that are read as Flash reads
-        them.
+    @ivar broken: number of further invalid UTF-8 sequences that are decoded as in Flash.
     @ivar strings: the texts that can be referred to, by number. The empty text has no
         number.
     @ivar objects: the objects that can be referred to, by number.
@@ -163,7 +165,7 @@ class AMF3Reader:
         makeByteArray: Callable[[bytes], Any],
     ) -> None:
         """
-        @param data: the bytes; they are not copied.
+        @param data: the bytes, which are not copied.
         @param start: position of the value; the limit C{total} counts from here.
         """
         self.data = data
@@ -188,8 +190,8 @@ class AMF3Reader:
         Return the error for missing bytes.
 
         @param needed: the position where the bytes would end.
-        @return: C{AMFError} if it exceeds the limit C{total}, otherwise C{EOFError}: further
-            bytes can complete the value.
+        @return: C{AMFError} if C{needed} is beyond the limit C{total}; otherwise C{EOFError},
+            because further bytes can complete the value.
         """
         if needed > self.last:
             return AMFError(f"the value is longer than {self.limits.total} bytes")
@@ -197,11 +199,11 @@ class AMF3Reader:
 
     def read(self, function: Callable[[int], tuple[Any, int]], position: int) -> tuple[Any, int]:
         """
-        Call a reading method, and convert exceptions of Python, such as the C{IndexError} at
+        Call a reading method, and convert built-in exceptions, such as the C{IndexError} at
         the end of the data.
 
-        @param function: the method: it gets a position, and returns a value and the position
-            after it.
+        @param function: the method; called with a position, it returns a value and the
+            position after the value.
         @return: the result of the method.
         @raise EOFError: if the value is incomplete.
         @raise AMFError: if the value is invalid, exceeds a limit, or is nested too deeply for
@@ -223,7 +225,7 @@ class AMF3Reader:
         @param count: number of values.
         @param least: minimum length of the values (bytes).
         @param position: position of the first value.
-        @raise AMFError: if the values exceed the limit.
+        @raise AMFError: if the number of values exceeds the limit.
         @raise EOFError: if fewer bytes are available.
         """
         self.items -= count
@@ -236,7 +238,7 @@ class AMF3Reader:
         """
         Count an object.
 
-        @raise AMFError: if the objects exceed the limit.
+        @raise AMFError: if the number of objects exceeds the limit.
         """
         self.left -= 1
         if self.left < 0:
@@ -247,7 +249,7 @@ class AMF3Reader:
         Count an object, and assign the next reference number to it.
 
         @param value: the object.
-        @raise AMFError: if the objects exceed the limit.
+        @raise AMFError: if the number of objects exceeds the limit.
         """
         self.countObject()
         self.objects.append(value)
@@ -266,8 +268,8 @@ class AMF3Reader:
         """
         Read text with a known length.
 
-        @param position: position of its first byte.
-        @param length: its length in UTF-8 (bytes).
+        @param position: position of the first byte of the text.
+        @param length: the length of the text in UTF-8 (bytes).
         @return: the text, and the position after it.
         @raise AMFError: if the text exceeds the limit.
         @raise EOFError: if the text is incomplete.
@@ -279,7 +281,8 @@ class AMF3Reader:
         if end > self.end:
             raise self.endError(end)
         try:
-            # Beyond the limit of invalid sequences, avoid the error: handling it takes longest.
+            # Beyond the limit of invalid sequences, avoid the decoding error, because handling it
+            # takes most of the time.
             errors = "strict" if self.broken > 0 else "replace"
             return str(self.data[position:end], "utf-8", errors), end
         except UnicodeDecodeError:
@@ -289,7 +292,8 @@ class AMF3Reader:
         """
         Read text that is not valid UTF-8. All such texts of a value share one limit.
         """
-        # This counts at least as many sequences as decodeUTF8, in a fraction of its time.
+        # This expression finds at least as many invalid sequences as decodeUTF8, in a fraction of
+        # the time.
         self.broken -= data.decode("utf-8", "replace").count("\ufffd")
         return decodeUTF8(data)
 
@@ -309,9 +313,9 @@ class AMF3Reader:
         """
         Read consecutive values.
 
-        @param count: their number; they have been counted.
+        @param count: the number of values, which must already be counted with L{take}.
         @param position: position of the first marker.
-        @return: the position after them.
+        @return: the position after the values.
         @raise AMFError: if a value is invalid, or exceeds a limit.
         """
         data = self.data
@@ -321,7 +325,7 @@ class AMF3Reader:
         for _ in repeat(None, count):
             marker = data[position]
             position += 1
-            # The common types are read here, because calls take most of the time.
+            # The common types are read without a method call, because calls take most of the time.
             if marker == STRING:
                 head = data[position]
                 if head & 0x81:
@@ -359,9 +363,9 @@ class AMF3Reader:
 
     def readNamed(self, members: dict[str, Any], position: int) -> int:
         """
-        Read names with their values up to the empty name.
+        Read members, each a name and a value, up to the empty name.
 
-        @param members: receives them. Of two with the same name the later one counts.
+        @param members: receives the members. If a name occurs twice, the later value is used.
         @param position: position of the first name.
         @return: the position after the empty name.
         @raise AMFError: if a name or value is invalid, or exceeds a limit.
@@ -384,7 +388,7 @@ class AMF3Reader:
             self.items -= 1
             if self.items < 0:
                 self.take(0, 0, position)
-            # As in readMany.
+            # Read the common types without a method call, as in readMany.
             marker = data[position]
             position += 1
             if marker == STRING:
@@ -499,7 +503,8 @@ class AMF3Reader:
         size: int,
     ) -> tuple[Any, int]:
         count = head >> 1
-        # A number in a vector takes a fraction of the time of any other value.
+        # Count eight numbers as one value: a number in a vector takes a fraction of the time of any
+        # other value.
         self.take(count // 8, count * size + 1, position)
         numbers = struct.unpack_from(f">{count}{form}", self.data, position + 1)
         value = kind(numbers, self.data[position] != 0)
@@ -515,7 +520,7 @@ class AMF3Reader:
         value = ObjectVector((), typeName, fixed)
         self.keep(value)
         position = self.readMany(count, position, value)
-        # Elements cannot be undefined; but Flash writes functions as undefined.
+        # Elements cannot be undefined, but Flash writes functions as undefined.
         value[:] = [None if item is Undefined else item for item in value]
         self.depth += 1
         return value, position
@@ -554,7 +559,8 @@ class AMF3Reader:
             members = {}
         else:
             value = members = TypedObject(traits.alias) if traits.alias else {}
-        # The object gets its number before its members, so that they can refer to it.
+        # The object gets its reference number before its members are read, so that members can
+        # refer to the object.
         self.keep(value)
         if traits.external:
             position = self._readExternal(value, position)
@@ -596,7 +602,8 @@ class AMF3Reader:
         callOwn(value.readExternal, source)
         return source.position
 
-    # They get the header of an object that is not a reference, and the position after it.
+    # The methods get the header of an object that is not a reference, and the position after the
+    # header.
     _readers: ClassVar[dict[int, Callable[["AMF3Reader", int, int], tuple[Any, int]]]] = {
         XML_DOCUMENT: _readXMLDocument,
         DATE: _readDate,
@@ -614,10 +621,10 @@ class AMF3Reader:
 
 def assign(value: Any, members: Mapping[str, Any], registered: RegisteredClass) -> None:
     """
-    Set the members of an object that its class declares.
+    Set the members that the class of an object declares.
 
     @param value: the object.
-    @param members: the received members, by name. Undeclared ones are ignored.
+    @param members: the received members, by name. Undeclared members are ignored.
     @raise AMFError: if the class refuses a member.
     """
     for name in registered.members:
@@ -627,8 +634,8 @@ def assign(value: Any, members: Mapping[str, Any], registered: RegisteredClass) 
 
 class _ExternalInput(DataInput):
     """
-    The argument of C{readExternal}: the bytes up to the end of the data. The default byte
-    order is big-endian.
+    The argument of C{readExternal}, which reads bytes up to the end of the data. The default
+    byte order is big-endian.
 
     @ivar objectEncoding: always 3.
     @ivar position: position of the next read.
@@ -638,14 +645,15 @@ class _ExternalInput(DataInput):
 
     def __init__(self, reader: AMF3Reader, position: int) -> None:
         """
-        @param position: position of the object's own bytes.
+        @param position: position of the bytes that the object reads itself.
         """
         self.position = position
         self._reader = reader
 
     @property
     def bytesAvailable(self) -> int:
-        # The length of the object is not in the data: only its class knows where it ends.
+        # The data does not contain the length of the object: only its class knows where the object
+        # ends.
         return self._reader.end - self.position
 
     def _take(self, length: int) -> bytes:
@@ -658,7 +666,7 @@ class _ExternalInput(DataInput):
 
     def readObject(self) -> Any:
         """
-        Read a value. It shares the references of the enclosing value.
+        Read a value, which shares the reference tables of the enclosing value.
 
         @raise EOFError: if the value is incomplete.
         @raise AMFError: if the value is invalid.

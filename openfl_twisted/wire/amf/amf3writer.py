@@ -70,11 +70,12 @@ _packMarked = struct.Struct(">Bd").pack
 
 def writeU29(value: int) -> bytes:
     """
-    Encode an integer as 1 to 4 bytes: 7 bits each, and 8 bits in the fourth.
+    Encode an integer as 1 to 4 bytes: each byte contains 7 bits of the integer, and a fourth
+    byte contains 8 bits.
 
     @param value: the integer; not negative.
     @return: the bytes, the highest bits first.
-    @raise AMFError: if it has more than 29 bits.
+    @raise AMFError: if the integer has more than 29 bits.
     """
     if value < 0x80:
         return bytes((value,))
@@ -99,7 +100,7 @@ def packDouble(value: float) -> bytes:
 
     @param value: a float or an integer. An integer of more than 53 bits is rounded.
     @return: 8 bytes (big-endian).
-    @raise AMFError: if it is not a number, or an integer that is too large.
+    @raise AMFError: if the value is not a number, or is an integer that is too large.
     """
     try:
         return _double.pack(value)
@@ -115,7 +116,7 @@ def millisecondsOf(value: dt.datetime) -> float:
 
     @param value: a C{datetime} with a time zone.
     @return: milliseconds since the beginning of 1970, UTC.
-    @raise AMFError: if it has no time zone.
+    @raise AMFError: if the C{datetime} has no time zone.
     """
     try:
         return Date.fromDatetime(value).milliseconds
@@ -127,7 +128,7 @@ def notWritable(value: Any) -> AMFError:
     """
     Return the error for a value that cannot be represented in AMF.
 
-    @return: the error. For a C{date} it contains the alternative.
+    @return: the error. For a C{date}, the text suggests an alternative.
     """
     if isinstance(value, dt.date):
         return AMFError(
@@ -143,7 +144,7 @@ def subclassWriters(writers: dict[type[Any], _T]) -> list[tuple[Any, _T]]:
     Return the writers for subclasses, mappings and functions.
 
     @param writers: the writers for the classes of AMF.
-    @return: the writers with their classes. A class precedes its bases.
+    @return: the classes with their writers. A class precedes its base classes.
     """
     return [
         *sorted(writers.items(), key=lambda entry: -len(entry[0].__mro__)),
@@ -154,10 +155,10 @@ def subclassWriters(writers: dict[type[Any], _T]) -> list[tuple[Any, _T]]:
 
 class AMF3Writer:
     """
-    Writes one value, with its tables. The counters are used for AMF0 too.
+    Writes one value, and stores its reference tables. The counters are also used for AMF0.
 
-    @ivar out: the bytes.
-    @ivar writeMembers: writes the members of plain objects, or C{None}; see
+    @ivar out: the encoded bytes.
+    @ivar writeMembers: writes the members of plain objects; C{None} to write all members. See
         C{writeDynamicProperties} of L{openfl_twisted.wire.amf.codec.encode}.
     @ivar registry: the classes whose instances can be written.
     @ivar limits: the limits of the value.
@@ -165,12 +166,12 @@ class AMF3Writer:
     @ivar depth: number of further nested levels that are allowed.
     @ivar items: number of further values that are allowed.
     @ivar text: number of further bytes of text that are allowed.
-    @ivar strings: the reference that follows the marker, by text.
-    @ivar stringsFrozen: whether new texts get no numbers.
+    @ivar strings: the encoded reference to each text, without the marker.
+    @ivar stringsFrozen: whether no reference numbers are assigned to new texts.
     @ivar objects: the reference numbers of objects, by identity.
     @ivar kept: the objects, by reference number; C{None} for a number that is never used.
     @ivar traits: the reference numbers of class descriptions.
-    @ivar open: the identities of the enclosing values, if there are no references.
+    @ivar open: the identities of the enclosing values; only used if C{references} is false.
     """
 
     def __init__(
@@ -191,7 +192,7 @@ class AMF3Writer:
         # The empty text is never a reference.
         self.strings = {"": b"\1"}
         self.stringsFrozen = False
-        # The objects are kept, so that no other object can get the same identity.
+        # Keep the objects, so that no other object can get the same identity.
         self.objects: dict[int, int] = {}
         self.kept: list[Any] = []
         self.traits: dict[Hashable, int] = {}
@@ -204,8 +205,8 @@ class AMF3Writer:
         """
         Check that bytes can be added.
 
-        @param length: number of bytes; with 0, the bytes so far are checked.
-        @raise AMFError: if they exceed the limit C{total}.
+        @param length: number of bytes to add; 0 to check only the bytes written so far.
+        @raise AMFError: if the total number of bytes exceeds the limit C{total}.
         """
         if len(self.out) + length > self.limits.total:
             raise AMFError(f"the value is longer than {self.limits.total} bytes")
@@ -214,7 +215,7 @@ class AMF3Writer:
         """
         Count values.
 
-        @raise AMFError: if the values exceed the limit.
+        @raise AMFError: if the number of values exceeds the limit.
         """
         self.items -= count
         if self.items < 0:
@@ -222,7 +223,7 @@ class AMF3Writer:
 
     def takeText(self, value: str) -> bytes:
         """
-        Encode and count text.
+        Encode text, and count its bytes.
 
         @param value: any text, even with lone surrogates.
         @raise AMFError: if the text exceeds the limit.
@@ -234,9 +235,9 @@ class AMF3Writer:
 
     def checkText(self, length: int) -> None:
         """
-        Check that text, which has been counted, can be added.
+        Check that text can be added. The bytes of the text must already be counted.
 
-        @param length: its length in UTF-8 (bytes).
+        @param length: the length of the text in UTF-8 (bytes).
         @raise AMFError: if the text exceeds the limit, or the encoding is too long.
         """
         if self.text < 0:
@@ -247,10 +248,10 @@ class AMF3Writer:
         """
         Enter a nested level.
 
-        @param value: the value to write. Without references it is recorded until L{leave}, to
-            detect whether it contains itself.
-        @raise AMFError: if the depth exceeds the limit, or if the value contains itself and
-            there are no references.
+        @param value: the value to write. If C{references} is false, the value is recorded
+            until L{leave}, to detect a value that contains itself.
+        @raise AMFError: if the depth exceeds the limit, or if C{references} is false and the
+            value contains itself.
         """
         self.depth -= 1
         if self.depth < 0:
@@ -283,7 +284,7 @@ class AMF3Writer:
 
     def writeMany(self, values: Iterable[Any]) -> None:
         """
-        Write consecutive values, which have been counted.
+        Write consecutive values, which must already be counted with L{take}.
 
         @raise AMFError: if a value cannot be represented in AMF, or exceeds a limit.
         """
@@ -292,7 +293,8 @@ class AMF3Writer:
         writers = self._writers
         for value in values:
             kind = type(value)
-            # The common types are written here, because calls take most of the time.
+            # The common types are written without a method call, because calls take most of the
+            # time.
             if kind is str:
                 out.append(STRING)
                 known = strings.get(value)
@@ -307,8 +309,8 @@ class AMF3Writer:
 
     def writerOf(self, value: Any) -> "_Write":
         """
-        Return the method that writes a value whose class is not one of AMF's own. It is
-        cached for the class while this value is written.
+        Return the method that writes a value whose class is not a class of AMF. The method is
+        cached by class while the whole value is written.
 
         @param value: an instance of a registered class or of a subclass of AMF's types, a
             C{Mapping}, or a callable.
@@ -330,8 +332,8 @@ class AMF3Writer:
         """
         Write a string inline, without a marker, and add it to the string table.
 
-        @param value: the text; not empty. It gets the next reference number, unless
-            C{stringsFrozen} is set.
+        @param value: the text; not empty. The text gets the next reference number if
+            C{stringsFrozen} is not set.
         @raise AMFError: if the text exceeds the limit, or the encoding is too long.
         """
         out = self.out
@@ -357,7 +359,8 @@ class AMF3Writer:
 
     def _refer(self, marker: int, value: Any) -> bool:
         """
-        Begin an object, or write a reference to a repeated one.
+        Write a marker. For a repeated object, also write a reference; otherwise assign the
+        next reference number to the object.
 
         @return: whether a reference was written.
         """
@@ -374,11 +377,11 @@ class AMF3Writer:
 
     def _begin(self, marker: int) -> None:
         """
-        Begin an AMF3 object that represents an immutable Python value. It is never
-        written as a reference, since Python may share one object between equal values.
+        Begin an AMF3 object that represents an immutable Python value. Such an object is never
+        written as a reference, because Python may use one object for equal values.
         """
         self.out.append(marker)
-        # The object takes a reference number that is never used.
+        # The AMF3 object takes a reference number that is never used.
         self.kept.append(None)
 
     def _writeUndefined(self, _: Any) -> None:
@@ -392,7 +395,7 @@ class AMF3Writer:
 
     def _writeInteger(self, value: Any) -> None:
         if 0x80 <= value < 0x4000:
-            # As writeU29 does.
+            # Encode the integer in the same way as writeU29.
             self.out += bytes((INTEGER, value >> 7 | 0x80, value & 0x7F))
         elif MIN_INTEGER <= value <= MAX_INTEGER:
             self.out.append(INTEGER)
@@ -402,7 +405,7 @@ class AMF3Writer:
             self.out += packDouble(value)
 
     def _writeFloat(self, value: Any) -> None:
-        # As in Flash. Only the negative zero is not an integer.
+        # As in Flash, an integral number is written as an integer, except the negative zero.
         if (
             value.is_integer()
             and MIN_INTEGER <= value <= MAX_INTEGER
@@ -428,7 +431,7 @@ class AMF3Writer:
         data = self.takeText(value)
         self.out += writeU29(len(data) << 1 | 1)
         self.out += data
-        # OpenFL assigns a string reference to it, so later strings would have other numbers.
+        # OpenFL assigns a string reference to XML, so later strings would have other numbers.
         self.stringsFrozen = not self.references
 
     def _writeDate(self, value: Any) -> None:
@@ -484,7 +487,7 @@ class AMF3Writer:
 
     def _addNamed(self, members: Iterable[tuple[str, Any]]) -> None:
         """
-        Write names with their values, and the end marker.
+        Write members, each a name and a value, and the end marker.
         """
         for name, item in members:
             self.take(1)
@@ -543,10 +546,11 @@ class AMF3Writer:
 
     def membersOf(self, value: Any) -> Iterable[tuple[str, Any]]:
         """
-        Return the members of a plain object as they are written.
+        Return the members of a plain object that must be written.
 
         @param value: a C{dict} or another C{Mapping}.
-        @return: names with their values, in order; the output of C{writeMembers} if it is set.
+        @return: the names and values of the members, in order; if C{writeMembers} is set, the
+            members that it has written.
         @raise AMFError: if a name is neither an integer nor non-empty text, or if
             C{writeMembers} fails.
         """
@@ -596,7 +600,7 @@ class AMF3Writer:
                 self._writeName(nameOf(key))
             else:
                 out += known
-            # As in writeMany.
+            # Write the common types without a method call, as in writeMany.
             if kind is str:
                 out.append(STRING)
                 known = strings.get(item)
@@ -632,7 +636,7 @@ class AMF3Writer:
         @raise AMFError: if a declared member is missing, or C{writeExternal} fails.
         """
         registered = self.registry.forClass(type(value))
-        # Only called for registered classes.
+        # This method is only called for registered classes.
         assert registered is not None  # noqa: S101
         if self._refer(OBJECT, value):
             return
@@ -697,7 +701,7 @@ class _ExternalOutput(DataOutput):
 
     def writeObject(self, value: Any) -> None:
         """
-        Write a value. It shares the references of the enclosing value.
+        Write a value, which shares the reference tables of the enclosing value.
 
         @param value: see the table in L{openfl_twisted.wire.amf.values}.
         @raise AMFError: if the value cannot be represented in AMF.

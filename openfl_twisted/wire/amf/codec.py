@@ -20,7 +20,7 @@ from openfl_twisted.wire.amf.values import (
 
 AMF0: Final = 0
 """
-The older format, of Flash Player 6.
+The older format, introduced with Flash Player 6.
 """
 
 AMF3: Final = 3
@@ -29,7 +29,8 @@ The format of ActionScript 3 and Flash Player 9 or later (default).
 """
 
 _limits = AMFLimits()
-# Values of the program itself are not limited by the time of reading them.
+# The limits for writing are higher: the application's own values need no limit for the reading
+# time.
 _writeLimits = AMFLimits(items=1_000_000, objects=1_000_000)
 _noClasses = ClassRegistry()
 
@@ -51,23 +52,23 @@ def decode(
     """
     Read one value.
 
-    The time is linear in the number of bytes. On a 64-bit machine, a value uses at most
+    The time is proportional to the number of bytes. On a 64-bit machine, a value uses at most
     160 bytes of memory per encoded byte, not counting the program's own classes and
-    C{makeByteArray}. A value can contain an object many times, and even itself, so
-    walking through it can take longer than reading it.
+    C{makeByteArray}. A value can contain the same object many times, and can even contain
+    itself. Traversing a value can therefore take longer than reading it.
 
-    @param data: the bytes; they are not copied. Bytes after the value are ignored.
+    @param data: the bytes, which are not copied. Bytes after the value are ignored.
     @param position: position of the value (default 0).
     @param objectEncoding: L{AMF0} or L{AMF3}.
     @param registry: the classes that may be created (default: none).
-    @param makeByteArray: creates a C{ByteArray} from its bytes.
+    @param makeByteArray: called with the bytes of a C{ByteArray}; creates the C{ByteArray}.
     @return: the value, and the position after it.
-    @raise EOFError: if the value is incomplete. More bytes can complete it, unless a
-        registered class has raised this.
+    @raise EOFError: if the value is incomplete. More bytes can complete the value, except if
+        the exception was raised by a registered class.
     @raise ExternalizableError: if an object can be read only by its class, and this
         class is not registered.
-    @raise AMFError: if the bytes are not a value, exceed a limit, or if a registered
-        class fails; its exception is the cause.
+    @raise AMFError: if the bytes are not a value, or exceed a limit, or if a registered class
+        raises an exception, which is then the C{__cause__}.
     @raise ValueError: if C{objectEncoding} is unknown, or C{position} is negative.
     """
     _checkEncoding(objectEncoding)
@@ -76,7 +77,7 @@ def decode(
     last = position + limits.total
     if type(data) in (bytes, bytearray) and len(data) <= last:
         return _decode(data, position, objectEncoding, registry, limits, makeByteArray)
-    # A subclass may support an index after the end, as ByteArray does.
+    # Do not pass a subclass: it may support an index after the end, like ByteArray.
     with memoryview(data) as whole, whole.cast("B") as flat, flat[:last] as view:
         return _decode(view, position, objectEncoding, registry, limits, makeByteArray)
 
@@ -110,19 +111,20 @@ def encode(
     @param value: the value; see the table in L{openfl_twisted.wire.amf.values}.
     @param objectEncoding: L{AMF0} or L{AMF3}.
     @param registry: the classes whose instances can be written.
-    @param references: whether a repeated object or class description may be written as
-        a reference. OpenFL 9.4 reads such references wrongly. With C{False}, each
-        object is written whole, so an object that contains itself cannot be written.
-        OpenFL reads references to strings, which are always written. After the first
-        XML value, no reference to a new string is written, since OpenFL numbers the
-        strings differently from then on. OpenFL does not read L{XMLDocument}; in AMF0
-        it reads neither XML nor classes nor AMF3 values.
-    @param writeDynamicProperties: called with each C{Object} and a L{DynamicOutput},
-        whose C{writeDynamicProperty(name, value)} writes a member. Other members are
-        not written. The default writes all members except functions. It is not called
-        for arrays or instances of classes.
-    @raise AMFError: if a part of the value cannot be represented in AMF, exceeds a
-        limit, or fails to return its members; its exception is the cause.
+    @param references: whether a repeated object or class description may be written as a
+        reference. OpenFL 9.4 reads such references wrongly. With C{False}, each object is
+        written completely, so an object that contains itself cannot be written. References to
+        strings are always written, because OpenFL reads them correctly. However, no reference
+        to a new string is written after the first XML value, because OpenFL numbers strings
+        differently after XML. OpenFL does not read L{XMLDocument}. In AMF0, OpenFL reads
+        neither XML nor instances of classes nor AMF3 values.
+    @param writeDynamicProperties: called with each C{Object} and a L{DynamicOutput}, whose
+        C{writeDynamicProperty(name, value)} writes a member. Other members are not written. By
+        default, all members except functions are written. The function is not called for
+        arrays or instances of classes.
+    @raise AMFError: if a part of the value cannot be represented in AMF, exceeds a limit, or
+        if an exception is raised while its members are read; this exception is then the
+        C{__cause__}.
     @raise ValueError: if C{objectEncoding} is unknown.
     """
     _checkEncoding(objectEncoding)

@@ -8,16 +8,15 @@ A program that uses the classes registers them::
 
     flex.registerClasses(classAliases)
 
-Then every C{readObject} can create them, and every C{writeObject} can write them.
+Then C{readObject} can create instances of these classes, and C{writeObject} can write them.
 
-L{ArrayCollection}, L{ArrayList} and L{ObjectProxy} wrap one value. The messages
-have two forms. The long form, such as L{AcknowledgeMessage}, is an object with
-all members. The short form, such as L{AcknowledgeMessageExt} with the alias
-C{DSK}, has flag bytes that say which members follow. Flex and BlazeDS send it
-after both have declared support for it in a ping.
+L{ArrayCollection}, L{ArrayList} and L{ObjectProxy} wrap one value. The messages have two
+forms. The long form, such as L{AcknowledgeMessage}, is an object with all members. The short
+form, such as L{AcknowledgeMessageExt} with the alias C{DSK}, has flag bytes that specify which
+members follow. Flex and BlazeDS send the short form after both have declared support for it in
+a ping.
 
-Members have the values that the peer sent; their types are not checked, except
-for identifiers that are sent as bytes.
+The types of received members are not checked, except for identifiers that are sent as bytes.
 
 @see: C{flex.messaging.messages} of Apache BlazeDS.
 """
@@ -37,10 +36,12 @@ Maximum number of flag bytes for the members of one class. BlazeDS uses two.
 """
 
 _HAS_NEXT = 0x80
-# BlazeDS reads and drops the values of this many unknown flags.
+# The number of flags in a flag byte whose values are read. As in BlazeDS, the values of unknown
+# flags are read and dropped.
 _KNOWN_FLAGS = 6
 _UID_LENGTH = 16
-# Flex sends bytes for upper case only, so that the text is the same after reading.
+# Flex sends an identifier as bytes only if it is in upper case, because the text is then the same
+# after reading.
 _isUID = re.compile("[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}").fullmatch
 
 
@@ -55,12 +56,12 @@ def newUID() -> str:
 
 class ArrayList(MutableSequence[Any]):
     """
-    C{mx.collections.ArrayList}: a list over an array.
+    C{mx.collections.ArrayList}: a list that wraps an array.
 
-    It has the methods of a C{list}, and is equal to a C{list} with the same
-    elements. Two of them can have the same array.
+    An C{ArrayList} has the methods of a C{list}, and is equal to a C{list} with the same
+    elements. Two C{ArrayList} objects can wrap the same array.
 
-    @ivar source: the array: a C{list}, or an L{ECMAArray} if it has names.
+    @ivar source: the array: a C{list}, or an L{ECMAArray} if the array has named entries.
     """
 
     __slots__ = ("source",)
@@ -170,12 +171,12 @@ class ObjectProxy:
 @dataclasses.dataclass(slots=True)
 class AbstractMessage:
     """
-    Base class of all messages. It has no alias.
+    Base class of all messages. This class has no alias.
 
     @ivar body: the content, of any type; for a remote call the list of its arguments.
     @ivar clientId: identifier of the sending client, assigned by the server.
-    @ivar destination: name of the service that the message is for.
-    @ivar headers: headers by name; C{None} if the message has none.
+    @ivar destination: name of the service that receives the message.
+    @ivar headers: headers by name; C{None} if the message has no headers.
     @ivar messageId: identifier of this message.
     @ivar timestamp: time of sending (milliseconds since 1970; default 0, unknown).
     @ivar timeToLive: validity of the message (milliseconds; default 0, no limit).
@@ -208,7 +209,7 @@ class AsyncMessage(AbstractMessage):
     """
     A publish/subscribe message, and the base class of answers.
 
-    @ivar correlationId: identifier of the message that this one answers.
+    @ivar correlationId: identifier of the message that is answered by this message.
     """
 
     correlationId: str | None = None
@@ -217,7 +218,7 @@ class AsyncMessage(AbstractMessage):
 @dataclasses.dataclass(slots=True)
 class AcknowledgeMessage(AsyncMessage):
     """
-    The answer to a message. The result of a remote call is its body.
+    The answer to a message. For a remote call, the body is the result of the call.
     """
 
     @classmethod
@@ -225,7 +226,7 @@ class AcknowledgeMessage(AsyncMessage):
         """
         Create the answer to a message, with a new identifier.
 
-        @param request: the message.
+        @param request: the message to answer.
         @param body: the content of the answer; C{None} by default.
         @param members: any other members.
         """
@@ -241,11 +242,11 @@ class AcknowledgeMessage(AsyncMessage):
 @dataclasses.dataclass(slots=True)
 class ErrorMessage(AcknowledgeMessage):
     """
-    The answer to a message that failed.
+    The answer to a message that caused an error.
 
     @ivar faultCode: short name of the error.
     @ivar faultString: the error in one sentence.
-    @ivar faultDetail: more about the error.
+    @ivar faultDetail: details of the error.
     @ivar rootCause: any value about the cause.
     @ivar extendedData: any further value.
     """
@@ -272,7 +273,7 @@ class CommandMessage(AsyncMessage):
     @cvar LOGOUT_OPERATION: log out.
     @cvar DISCONNECT_OPERATION: the connection was closed.
     @cvar UNKNOWN_OPERATION: no operation was set (default).
-    @ivar operation: one of the constants above.
+    @ivar operation: one of the constants of this class.
     """
 
     SUBSCRIBE_OPERATION: ClassVar[int] = 0
@@ -289,8 +290,9 @@ class CommandMessage(AsyncMessage):
     operation: int = UNKNOWN_OPERATION
 
 
-# The short forms. For each class a tuple of flag bytes, and for each byte the members of its
-# bits, the lowest bit first. A name with a # means an identifier that is sent as 16 bytes.
+# The short forms: for each class, a tuple of flag bytes; for each flag byte, the member that each
+# bit represents, the lowest bit first. A name with a "#" represents an identifier that is sent as
+# 16 bytes.
 _Layout = tuple[tuple[str, ...], ...]
 _ABSTRACT: _Layout = (
     ("body", "clientId", "destination", "headers", "messageId", "timestamp", "timeToLive"),
@@ -300,13 +302,13 @@ _ASYNC: _Layout = (("correlationId", "#correlationId"),)
 _ACKNOWLEDGE: _Layout = ((),)
 _COMMAND: _Layout = (("operation",),)
 _IDENTIFIERS = {"clientId", "messageId", "correlationId"}
-# Members that are omitted if they are 0, and are 0 if they were omitted.
+# Numeric members that are not sent if they are 0. A member that was not sent is set to 0.
 _NUMBERS = {"timestamp", "timeToLive", "operation"}
 
 
 def _readFlags(input: Any) -> list[int]:
     """
-    Read flag bytes, up to the first one whose highest bit is not set.
+    Read flag bytes, up to the first byte whose highest bit is not set.
     """
     flags = []
     while True:
@@ -329,7 +331,7 @@ def _textOf(identifier: Any) -> str:
 
 def _bytesOf(identifier: Any) -> bytes | None:
     """
-    Convert an identifier to bytes; return C{None} for one that stays text.
+    Convert an identifier to bytes. Return C{None} for an identifier that must be sent as text.
     """
     if isinstance(identifier, str) and _isUID(identifier):
         return uuid.UUID(identifier).bytes
@@ -377,7 +379,7 @@ class _ShortForm:
 
     def writeExternal(self, output: Any) -> None:
         """
-        Write the members that are not C{None}, and numbers that are not 0.
+        Write all members, except members that are C{None} and numbers that are 0.
 
         @param output: receives the bytes, see L{ClassRegistry.register}.
         """
@@ -452,7 +454,7 @@ The classes of this module by alias.
 
 def registerClasses(registry: ClassRegistry) -> None:
     """
-    Register all classes of this module. Repeated calls do nothing.
+    Register all classes of this module. Further calls have no effect.
 
     @param registry: the registry, usually C{openfl_twisted.utils.classAliases}.
     @raise ValueError: if another class is registered for one of the aliases.

@@ -29,19 +29,19 @@ def namedTwice(key: Any, value: Mapping[Any, Any]) -> bool:
     Return whether a key has the same name on the wire as another key.
 
     @param value: the object.
-    @return: C{True} for an integer whose decimal text is also a key. Only the entry of
-        the text is written.
+    @return: C{True} for an integer whose decimal text is also a key. Only the entry with the
+        text as key is written.
     """
     return type(key) is int and str(key) in value
 
 
 def dynamicMembers(value: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
     """
-    Return the members of an object as they are written: without functions, and each
-    name once.
+    Return the members of an object that are written: functions are omitted, and each name
+    occurs once.
 
-    @param value: the object; for its names see L{nameOf}.
-    @return: names with their values, in order.
+    @param value: the object; for the names of its members see L{nameOf}.
+    @return: the names and values, in order.
     @raise AMFError: if a name is invalid.
     """
     return [
@@ -67,7 +67,7 @@ class DynamicOutput:
         """
         Write a member.
 
-        @param value: its value; a function is written as C{undefined}.
+        @param value: the value of the member; a function is written as C{undefined}.
         @raise AMFError: if the name is not text or is empty, if there are too many members,
             or if the object was already written.
         """
@@ -79,9 +79,9 @@ class DynamicOutput:
 
     def take(self) -> list[tuple[str, Any]]:
         """
-        Return the members, and accept no further ones.
+        Return the members. After this call, no further members are accepted.
 
-        @return: names with their values, in the order in which they were written.
+        @return: the names and values, in the order in which they were written.
         """
         members, self._members = self._members or [], None
         return members
@@ -101,12 +101,13 @@ def normalArray(
     dense: "list[Any] | tuple[Any, ...]", named: Mapping[Any, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
     """
-    Sort the entries of an array as Flash does. Functions are dropped.
+    Divide the entries of an array into indexed and named entries, as Flash does. Functions are
+    dropped.
 
     @param dense: the entries with the indices 0 and higher.
-    @param named: the other entries, by name. Those whose names are the next indices are
-        moved to the list; those whose names are indices of C{dense} are dropped.
-    @return: the entries with consecutive indices, and the others by name.
+    @param named: the other entries, by name. An entry whose name is the next index is moved to
+        the list; an entry whose name is an index of C{dense} is dropped.
+    @return: the entries with consecutive indices, and all other entries by name.
     @raise AMFError: if a name is neither an integer nor non-empty text.
     """
     entries = {str(index): item for index, item in enumerate(dense) if not callable(item)}

@@ -6,39 +6,39 @@ Types:
   - C{undefined} is L{Undefined}, C{null} is C{None}.
   - C{Boolean} is C{bool}, C{String} is C{str}. Invalid UTF-8 and lone surrogates
     raise nothing, see L{openfl_twisted.wire.text.decodeUTF8}.
-  - C{int}, C{uint} and C{Number} are C{int} and C{float}. AMF0 numbers are always read
-    as C{float}. AMF3 has integers of 29 bits; a C{float} with an integral value in this
-    range is also written as one. Other numbers are doubles, which round integers of
-    more than 53 bits.
-  - C{Array} is C{list}; one with named entries or gaps is L{ECMAArray}. A C{tuple}
-    is written as an array. An AMF0 array whose names are exactly 0 to n - 1 is a
-    C{list} too, unless it contains itself: Flash Player writes such arrays to a
-    C{ByteArray}, and Ruffle in remote calls. L{ECMAArray} is always written with
-    names.
-  - C{Object} is C{dict}. Any other C{Mapping} is written as one. Names are
+  - C{int}, C{uint} and C{Number} are C{int} and C{float}. AMF0 numbers are always read as
+    C{float}. AMF3 has integers of 29 bits; a C{float} with an integral value in this range is
+    also written as an integer. Other numbers are doubles, which round integers of more than 53
+    bits.
+  - C{Array} is C{list}; an array with named entries or gaps is L{ECMAArray}. A C{tuple} is
+    written as an array. An AMF0 array whose names are exactly 0 to n - 1 is also read as a
+    C{list} if it does not contain itself: Flash Player writes such arrays to a C{ByteArray},
+    and Ruffle writes them in remote calls. L{ECMAArray} is always written with names.
+  - C{Object} is C{dict}. Any other C{Mapping} is also written as an C{Object}. Names are
     non-empty texts; an C{int} is written in decimal.
-  - C{Date} is L{Date}. A C{datetime} with a time zone is written as one. A C{date} is
-    refused, since it is not a point in time.
-  - C{ByteArray} is C{bytearray}, or the result of C{makeByteArray}. C{bytes} and
-    C{memoryview} are written as one.
+  - C{Date} is L{Date}. A C{datetime} with a time zone is written as a C{Date}. A C{date} is
+    refused, because it is not a point in time.
+  - C{ByteArray} is C{bytearray}, or the result of C{makeByteArray}. C{bytes} and C{memoryview}
+    are written as a C{ByteArray}.
   - C{Vector} is L{IntVector}, L{UIntVector}, L{NumberVector} or L{ObjectVector},
     C{Dictionary} is L{Dictionary}. In an L{ObjectVector}, C{undefined} becomes
     C{None}.
-  - C{XML} and C{XMLDocument} are the texts L{XML} and L{XMLDocument}. AMF0 has one form
-    for both, which is read as L{XML}.
-  - An instance of a class in L{ClassRegistry} is an instance of that class; one of
-    another class is a L{TypedObject}. Data can import no module, create no instance
-    of an unregistered class, and set no undeclared member.
-  - A callable is a function: it is written as C{undefined}, and omitted from objects.
+  - C{XML} and C{XMLDocument} are the texts L{XML} and L{XMLDocument}. AMF0 has the same format
+    for both types, which is read as L{XML}.
+  - An instance of a class in L{ClassRegistry} is read as an instance of that class; an
+    instance of any other class is a L{TypedObject}. Data from a peer cannot import modules,
+    create instances of unregistered classes, or set undeclared members.
+  - A callable represents a function: it is written as C{undefined}, and omitted from objects.
 
-A repeated list, dictionary, L{Date} or other object stays one object for the reader.
-C{bytes}, C{memoryview}, C{tuple} and C{datetime} are written again each time.
+If a list, dictionary, L{Date} or other object occurs several times, the reader creates only
+one object. C{bytes}, C{memoryview}, C{tuple} and C{datetime} are written completely each time.
 
-In AMF0 a L{Date} takes a reference number, as in Flash Player, and XML takes none;
-L{openfl_twisted.wire.amf.amf0} has the evidence.
+In AMF0, a L{Date} takes a reference number, as in Flash Player, but XML does not;
+L{openfl_twisted.wire.amf.amf0} gives the evidence.
 
-AMF0 has no form for C{ByteArray}, C{Vector}, C{Dictionary} and externalizable objects.
-Each is written as one AMF3 value. All AMF3 values of one call share their tables.
+AMF0 has no format for C{ByteArray}, C{Vector}, C{Dictionary} and externalizable objects. Each
+of these objects is written as one AMF3 value. All AMF3 values of one call share their
+reference tables.
 """
 
 import dataclasses
@@ -63,9 +63,9 @@ class AMFError(OSError):
 
 class ExternalizableError(AMFError):
     """
-    An object can be read only by its class, which is not registered.
+    An externalizable object cannot be read, because its class is not registered.
 
-    @ivar alias: the alias, at most 80 characters of it.
+    @ivar alias: the alias, truncated to 80 characters.
     """
 
     def __init__(self, alias: str) -> None:
@@ -86,13 +86,13 @@ class ExternalizableError(AMFError):
 @dataclasses.dataclass(frozen=True)
 class AMFLimits:
     """
-    Limits of one value. Exceeding one raises L{AMFError}. There is no number for
+    Limits of one value. If a limit is exceeded, L{AMFError} is raised. No value means
     "unlimited": a limit of 0 allows nothing.
 
     @ivar depth: maximum nesting of arrays, objects, vectors of objects and
         dictionaries.
-    @ivar items: maximum number of values: elements, members, keys and references.
-        Eight numbers in a vector count as one.
+    @ivar items: maximum number of values: elements, members, keys and references. Eight
+        numbers in a vector count as one value.
     @ivar objects: maximum number of values that are objects: arrays, objects, dates,
         vectors, dictionaries, byte arrays and XML. With the defaults of C{items} and
         C{objects}, reading takes at most about 50 ms.
@@ -127,13 +127,13 @@ class UndefinedType:
         return "Undefined"
 
     def __reduce__(self) -> str:
-        # Copied and pickled by name, since only one instance exists.
+        # Copy and pickle by name, because only one instance may exist.
         return "Undefined"
 
 
 Undefined: Final = UndefinedType()
 """
-The value C{undefined}; C{None} is C{null}. It is false.
+The value C{undefined}, which is false. C{None} represents C{null}.
 """
 
 
@@ -142,14 +142,15 @@ def _besideMembers(value: dict[Any, Any]) -> tuple[Any, Any]:
     Return the parts of a dictionary that C{dict.__eq__} does not compare: the
     dense elements of an array, and the alias of a class.
 
-    @return: both, with C{[]} and C{None} where the dictionary has none.
+    @return: the dense elements (C{[]} for a dictionary without any) and the alias (C{None} for
+        a dictionary without an alias).
     """
     return getattr(value, "dense", []), getattr(value, "alias", None)
 
 
 class _Members(dict[str, Any]):
     """
-    A dictionary that compares its L{_besideMembers} too.
+    A dictionary whose comparison includes the result of L{_besideMembers}.
     """
 
     __slots__ = ()
@@ -165,8 +166,8 @@ class _Members(dict[str, Any]):
 
 class ECMAArray(_Members):
     """
-    An array with named entries: a dictionary of the named entries, and a list of the
-    others.
+    An array with named entries: a dictionary of the named entries, with a list of all other
+    entries.
 
     @ivar dense: the elements with the indices 0 and higher, without gaps.
     """
@@ -182,13 +183,14 @@ class ECMAArray(_Members):
 
     def gather(self) -> None:
         """
-        Move a named entry to the list if its name is the next index, and repeat this.
+        Move a named entry to the list if its name is the next index. Repeat this until no
+        entry has this name.
         """
         while (index := str(len(self.dense))) in self:
             self.dense.append(self.pop(index))
 
     def __getstate__(self) -> Any:
-        # A copy has a separate list, as it has a separate dictionary.
+        # A copy must have a separate list, just as it has separate named entries.
         attributes, slots = cast("Any", super().__getstate__())
         return attributes, {**slots, "dense": list(self.dense)}
 
@@ -198,17 +200,17 @@ class ECMAArray(_Members):
 
 class TypedObject(_Members):
     """
-    An object of an unregistered class: its members, and the alias of its class. All
-    members are written as sealed ones.
+    An object of an unregistered class: the members of the object, and the alias of the class.
+    All members are written as sealed members.
 
-    @ivar alias: the alias.
+    @ivar alias: the alias of the class.
     """
 
     __slots__ = ("alias",)
 
     def __init__(self, alias: str, members: Mapping[str, Any] | None = None) -> None:
         """
-        @param alias: the alias; an empty one cannot be written.
+        @param alias: the alias of the class; an object with an empty alias cannot be written.
         @param members: the members by name (default: none).
         """
         super().__init__(members or {})
@@ -223,8 +225,8 @@ class Date:
     """
     A point in time.
 
-    @ivar milliseconds: milliseconds since the beginning of 1970, UTC. It is NaN for an
-        invalid date, and may exceed the range of C{datetime}.
+    @ivar milliseconds: milliseconds since the beginning of 1970, UTC; NaN for an invalid date.
+        The value may exceed the range of C{datetime}.
     """
 
     milliseconds: float
@@ -235,7 +237,7 @@ class Date:
         Return the date of a C{datetime}.
 
         @param value: a C{datetime} with a time zone.
-        @raise ValueError: if it has none.
+        @raise ValueError: if the C{datetime} has no time zone.
         """
         if value.utcoffset() is None:
             raise ValueError("the datetime has no time zone: give it one, such as tzinfo=UTC")
@@ -255,8 +257,8 @@ class Date:
 
 class XML(str):
     """
-    XML as text. It is not parsed; use a parser that refuses entities, such as
-    L{openfl_twisted.wire.strictxml}.
+    XML as text. The text is not parsed. To parse it, use a parser that refuses entities, such
+    as L{openfl_twisted.wire.strictxml}.
     """
 
     __slots__ = ()
@@ -264,7 +266,7 @@ class XML(str):
 
 class XMLDocument(str):
     """
-    XML of Flash's older class C{flash.xml.XMLDocument} as text. It is not parsed.
+    XML from Flash's older class C{flash.xml.XMLDocument}, as text. The text is not parsed.
     """
 
     __slots__ = ()
@@ -286,8 +288,8 @@ class _Vector(list[_T]):
 
 class IntVector(_Vector[int]):
     """
-    A C{Vector} of C{int}: -2147483648 to 2147483647. An element that is not in the
-    range cannot be written.
+    A C{Vector} of C{int}: -2147483648 to 2147483647. An element outside this range cannot be
+    written.
 
     @ivar fixed: whether the length is fixed in Flash.
     """
@@ -297,8 +299,7 @@ class IntVector(_Vector[int]):
 
 class UIntVector(_Vector[int]):
     """
-    A C{Vector} of C{uint}: 0 to 4294967295. An element that is not in the range
-    cannot be written.
+    A C{Vector} of C{uint}: 0 to 4294967295. An element outside this range cannot be written.
 
     @ivar fixed: see L{IntVector.fixed}.
     """
@@ -336,8 +337,8 @@ class ObjectVector(_Vector[Any]):
 
 def _tokenOf(key: Any) -> Hashable:
     """
-    Return the token by which a key is found: the value of text or of a number, the
-    identity of any other key. The tuple distinguishes identities from numbers.
+    Return the token by which a key is found: for text or a number its value, for any other key
+    its identity. The tuple distinguishes identities from numbers.
     """
     return key if type(key) in (str, int, float) else (id(key),)
 
@@ -346,10 +347,10 @@ class Dictionary(MutableMapping[Any, Any]):
     """
     A C{Dictionary}: keys of any type, in order of insertion.
 
-    Texts and numbers are found by value in constant time. Any other key is found by
-    identity in constant time, as in Flash; if that fails, a linear search finds the
-    first equal key of the same type. Two dictionaries are equal if their entries are
-    equal, in order.
+    Texts and numbers are found by value in constant time. Any other key is found by identity
+    in constant time, as in Flash. If no key is identical, a linear search finds the first
+    equal key of the same type. Two dictionaries are equal if their entries are equal, in
+    order.
 
     @ivar weak: whether Flash may drop an entry whose key has no other reference.
     """
@@ -362,7 +363,7 @@ class Dictionary(MutableMapping[Any, Any]):
         """
         @param entries: keys with their values. If a key occurs twice, the later value is used.
         """
-        # Each entry contains its key, so the identities stay unique.
+        # Each entry stores its key, so that the identities of the keys stay unique.
         self._entries: dict[Hashable, tuple[Any, Any]] = {}
         self.weak = weak
         for key, value in entries:
@@ -379,10 +380,11 @@ class Dictionary(MutableMapping[Any, Any]):
 
     def addNew(self, key: Any, value: Any) -> None:
         """
-        Set an entry without searching for an equal key. The readers use it, so that a peer
-        cannot make them slow.
+        Set an entry without searching for an equal key. The AMF readers use this method,
+        because a peer could make the search slow.
 
-        @param key: any value. An equal key that is neither text nor a number is kept too.
+        @param key: any value. If the key is neither text nor a number, an equal key is kept in
+            a separate entry.
         """
         self._entries[_tokenOf(key)] = (key, value)
 
@@ -418,7 +420,8 @@ class Dictionary(MutableMapping[Any, Any]):
         return list(self._entries.values())
 
     def __getstate__(self) -> Any:
-        # The identities in the table are those of this dictionary's keys only.
+        # Store the entries without the table, which contains the identities of the keys: a copy has
+        # other identities.
         attributes, slots = cast("Any", super().__getstate__())
         return attributes, {**slots, "_entries": self.pairs()}
 
@@ -444,10 +447,10 @@ class RegisteredClass:
     """
     A class with an alias.
 
-    @ivar alias: the alias.
+    @ivar alias: the alias of the class.
     @ivar cls: the class.
-    @ivar members: the names of the members that are read and written.
-    @ivar external: whether the class reads and writes its instances itself.
+    @ivar members: the names of the declared members, which are read and written.
+    @ivar external: whether the class itself encodes and decodes its instances.
     """
 
     alias: str
@@ -462,7 +465,7 @@ def _membersOf(cls: type[Any]) -> tuple[str, ...]:
     the annotations of the class and its bases. Private names and class variables are
     omitted.
 
-    @raise ValueError: if nothing is declared.
+    @raise ValueError: if the class declares no members.
     """
     if dataclasses.is_dataclass(cls):
         names = [field.name for field in dataclasses.fields(cls)]
@@ -485,8 +488,8 @@ def _membersOf(cls: type[Any]) -> tuple[str, ...]:
 
 class ClassRegistry:
     """
-    The classes that are read and written. A peer can create instances of these classes
-    only.
+    The classes that can be read and written. A peer can only create instances of these
+    classes.
     """
 
     def __init__(self) -> None:
@@ -497,22 +500,21 @@ class ClassRegistry:
         """
         Register a class.
 
-        When an object with this alias is read, C{cls} is called without arguments,
-        and the declared members that the object contains are set; others are
-        ignored. When an instance of exactly this class is written, its declared
-        members are written.
+        When an object with this alias is read, C{cls} is called without arguments, and the
+        declared members that the object contains are set; other members are ignored. When an
+        instance of exactly this class is written, its declared members are written.
 
-        A class with the methods C{readExternal(input)} and C{writeExternal(output)}
-        reads and writes its instances itself. C{input} has the methods of
-        L{openfl_twisted.wire.dataio.DataInput} and C{readObject()}, C{output} those
+        A class with the methods C{readExternal(input)} and C{writeExternal(output)} reads and
+        writes its instances itself. C{input} has the methods of
+        L{openfl_twisted.wire.dataio.DataInput} and C{readObject()}. C{output} has the methods
         of L{openfl_twisted.wire.dataio.DataOutput} and C{writeObject(value)}.
 
         @param alias: the name of the class on the wire.
-        @param members: the names of its members (default: the fields of a dataclass,
-            or the annotated names without those that begin with an underscore).
-        @raise ValueError: if the alias is empty or registered for another class, if
-            the class has another alias, if no members are declared, or if one has a
-            special name such as C{__class__}.
+        @param members: the names of the members (default: the fields of a dataclass, or all
+            annotated names that do not begin with an underscore).
+        @raise ValueError: if the alias is empty or registered for another class, if the class
+            has another alias, if no members are declared, or if a member has a special name
+            such as C{__class__}.
         """
         if not alias:
             raise ValueError("the alias must not be empty")
@@ -530,10 +532,11 @@ class ClassRegistry:
 
     def forAlias(self, alias: str) -> RegisteredClass | None:
         """
-        Return the class with an alias.
+        Return the registration of the class with an alias.
 
         @param alias: the name on the wire.
-        @return: C{None} if no class is registered; a L{TypedObject} is then read.
+        @return: the registration; C{None} if no class is registered. A L{TypedObject} is then
+            read.
         """
         return self._byAlias.get(alias)
 
@@ -541,7 +544,7 @@ class ClassRegistry:
         """
         Return the registration of exactly this class, not of a base class.
 
-        @return: C{None} if it is not registered.
+        @return: the registration; C{None} if the class is not registered.
         """
         return self._byClass.get(cls)
 

@@ -14,11 +14,11 @@ def _split(url: str) -> SplitResult:
     """
     Split a URL.
 
-    @raise ValueError: if it is not a URL, or contains no host.
+    @raise ValueError: if the text is not a URL, or contains no host.
     """
     try:
         parts = urlsplit(url)
-        # Reading the port checks it.
+        # Reading this attribute checks the port.
         named = parts.hostname and (parts.port is None or parts.port)
     except ValueError as problem:
         raise ValueError(f"{shown(url)} is not a URL: {problem}") from None
@@ -30,12 +30,11 @@ def _split(url: str) -> SplitResult:
 @dataclass(frozen=True)
 class Content:
     """
-    The origin of a Flash program, as policy rules test it.
+    The origin of a Flash program, to which policy rules apply.
 
-    @ivar domain: the host that it was loaded from: a name, or an IP address (IPv6 in
-        brackets). Empty if there is no host; only a rule for the domain C{*} then
-        matches.
-    @ivar secure: whether it was loaded over https.
+    @ivar domain: the host from which the program was loaded: a name, or an IP address (IPv6 in
+        brackets). Empty if there is no host; then only a rule for the domain C{*} matches.
+    @ivar secure: whether the program was loaded over https.
     """
 
     domain: str = ""
@@ -47,7 +46,7 @@ class Content:
         Return the origin of a program that was loaded from a URL.
 
         @param url: the URL of the program (http or https).
-        @raise ValueError: if it is not such a URL.
+        @raise ValueError: if the text is not such a URL.
         """
         parts = _split(url)
         if parts.scheme not in ("http", "https"):
@@ -62,7 +61,7 @@ def policyAddress(url: str) -> tuple[str, int]:
 
     @param url: the argument of C{Security.loadPolicyFile}; it must contain a port.
     @return: the host (IPv6 without brackets) and the port.
-    @raise ValueError: if it is another URL. Policy files with an C{http} URL have no
+    @raise ValueError: if the text is not such a URL. Policy files with an C{http} URL have no
         effect on sockets.
     """
     parts = _split(url)

@@ -1,5 +1,5 @@
 """
-Access decisions of policy files, explained rule by rule.
+Access decisions based on policy files, with a reason for each rule.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Decision:
     """
     Whether content may connect.
 
-    @ivar permitted: whether it may connect.
+    @ivar permitted: whether the content may connect.
     @ivar reasons: one line for each step of the decision.
     """
 
@@ -36,9 +36,9 @@ def decide(
     policy: PolicyFile, content: Content, port: int, servedFrom: int = MASTER_PORT
 ) -> Decision:
     """
-    Decide like L{PolicyFile.permits}, and give the reasons.
+    Make the same decision as L{PolicyFile.permits}, with the reasons.
 
-    @param port: the port that it connects to.
+    @param port: the port to connect to.
     @param servedFrom: the port that served the file.
     @return: the decision, with a reason for each rule of the file.
     """
@@ -58,11 +58,11 @@ def decide(
 
 def decideByOlderRules(content: Content, host: str, port: int) -> Decision:
     """
-    Decide by the rules of Flash Player 6 to 8, which the section on C{XMLSocket} in
-    OpenFL's guide still describes. No policy file is requested. A program may connect
-    only to the host that it was loaded from, and only to ports 1024 and higher.
+    Decide by the rules of Flash Player 6 to 8, which the section on C{XMLSocket} in OpenFL's
+    guide still describes. No policy file is requested. A program may connect only to the host
+    from which it was loaded, and only to ports 1024 and higher.
 
-    @param host: the host that it connects to, IPv6 without brackets.
+    @param host: the host to connect to, IPv6 without brackets.
     @return: the decision, with two reasons: the host and the port.
     """
     bare = content.domain.removeprefix("[").removesuffix("]")

@@ -1,5 +1,5 @@
 """
-The socket policy file: parser, writer, and decisions.
+The socket policy file: parser, serializer, and access decisions.
 """
 
 import codecs
@@ -32,7 +32,8 @@ SITE_CONTROLS = ("none", "master-only", "all")
 The meta-policies that a socket policy file can have.
 """
 
-# The limits of a policy file besides its length. MAX_POLICY_LENGTH is enough for 1,500 rules.
+# The limits of a policy file in addition to its length. MAX_POLICY_LENGTH is enough for 1,500
+# rules.
 _XML_LIMITS = strictxml.XMLLimits(markup=5000, attributes=5000, qualified=5000)
 
 _ROOT = "cross-domain-policy"
@@ -51,7 +52,7 @@ class _Contents:
     @ivar rules: the attributes of each rule.
     @ivar control: the attributes of the first C{site-control}.
     @ivar misplaced: number of rules that are not directly below the root.
-    @ivar hasText: whether there is text other than white space.
+    @ivar hasText: whether the file contains text other than white space.
     """
 
     root = ""
@@ -85,13 +86,14 @@ class _Contents:
 
 def _parse(data: bytes) -> _Contents:
     """
-    Parse XML.
+    Parse the XML of a policy file.
 
-    @raise PolicyError: if it cannot be parsed.
+    @raise PolicyError: if the data cannot be parsed.
     """
     if len(data) > MAX_POLICY_LENGTH:
         raise PolicyError(f"the file is longer than {MAX_POLICY_LENGTH} bytes")
-    # In little-endian UTF-16, every file ends with a zero byte of its last character.
+    # In little-endian UTF-16, every file ends with a zero byte, which belongs to the last
+    # character.
     if not data.startswith(codecs.BOM_UTF16_LE):
         data = data.removesuffix(b"\0")
     contents = _Contents()
@@ -106,10 +108,10 @@ def _parse(data: bytes) -> _Contents:
 
 def _hostsAbove(host: str) -> set[str]:
     """
-    Return the domains of rules that can cover a rule for a domain.
+    Return the domains whose rules can make a rule for a given domain redundant.
     """
     found = {host, "*"}
-    # No host name is longer; the loop takes quadratic time.
+    # Limit the length, because the loop takes quadratic time. No host name is longer.
     if len(host) <= _LONGEST_HOST:
         labels = host.removeprefix("*.").split(".")
         found |= {"*." + ".".join(labels[n:]) for n in range(len(labels))}
@@ -132,11 +134,11 @@ class PolicyFile:
     """
     A socket policy file.
 
-    @ivar rules: the rules. One rule that permits the connection is sufficient; their
-        order has no effect.
-    @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the file
-        has none, which means C{all}. It counts only in the file that is served from
-        port 843.
+    @ivar rules: the rules. One rule that permits the connection is sufficient; the order of
+        the rules has no effect.
+    @ivar siteControl: the meta-policy, one of L{SITE_CONTROLS}; C{None} if the file has no
+        meta-policy, which means C{all}. The meta-policy counts only in the file that is served
+        from port 843.
     @ivar misplaced: number of rules that are not directly below the root; players
         ignore them.
     """
@@ -148,7 +150,7 @@ class PolicyFile:
     @classmethod
     def forPort(cls, port: int) -> Self:
         """
-        Return a file that grants one port to all domains.
+        Return a policy file that grants all domains access to one port.
         """
         return cls((AccessRule("*", str(port)),))
 
@@ -157,8 +159,8 @@ class PolicyFile:
         """
         Parse a policy file.
 
-        Nothing is fetched and no entity is expanded. Unknown elements are ignored, and
-        so are rules that are not directly below the root.
+        Nothing is fetched and no entity is expanded. Unknown elements, and rules that are not
+        directly below the root, are ignored.
 
         @param data: the file; it may end with a NUL byte.
         @raise PolicyError: if the data is not well-formed, has another root element,
@@ -196,13 +198,13 @@ class PolicyFile:
             if rule.secure:
                 attributes["secure"] = "true"
             SubElement(root, _RULE, attributes)
-        # This imports nothing, so it works after privileges are dropped.
+        # This conversion imports nothing, so it works after privileges are dropped.
         text = tostring(root, "unicode").encode("ascii", "xmlcharrefreplace")
         return b'<?xml version="1.0"?>\n' + text
 
     def metaPolicy(self, servedFrom: int = MASTER_PORT) -> str:
         """
-        Return the meta-policy that applies to the host of this file.
+        Return the meta-policy that this file defines for its host.
 
         @param servedFrom: the port that served this file. The meta-policy of a file
             from a port other than 843 is ignored.
@@ -219,12 +221,12 @@ class PolicyFile:
         Decide whether content may connect. For the reasons, see
         L{openfl_twisted.wire.policy.decision.decide}.
 
-        @param domain: the host that the content was loaded from: a name
-            (case-insensitive) or an IP address (IPv6 in brackets).
+        @param domain: the host from which the content was loaded: a name (case-insensitive) or
+            an IP address (IPv6 in brackets).
         @param secure: whether the content was loaded over https.
-        @param servedFrom: the port that served this file. One below 1024 can grant any
-            port; another can grant only ports 1024 and higher.
-        @return: whether a rule grants it, and the meta-policy is not C{none}.
+        @param servedFrom: the port that served this file. A file from a port below 1024 can
+            grant any port; a file from another port can grant only ports 1024 and higher.
+        @return: whether a rule grants the connection and the meta-policy is not C{none}.
         """
         return self.metaPolicy(servedFrom) != "none" and any(
             rule.refusal(domain, port, secure=secure, servedFrom=servedFrom) is None
@@ -237,7 +239,7 @@ class PolicyFile:
         """
         List probable mistakes in this file.
 
-        @param servedFrom: the port that serves it; C{None} if unknown.
+        @param servedFrom: the port that serves the file; C{None} if the port is unknown.
         @param tls: whether programs can connect with TLS.
         @param isTarget: whether programs connect to the port that serves the file.
         @return: one sentence for each mistake.
@@ -275,7 +277,7 @@ class PolicyFile:
                 f"has secure={shown(rule.unknownSecure)}, which is treated as false: "
                 "write true or false"
             )
-        # A rule for all ports is rarely meant for the ports below 1024.
+        # Do not report a rule for all ports, which is rarely meant for ports below 1024.
         if servedFrom is not None and servedFrom >= FIRST_UNPRIVILEGED_PORT and rule.ports != "*":
             low = [each for each, _ in parsePorts(rule.ports) if each < FIRST_UNPRIVILEGED_PORT]
             if low:
@@ -302,8 +304,9 @@ class PolicyFile:
 
     def _unreached(self) -> list[str]:
         """
-        List the rules that change nothing. Each is compared with a limited number of
-        others, so that the time is linear in the number of rules.
+        Report the rules that have no effect because of other rules. Each rule is compared with
+        a limited number of other rules, so that the time is proportional to the number of
+        rules.
         """
         found = []
         able = [(n, rule) for n, rule in enumerate(self.rules, 1) if rule.problem is None]
@@ -322,7 +325,7 @@ class PolicyFile:
             number, rule = each
             groups = (byHost.get(host, ()) for host in _hostsAbove(rule.host))
             others = [other for group in groups for other in group if other[0] != number]
-            # Of two equal rules, the first one counts.
+            # Of two equal rules, only the second rule is redundant.
             for other in sorted(others, key=lambda other: other[0])[:_MAX_COMPARED]:
                 if covers(other, each) and (other[0] < number or not covers(each, other)):
                     found.append(

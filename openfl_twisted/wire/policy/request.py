@@ -1,5 +1,5 @@
 """
-The policy request: the message with which a player requests the policy file.
+The policy request: the message that Flash Player sends to request the policy file.
 """
 
 import re
@@ -11,7 +11,7 @@ The policy request of Flash Player.
 
 MAX_REQUEST_LENGTH = 64
 """
-Maximum length of a request with its terminator, one byte (bytes). White space is
+Maximum length of a request including its terminator of one byte (bytes). White space is
 allowed before the request and before its slash.
 """
 
@@ -26,20 +26,21 @@ def isRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool:
 
     @param data: the data. Any bytes may follow the request: C{nc} and old players send
         LF or CR LF.
-    @param maxLength: maximum length of a request with its terminator, one byte (bytes).
-    @return: whether it is a policy request.
+    @param maxLength: maximum length of a request including its terminator of one byte (bytes).
+    @return: whether the data is a policy request.
     """
     return _request.match(data, 0, maxLength - 1) is not None
 
 
 def startsRequest(data: bytes, maxLength: int = MAX_REQUEST_LENGTH) -> bool | None:
     """
-    Check whether a stream begins with a policy request. Any next byte terminates the
-    request, such as NUL or LF.
+    Check whether a stream begins with a policy request. The byte after the request terminates
+    it, whether NUL, LF or any other byte.
 
     @param data: all bytes received so far.
-    @param maxLength: maximum length of a request with its terminator, one byte (bytes).
-    @return: whether it does; C{None} while more bytes are needed.
+    @param maxLength: maximum length of a request including its terminator of one byte (bytes).
+    @return: whether the stream begins with a policy request; C{None} while more bytes are
+        needed.
     """
     found = _request.match(data, 0, maxLength - 1)
     if found is not None:

@@ -1,5 +1,5 @@
 """
-One rule of a socket policy file: it grants ports to the content of a domain.
+A rule of a socket policy file, which grants content from a domain access to ports.
 """
 
 import ipaddress
@@ -10,8 +10,8 @@ import idna
 
 FIRST_UNPRIVILEGED_PORT = 1024
 """
-The first unprivileged port. A policy file from this port or above cannot grant a port
-below it.
+The first unprivileged port. A policy file served from this port or a higher port cannot grant
+a lower port.
 """
 
 NULL_ORIGIN = "null"
@@ -42,7 +42,7 @@ def shown(text: str) -> str:
 
 def parsePorts(text: str) -> tuple[tuple[int, int], ...]:
     """
-    Parse a list of ports: C{*}, C{80}, C{1000-2000}, or several of these, separated by
+    Parse a list of ports: C{*}, C{80}, C{1000-2000}, or several such items, separated by
     commas.
 
     @param text: the list; spaces around its items are allowed.
@@ -84,13 +84,13 @@ def portsMask(text: str) -> int:
 @lru_cache(maxsize=1024)
 def _punycode(host: str) -> str:
     """
-    Convert a name that is not ASCII to punycode, or return it unchanged if it is not a
-    valid name.
+    Convert a non-ASCII name to punycode. A name that is not valid is returned unchanged.
     """
     star = "*." if host.startswith("*.") else ""
     try:
         return star + idna.encode(host.removeprefix(star), uts46=True).decode("ascii")
-    # idna imports its tables late, which can fail after privileges are dropped.
+    # Handle ImportError, because idna imports its tables late, which can fail after privileges are
+    # dropped.
     except (UnicodeError, ImportError):
         return host
 
@@ -101,7 +101,7 @@ def asciiHost(host: str) -> str:
     (C{xn--}) for names that are not ASCII.
 
     @param host: a host name, a C{*} and a host name, or an address.
-    @return: the name; if it has no such form, it is only converted to lower case.
+    @return: the converted name. A name that has no such form is only converted to lower case.
     """
     host = host.lower()
     return host if host.isascii() or len(host) > _LONGEST_HOST else _punycode(host)
@@ -109,8 +109,8 @@ def asciiHost(host: str) -> str:
 
 def _isAddress(text: str) -> bool:
     """
-    Check whether a domain is an IP address (IPv6 with or without brackets), or the end
-    of one.
+    Check whether a domain is an IP address (IPv6 with or without brackets), or the end of an
+    IP address.
     """
     if text.rpartition(".")[2].isdecimal():
         return True
@@ -126,10 +126,10 @@ class AccessRule:
     """
     One C{allow-access-from} element.
 
-    @ivar domain: the domain of the content: C{*}, a host name, an IP address, or C{*.}
-        and a host name, which means this host and all subdomains. A scheme is
-        accepted and ignored. A Unicode name and its punycode are equal.
-        L{NULL_ORIGIN} means pages without an origin.
+    @ivar domain: the domain of the content: C{*}, a host name, an IP address, or C{*.} and a
+        host name, which means this host and all subdomains. A scheme is accepted and ignored.
+        A Unicode name and its punycode are equal. L{NULL_ORIGIN} represents pages without an
+        origin.
     @ivar ports: the ports as written, see L{parsePorts}. C{None} if the attribute is
         missing; the rule then grants nothing.
     @ivar secure: whether the rule is only for content that was loaded over https.
@@ -149,7 +149,7 @@ class AccessRule:
     @property
     def host(self) -> str:
         """
-        The domain as it is compared: without a scheme, in ASCII.
+        The domain in the form used for comparisons: without a scheme, in ASCII.
         """
         return asciiHost(self.domain.strip().rpartition("://")[2])
 
@@ -183,8 +183,9 @@ class AccessRule:
 
         @param domain: the host in the URL of the content: a name or an IP address,
             case-insensitive. Names are not resolved.
-        @return: whether it is. C{*} matches all domains. C{*.} and a name matches that
-            name and its subdomains, but no IP address and no L{NULL_ORIGIN}.
+        @return: whether the rule is for this domain. C{*} matches all domains. C{*.} and a
+            name matches that name and its subdomains, but no IP address and not
+            L{NULL_ORIGIN}.
         """
         host = self.host
         domain = asciiHost(domain)
@@ -198,7 +199,7 @@ class AccessRule:
         Return why this rule does not permit a connection; see
         L{PolicyFile.permits<openfl_twisted.wire.policy.file.PolicyFile.permits>}.
 
-        @param domain: the host that the content was loaded from; empty for none.
+        @param domain: the host from which the content was loaded; empty if there is no host.
         @param secure: whether the content was loaded over https.
         @param servedFrom: the port that served the file. A file served by port 1024 or
             higher cannot grant a port below 1024.
@@ -224,14 +225,15 @@ class AccessRule:
 
     def coversContent(self, other: "AccessRule") -> bool:
         """
-        Compare the content of two rules, regardless of their ports.
+        Check whether this rule applies to all content to which another rule applies,
+        regardless of the ports.
 
-        @param other: a rule; neither has a L{problem}.
-        @return: whether this rule is for all content that the other one is for.
+        @param other: the other rule. Both rules must not have a L{problem}.
+        @return: whether this rule applies to all content of the other rule.
         """
         if self.secure and not other.secure:
             return False
         whole = self.host == other.host or self.host == "*"
-        # A domain with a star also covers subdomains, a host name only itself.
+        # A domain with a "*" also covers subdomains; a host name covers only itself.
         below = self.host.startswith("*.") and self.matchesDomain(other.host.removeprefix("*."))
         return whole or below

@@ -1,9 +1,9 @@
 """
-WebSocket frame reader (RFC 6455), server side. It converts bytes to events: payloads,
+WebSocket frame reader (RFC 6455), server side. The reader converts bytes to events: payloads,
 pings, and the end of the WebSocket.
 
-One loop reads all frames. The C{websockets} library unmasks, inflates, and parses the
-payload of a Close frame.
+One loop reads all frames. The C{websockets} library is used to unmask and inflate payloads,
+and to parse the payload of a Close frame.
 """
 
 import codecs
@@ -28,16 +28,17 @@ except ImportError:  # pragma: no cover - the library was built without a C comp
 
 MAX_FRAME = 1024 * 1024 + 1
 """
-Maximum length of a frame that is buffered until it is complete (bytes): 1 MiB and a NUL
-byte. It applies to text, fragments and compressed messages. A binary message in one
-frame is delivered as it arrives, without a limit.
+Maximum length of a frame that is buffered until it is complete (bytes): 1 MiB and a NUL byte.
+The limit applies to text, fragments and compressed messages. A binary message in one frame has
+no limit, because its payload is delivered as it arrives.
 """
 
-# Longer payloads are delivered in parts; smaller parts if the payload can be compressed.
+# Longer payloads are delivered in parts. The parts are smaller if messages can be compressed.
 _MAX_PAYLOAD = 64 * 1024
 _MAX_INFLATED = 16 * 1024
 
-# Compressed data of this length inflates to about a thousand times the length at most.
+# Maximum length of compressed data for one call. Inflating increases the length at most about a
+# thousand times.
 _COMPRESSED_CHUNK = 1024
 
 # The maximum payload of a control frame (RFC 6455, 5.5).
@@ -52,16 +53,18 @@ _DATA_OPCODES = frozenset((Opcode.TEXT, Opcode.BINARY))
 _TEXT, _BINARY = _FIN | Opcode.TEXT, _FIN | Opcode.BINARY
 _CLOSE, _PING, _PONG = _FIN | Opcode.CLOSE, _FIN | Opcode.PING, _FIN | Opcode.PONG
 
-# The second byte of a frame has this bit if the payload is masked, as a client must do.
+# This bit of a frame's second byte is set if the payload is masked. A client must mask every
+# payload.
 _MASK = 0x80
 
 # The length of the header of a frame whose payload length has eight bytes.
 _LONG_HEADER = 14
 
-# Maximum number of control frames, fragments and compressed frames in one call: they take longer.
+# Maximum number of control frames, fragments and compressed frames in one call, because they take
+# longer than other frames.
 _MAX_OTHERS = 256
 
-# A view of a payload of this length costs less than a copy.
+# For a payload of this length or longer, a memoryview costs less than a copy.
 _MIN_VIEW = 16 * 1024
 
 _makeDecoder = codecs.getincrementaldecoder("utf-8")
@@ -79,11 +82,11 @@ class Pings(NamedTuple):
 
 class End(NamedTuple):
     """
-    The end of the WebSocket: the peer has sent its Close or violated the protocol.
+    The end of the WebSocket: the peer has sent a Close frame or violated the protocol.
 
     @ivar answer: the bytes to send before the connection is closed.
-    @ivar code: the code of the peer's Close; after a violation, the code of our own.
-    @ivar reason: the reason in that Close.
+    @ivar code: the code in the peer's Close frame; after a violation, the code in the answer.
+    @ivar reason: the reason that belongs to the code.
     @ivar fault: whether the peer has violated the protocol.
     """
 
@@ -95,19 +98,19 @@ class End(NamedTuple):
 
 Arrival: TypeAlias = bytes | Pings | End
 """
-An event of the reader: bytes for the application, pings, or the end of the WebSocket.
+An event from the frame reader: bytes for the application, pings, or the end of the WebSocket.
 """
 
 
 class WebSocketFrames:
     """
-    The server side of one WebSocket, without its connection.
+    The frame reader and writer of one WebSocket on the server, without I/O.
 
     @ivar compressed: whether messages are compressed.
     @ivar others: number of control frames, fragments and compressed frames that the
         last call of L{receive} has read.
-    @ivar unfinished: whether L{receive} has left further frames, because there were very
-        many. Call it again without data after other connections were served.
+    @ivar unfinished: whether L{receive} has not read all frames, because there were too many.
+        Call L{receive} again with no data after other connections were served.
     """
 
     __slots__ = (
@@ -128,22 +131,23 @@ class WebSocketFrames:
 
     def __init__(self, maxFrame: int = MAX_FRAME, extension: Extension | None = None) -> None:
         """
-        @param maxFrame: maximum length of a frame that is buffered until it is
-            complete, both before and after it is inflated (bytes); see L{MAX_FRAME}.
+        @param maxFrame: maximum length of a frame that is buffered until it is complete, both
+            before and after inflating (bytes); see L{MAX_FRAME}.
         @param extension: the negotiated C{permessage-deflate} (default: none).
         """
         self._maxFrame = maxFrame
         self._extension = extension
         self.compressed = extension is not None
-        # The incomplete frame, and the length at which it must be examined again.
+        # The received bytes of an incomplete frame, and the number of bytes at which the frame must
+        # be examined again.
         self._held: bytearray | None = None
         self._wanted = 0
         self.unfinished = False
         self.others = 0
-        # The number of missing bytes of a frame that is delivered in parts, and its mask.
+        # For a frame that is delivered in parts: the number of missing bytes, and the mask.
         self._left = 0
         self._key = b""
-        # Whether a fragmented message has begun, and its decoder if it is text.
+        # Whether a fragmented message has begun, and the decoder if this message is text.
         self._inMessage = False
         self._decoder: codecs.IncrementalDecoder | None = None
         self._closeSent = False
@@ -154,8 +158,8 @@ class WebSocketFrames:
     @property
     def maxChunk(self) -> int | None:
         """
-        Maximum number of bytes for one call of L{receive}, which bounds its result; C{None} for
-        no limit.
+        Maximum number of bytes to pass to one call of L{receive}, so that its result has a
+        limited length; C{None} for no limit.
         """
         return _COMPRESSED_CHUNK if self.compressed else None
 
@@ -168,8 +172,8 @@ class WebSocketFrames:
 
     def receiveShort(self, data: bytes) -> bytes | None:
         """
-        Read a chunk that is exactly one short message, the usual case of a client that
-        waits for each answer.
+        Read a chunk that is exactly one short message. This is the usual case for a client
+        that waits for each answer.
 
         @param data: the chunk.
         @return: the payload; C{None} for any other chunk, which L{receive} must read.
@@ -196,12 +200,11 @@ class WebSocketFrames:
         """
         Read the frames in the next chunk of the stream.
 
-        A payload is delivered when its frame is complete, before the rest of its
-        message. Consecutive payloads are joined. However the stream is split, the
-        delivered bytes are the same.
+        A payload is returned when its frame is complete, even if the message is not.
+        Consecutive payloads are joined. The returned bytes do not depend on chunk boundaries.
 
-        @param data: the chunk; at most C{maxChunk} bytes, unless that is C{None}.
-        @return: the events, in order; nothing follows an L{End}.
+        @param data: the chunk; at most C{maxChunk} bytes, if C{maxChunk} is not C{None}.
+        @return: the events, in order. No event follows an L{End}.
         """
         if self._over:
             return []
@@ -222,7 +225,7 @@ class WebSocketFrames:
         except PayloadTooBig as error:
             end = self._faultEnd(CloseCode.MESSAGE_TOO_BIG, str(error))
         if end is None and not arrived and len(payloads) == 1:
-            # The usual case: a client that waits for each answer.
+            # The usual case for a client that waits for each answer.
             limit = _MAX_INFLATED if self.compressed else _MAX_PAYLOAD
             if 0 < len(payloads[0]) <= limit:
                 return [*payloads]
@@ -234,13 +237,14 @@ class WebSocketFrames:
 
     def _read(self, data: bytes, payloads: list[bytes], arrived: list[Arrival]) -> End | None:
         """
-        Read frames.
+        Read frames, and append their payloads and events to the arguments.
 
-        @param payloads: receives the payloads of messages that no ping follows.
-        @param arrived: receives the events before them.
-        @return: the end of the WebSocket, if the peer has sent its Close.
+        @param payloads: receives the payloads after the last ping.
+        @param arrived: receives the events before these payloads.
+        @return: the end of the WebSocket, if the peer has sent a Close frame; otherwise
+            C{None}.
         @raise ProtocolError: if a frame violates the protocol.
-        @raise UnicodeDecodeError: if text or the reason of a Close is not UTF-8.
+        @raise UnicodeDecodeError: if text, or the reason in a Close frame, is not UTF-8.
         @raise PayloadTooBig: if a frame exceeds the limit.
         """
         self.unfinished = False
@@ -315,10 +319,10 @@ class WebSocketFrames:
 
     def _checkHeader(self, first: int, length: int) -> None:
         """
-        Check the header of a frame that is not a valid message in one frame.
+        Check the header of a frame that is not an ordinary message in one frame.
 
-        @param first: its first byte.
-        @param length: the length of its payload; negative if the payload is not masked.
+        @param first: the first byte of the frame.
+        @param length: the length of the payload; negative if the payload is not masked.
         @raise ProtocolError: if the frame violates the protocol.
         @raise PayloadTooBig: if the frame exceeds the limit.
         """
@@ -344,7 +348,7 @@ class WebSocketFrames:
 
     def _readFragment(self, first: int, payload: bytes) -> bytes:
         """
-        Read a fragment or a compressed message.
+        Check and decode the payload of a fragment or a compressed message.
 
         @param first: the first byte of the frame.
         """
@@ -379,8 +383,8 @@ class WebSocketFrames:
 
     def _faultEnd(self, code: CloseCode, reason: str) -> End:
         """
-        Create the L{End} after a violation of the protocol by the peer. Its answer is a
-        Close frame, unless this side has already sent one.
+        Create the L{End} after a protocol violation by the peer. The answer is a Close frame;
+        if this side has already sent a Close frame, the answer is empty.
         """
         if self._closeSent:
             return End(b"", int(CloseCode.ABNORMAL_CLOSURE), reason, True)
@@ -390,7 +394,7 @@ class WebSocketFrames:
 
     def messages(self, payloads: Sequence[bytes]) -> bytes:
         """
-        Make a binary message of each payload that is not empty.
+        Encode each payload that is not empty as a binary message.
 
         @return: the frames, joined; one for each message.
         """
@@ -400,12 +404,12 @@ class WebSocketFrames:
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
         """
-        Make a Close frame.
+        Encode a Close frame.
 
         @param code: the close code (default 1000, normal closure).
         @param reason: the reason, truncated to 123 bytes.
-        @return: the frame; empty if one was made before. It replaces the answer of an
-            L{End} that was returned, but not processed yet.
+        @return: the frame; empty if this method was called before. The frame replaces the
+            answer in an L{End} that was returned but not processed yet.
         """
         if self._closeSent:
             return b""

@@ -13,18 +13,19 @@ from websockets.typing import Subprotocol
 
 from openfl_twisted.wire.httprequest import UPGRADE, HTTPAnswer, RequestHead
 
-# The header fields that the library reads. It refuses an empty list of subprotocols, which
-# OpenFL's draft WebSocket client sends.
+# The header fields that are passed to the websockets library. An empty list of subprotocols, which
+# OpenFL's draft WebSocket client sends, is not passed, because the library refuses it.
 _KEY_FIELDS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
 _SUBPROTOCOLS = "sec-websocket-protocol"
 
 
 def checkUpgrade(head: RequestHead) -> None:
     """
-    Check a WebSocket handshake, except its key, subprotocols and extensions.
+    Check a WebSocket handshake. The key, subprotocols and extensions are not checked.
 
-    @raise OtherRequest: if it does not request a WebSocket; see L{RequestHead.answer}.
-    @raise HTTPAnswer: if it is malformed.
+    @raise OtherRequest: if the request does not request a WebSocket; see
+        L{RequestHead.answer}.
+    @raise HTTPAnswer: if the handshake is malformed.
     """
     # An HTTP/1.0 request cannot request a WebSocket.
     isUpgrade = "websocket" in head.tokens("upgrade") and head.version == "1"
@@ -52,10 +53,10 @@ def acceptUpgrade(
     """
     Accept a WebSocket handshake.
 
-    @param head: the head of the request, after L{checkUpgrade}.
-    @param compress: whether to compress messages if the client offers it.
+    @param head: the head of the request, already checked by L{checkUpgrade}.
+    @param compress: whether to compress messages if the client offers compression.
     @param subprotocols: the supported subprotocols, in order of preference.
-    @return: C{permessage-deflate} if it was negotiated, and the response.
+    @return: C{permessage-deflate} if it was negotiated, otherwise C{None}; and the response.
     @raise HTTPAnswer: if the key, an extension or a subprotocol is malformed.
     """
     fields = [(name, head.headers[name]) for name in _KEY_FIELDS if name in head.headers]
@@ -77,6 +78,7 @@ def _selectSubprotocol(
     protocol: ServerProtocol, offered: Sequence[Subprotocol]
 ) -> Subprotocol | None:
     """
-    Select a subprotocol. Unlike in the library, a client without a supported one is accepted.
+    Select a subprotocol. Unlike in the C{websockets} library, a client that offers no
+    supported subprotocol is accepted.
     """
     return next((name for name in protocol.available_subprotocols or () if name in offered), None)

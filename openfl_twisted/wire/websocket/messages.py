@@ -9,19 +9,20 @@ from collections.abc import Sequence
 from websockets.extensions import Extension
 from websockets.frames import Close, Frame, Opcode
 
-# The highest bit of the first byte of a frame: the last frame of a message.
+# The highest bit of a frame's first byte is set in the last frame of a message.
 _FIN = 0x80
 
-# The bits of the first byte that are the opcode.
+# The bits of the first byte that contain the opcode.
 _OPCODE = 0x0F
 
 # The first byte of a binary message in one frame.
 _BINARY = _FIN | Opcode.BINARY
 
-# Longer frames are not kept for the next connection.
+# Longer frames are not cached for the next connection.
 _MAX_SHARED = 64 * 1024
 
-# The maximum payload of a control frame is 125 bytes, two of them for the code (RFC 6455, 5.5).
+# The payload of a control frame has at most 125 bytes (RFC 6455, 5.5), including two bytes for the
+# close code.
 _MAX_REASON = 123
 
 SHORT_HEADERS = [bytes((_BINARY, length)) for length in range(126)]
@@ -35,7 +36,7 @@ _packLongHeader = struct.Struct("!BBQ").pack
 
 def _header(length: int) -> bytes:
     """
-    Make the header of a binary message of at least 126 bytes.
+    Encode the frame header of a binary message of at least 126 bytes.
     """
     if length < 65536:
         return _packHeader(_BINARY, 126, length)
@@ -48,8 +49,8 @@ def payloadsOf(frames: bytes, at: int, sent: int) -> list[bytes]:
 
     @param frames: the frames, joined; other bytes may precede them.
     @param at: position of the first frame.
-    @param sent: the number of bytes that were sent.
-    @return: the payloads, in order; compressed ones as they are in the frame.
+    @param sent: the number of bytes at the beginning of C{frames} that were sent.
+    @return: the payloads, in order. Compressed payloads are returned without decompression.
     """
     payloads = []
     while at < len(frames):
@@ -71,7 +72,7 @@ A ping without a payload.
 
 def makePongs(payloads: Sequence[bytes]) -> bytes:
     """
-    Make the answers to pings.
+    Encode the answers to pings.
 
     @param payloads: the payloads of the pings, at most 125 bytes each.
     """
@@ -80,7 +81,7 @@ def makePongs(payloads: Sequence[bytes]) -> bytes:
 
 def makeControl(opcode: Opcode, payload: bytes = b"") -> bytes:
     """
-    Make a control frame.
+    Encode a control frame.
 
     @param payload: the payload, at most 125 bytes.
     """
@@ -89,7 +90,7 @@ def makeControl(opcode: Opcode, payload: bytes = b"") -> bytes:
 
 def makeClose(code: int, reason: str) -> bytes:
     """
-    Make a Close frame.
+    Encode a Close frame.
 
     @param code: the close code (RFC 6455, 7.4).
     @param reason: the reason, truncated to 123 bytes.
@@ -101,7 +102,7 @@ def makeClose(code: int, reason: str) -> bytes:
 
 def compressMessages(payloads: Sequence[bytes], extension: Extension) -> bytes:
     """
-    Make a compressed binary message of each payload that is not empty.
+    Encode each payload that is not empty as a compressed binary message.
 
     @param extension: the negotiated C{permessage-deflate}.
     """
@@ -111,8 +112,8 @@ def compressMessages(payloads: Sequence[bytes], extension: Extension) -> bytes:
 
 class _Maker:
     """
-    Makes binary messages, and caches the last frames: a message for many connections is
-    encoded once.
+    Encodes binary messages, and caches the last frames, so that a message for many connections
+    is encoded once.
     """
 
     def __init__(self) -> None:
@@ -121,12 +122,12 @@ class _Maker:
 
     def make(self, payloads: Sequence[bytes]) -> bytes:
         """
-        Make a binary message of each payload that is not empty.
+        Encode each payload that is not empty as a binary message.
         """
         if not payloads:
             return b""
         last = self._payloads
-        # The first payload decides in nearly all cases, without a comparison of contents.
+        # In nearly all cases, comparing the identity of the first payload is sufficient.
         if last and payloads[0] is last[0] and tuple(payloads) == last:
             return self._frames
         parts: list[bytes] = []
@@ -143,5 +144,5 @@ class _Maker:
 
 makeMessages = _Maker().make
 """
-Make binary messages; see L{_Maker.make}.
+Encode binary messages; see L{_Maker.make}.
 """

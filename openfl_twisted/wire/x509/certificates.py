@@ -2,9 +2,9 @@
 The C{CertificateStatus} of a server certificate, from all findings of its
 verification.
 
-OpenSSL reports the first problem that it finds. Here all findings are collected, and
-the most severe one decides. The order of severity is similar to that of browsers:
-first the signers, then the name, then the dates.
+OpenSSL reports the first problem that it finds. This module uses all findings, and the most
+severe finding determines the status. The order of severity is similar to the order in
+browsers: first the signers, then the name, then the dates.
 """
 
 import warnings
@@ -19,32 +19,32 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from openfl_twisted.wire.x509 import verifycodes
 
-# OpenSSL's codes: the issuer of a certificate is missing.
+# OpenSSL's codes for a missing issuer certificate.
 _UNABLE_TO_GET_ISSUER = frozenset({2, 20})
-# OpenSSL's code: the signature of a certificate is wrong.
+# OpenSSL's code for a certificate with a wrong signature.
 _SIGNATURE_FAILURE = 7
-# OpenSSL's code: the signature of a CRL is wrong.
+# OpenSSL's code for a CRL with a wrong signature.
 _CRL_SIGNATURE_FAILURE = 8
 
 REVOKED = 23
 """
-OpenSSL's code: a certificate was revoked.
+OpenSSL's code for a revoked certificate.
 """
 
 HOSTNAME_MISMATCH = 62
 """
-OpenSSL's code: a certificate is for another host.
+OpenSSL's code for a certificate that is for another host.
 """
 
 MAX_ISSUERS = 4
 """
-Maximum number of certificates whose keys are tried on one signature.
+Maximum number of certificates whose keys are tried to verify one signature.
 """
 
 MALFORMED = (
-    # A TLS feature with an unknown number raises a KeyError.
+    # KeyError is raised for a TLS feature with an unknown number.
     KeyError,
-    # Name constraints with an IP address that is not a network raise a TypeError.
+    # TypeError is raised for name constraints with an IP address that is not a network.
     TypeError,
     ValueError,
     x509.DuplicateExtension,
@@ -52,7 +52,7 @@ MALFORMED = (
     x509.UnsupportedGeneralNameType,
 )
 """
-The exceptions of C{cryptography} for a malformed certificate.
+The exceptions that C{cryptography} raises for a malformed certificate.
 """
 
 MAX_DETAIL = 500
@@ -63,15 +63,15 @@ Maximum length of the detail in the text of a finding (characters).
 
 class OwnCode(IntEnum):
     """
-    Our own codes of findings, in addition to those of OpenSSL.
+    Codes of findings, in addition to OpenSSL's codes.
 
     @cvar UNREADABLE: the certificate's extensions cannot be parsed.
     @cvar REFUSED_PATH: the second verifier rejects the path that OpenSSL has accepted.
     @cvar NOT_OWNED: the server does not have the private key of its certificate.
     @cvar MUST_STAPLE: the certificate requires a valid OCSP response, and the server sent
         none.
-    @cvar UNPROVED: the client requires revocation data, and none shows that the certificate
-        is not revoked.
+    @cvar UNPROVED: the client requires proof that the certificate is not revoked, and no
+        revocation data proves it.
     @cvar UNCHECKED_CONSTRAINTS: the second verifier cannot check name constraints of the
         path.
     @cvar TOO_COSTLY: the verification would exceed a cost limit.
@@ -113,17 +113,17 @@ class CertificateStatus:
     """
     The result of the verification of a server certificate (C{flash.security}).
 
-    @cvar EXPIRED: it has expired.
-    @cvar INVALID: its content cannot be trusted, or it has a problem without a
-        status of its own.
-    @cvar INVALID_CHAIN: a CA certificate on its path has expired, or must not be used
-        as one.
-    @cvar NOT_YET_VALID: it is not yet valid.
-    @cvar PRINCIPAL_MISMATCH: it is for another server.
-    @cvar REVOKED: its issuer has revoked it.
-    @cvar TRUSTED: it has no problem.
-    @cvar UNKNOWN: it was not verified, or the server sent none.
-    @cvar UNTRUSTED_SIGNERS: its path does not end at a trust anchor.
+    @cvar EXPIRED: the certificate has expired.
+    @cvar INVALID: the content of the certificate cannot be trusted, or the certificate has a
+        problem that has no separate status.
+    @cvar INVALID_CHAIN: a CA certificate in the path has expired, or must not be used as a CA
+        certificate.
+    @cvar NOT_YET_VALID: the certificate is not yet valid.
+    @cvar PRINCIPAL_MISMATCH: the certificate is for another server.
+    @cvar REVOKED: the certificate was revoked by its issuer.
+    @cvar TRUSTED: the certificate has no problem.
+    @cvar UNKNOWN: the certificate was not verified, or the server has sent no certificate.
+    @cvar UNTRUSTED_SIGNERS: the path does not end at a trust anchor.
     """
 
     EXPIRED = "expired"
@@ -152,7 +152,7 @@ _WORDS = {
 
 class _Grade(IntEnum):
     """
-    The severity of a finding, the most severe first.
+    The severities of findings, the most severe first.
     """
 
     UNREADABLE = 0
@@ -184,10 +184,11 @@ class Finding:
     """
     A problem with a certificate.
 
-    @ivar code: an C{X509_V_ERR_} code, or one of our own.
+    @ivar code: an C{X509_V_ERR_} code, or an L{OwnCode}.
     @ivar depth: position of the certificate in the path; 0 is the server certificate.
-    @ivar detail: more about the problem (default: empty).
-    @ivar subject: subject of the certificate if it is a CA certificate (default: empty).
+    @ivar detail: details of the problem (default: empty).
+    @ivar subject: subject of the certificate, if the certificate is a CA certificate (default:
+        empty).
     """
 
     code: int
@@ -198,11 +199,11 @@ class Finding:
     @property
     def words(self) -> str:
         """
-        The problem in OpenSSL's words, and the CA whose certificate has it.
+        OpenSSL's description of the problem, and the CA whose certificate has the problem.
         """
         text = _DESCRIPTIONS.get(self.code, f"X.509 error {self.code}")
         if self.detail:
-            # Verifiers quote data from the server.
+            # Make the detail printable, because verifiers quote data from the server.
             text = f"{text} ({printable(self.detail, MAX_DETAIL)})"
         if self.depth <= 0:
             return text
@@ -215,10 +216,10 @@ class Verdict:
     The result of the verification of a certificate, with the reason.
 
     @ivar status: one of L{CertificateStatus}.
-    @ivar finding: the finding that decided; C{None} for a trusted or missing
+    @ivar finding: the finding that determined the status; C{None} for a trusted or missing
         certificate.
     @ivar certificate: the server certificate, if any.
-    @ivar statuses: the status that each finding would cause alone.
+    @ivar statuses: for each finding, the status that would result from this finding alone.
     """
 
     status: str = CertificateStatus.UNKNOWN
@@ -229,7 +230,7 @@ class Verdict:
     @property
     def text(self) -> str:
         """
-        The result in words, with the certificate's subject.
+        The result as human-readable text, with the certificate's subject.
         """
         subject = "" if self.certificate is None else f" of {subjectOf(self.certificate)}"
         reason = "" if self.finding is None else f": {self.finding.words}"
@@ -239,13 +240,13 @@ class Verdict:
 @contextmanager
 def unwarned() -> Iterator[None]:
     """
-    Ignore the warnings of C{cryptography}. They are about the content of peers'
-    certificates, such as a country code of three letters.
+    Ignore the warnings of C{cryptography} about the content of peers' certificates, such as a
+    country code of three letters.
 
     @return: a context manager.
     """
     with warnings.catch_warnings():
-        # Its own warnings are of this class, or of a subclass.
+        # The base class of cryptography's warnings.
         warnings.simplefilter("ignore", UserWarning)
         yield
 
@@ -271,8 +272,8 @@ def printable(text: str, length: int) -> str:
     Make text from a peer safe for a log line.
 
     @param length: the maximum length (characters).
-    @return: the text. Characters that are not printable become U+FFFD; an ellipsis
-        follows text that was too long.
+    @return: the text. Characters that are not printable become U+FFFD. Text that is too long
+        is truncated, and an ellipsis is appended.
     """
     shown = "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:length]
@@ -293,14 +294,14 @@ def judge(
 
     @param findings: all findings, in the order in which they were found.
     @param path: the known certificates of the path, by depth.
-    @param atHand: all certificates that may complete the path: those that the server
-        sent, and those configured here.
-    @param pinned: certificates that are trusted although they are not self-signed; a
-        path ends there.
+    @param atHand: all certificates that may complete the path: the certificates sent by the
+        server, and the client's configured certificates.
+    @param pinned: certificates that are trusted although they are not self-signed. A path can
+        end at such a certificate.
     @param hardRevocation: whether a certificate is accepted only if it is known not
         to be revoked.
-    @return: the verdict. The most severe finding decides. If every finding can be
-        ignored, the status is C{TRUSTED}.
+    @return: the verdict. The most severe finding determines the status. If every finding can
+        be ignored, the status is C{TRUSTED}.
     """
     certificate = path.get(0)
     graded = _grades(findings, path, atHand, pinned, hardRevocation)
@@ -317,7 +318,8 @@ def judge(
 
 def _describe(finding: Finding, path: Mapping[int, x509.Certificate]) -> Finding:
     """
-    Add the subject of the certificate to a finding, and the date that it is about.
+    Return a finding with the subject of the certificate, and with the date to which the
+    finding refers.
     """
     certificate = path.get(finding.depth)
     if certificate is None:
@@ -342,8 +344,9 @@ def _grades(
         finding.depth == 0 and finding.code in verifycodes.NOT_YET_VALID | verifycodes.EXPIRED
         for finding in findings
     )
-    # The issuer of these is known, but was rejected: that is the problem, not a missing issuer.
-    # An issuer that the path already contains does not help: the CAs have signed each other.
+    # Findings about a missing issuer although the issuer is known: the problem is that the issuer
+    # was rejected. An issuer that the path already contains is not counted, because the CAs have
+    # signed each other.
     badIssuer = {
         finding
         for finding in findings
@@ -409,8 +412,8 @@ def _hasIssuer(
     ignored: Collection[x509.Certificate] = (),
 ) -> bool:
     """
-    Check whether the issuer of a certificate is among other certificates: one with the
-    issuer's name and a key that verifies the signature. At most L{MAX_ISSUERS} keys are
+    Check whether other certificates include the issuer of a certificate: a certificate with
+    the issuer's name and a key that verifies the signature. At most L{MAX_ISSUERS} keys are
     tried.
     """
     if certificate is None:
@@ -426,7 +429,7 @@ def _hasIssuer(
             if tries == MAX_ISSUERS:
                 return False
         except (UnsupportedAlgorithm, *MALFORMED):
-            # Another name, or a key of another kind: no signature was verified.
+            # No signature was verified, because the name or the type of the key is different.
             continue
         else:
             return True
@@ -435,12 +438,13 @@ def _hasIssuer(
 
 def isSignedBy(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """
-    Check whether a certificate is signed by another one, or by itself.
+    Check whether a certificate is signed by a given issuer, which can be the certificate
+    itself.
 
     @param issuer: the possible issuer. Its subject must equal the issuer name of
         C{certificate}.
-    @return: whether it is; C{False} if C{certificate} is malformed, or its signature
-        algorithm is not supported.
+    @return: whether C{issuer} has signed C{certificate}; C{False} if C{certificate} is
+        malformed, or its signature algorithm is not supported.
     """
     try:
         certificate.verify_directly_issued_by(issuer)

@@ -1,9 +1,9 @@
 """
 Cost limits for certificate verification.
 
-A server may send 100 KB of certificates before the client knows whether to trust
-it. L{findExcess} measures these certificates in a bounded number of steps, before
-they are verified.
+A server may send 100 KB of certificates before the client knows whether to trust the server.
+L{findExcess} measures these certificates in a bounded number of steps, before they are
+verified.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ Maximum number of DER elements in all certificates that a server sends.
 
 MAX_COMPARISONS = 10_000
 """
-Maximum number of names multiplied by the number of name constraints.
+Maximum product of the number of names and the number of name constraints.
 """
 
 MAX_RSA_BITS = 8192
@@ -61,7 +61,7 @@ def findExcess(sent: Iterable[bytes], constraints: int = 0) -> str:
     @param sent: the certificates that a server sent (DER).
     @param constraints: the number of name constraints in the client's own
         certificates.
-    @return: a description of the exceeded limit; empty if none is exceeded.
+    @return: a description of the exceeded limit; empty if no limit is exceeded.
     """
     left, names = MAX_ELEMENTS, 0
     for der in dict.fromkeys(sent):
@@ -88,8 +88,8 @@ def findExcess(sent: Iterable[bytes], constraints: int = 0) -> str:
 
 def countNames(certificate: bytes) -> int:
     """
-    Count the names that name constraints are compared with: the subject, each of
-    its attributes, and each subject alternative name.
+    Count the names that are compared with name constraints: the subject, each attribute of the
+    subject, and each subject alternative name.
 
     @param certificate: the certificate (DER).
     @return: the number of names.
@@ -113,11 +113,11 @@ def countConstraints(certificate: bytes) -> int:
 
 def namesOf(certificate: bytes) -> tuple[bytes, bytes, bytes]:
     """
-    Get the issuer, the subject and the public key of a certificate. Comparing these
-    bytes is much cheaper than parsing them.
+    Return the issuer, the subject and the public key of a certificate as bytes. Comparing
+    these bytes is much cheaper than parsing them.
 
     @param certificate: the certificate (DER).
-    @return: each in DER, without its head.
+    @return: the DER content of each, without the tag and length.
     @raise ValueError: if the certificate is not DER.
     """
     fields = fieldsOf(certificate)
@@ -127,10 +127,10 @@ def namesOf(certificate: bytes) -> tuple[bytes, bytes, bytes]:
 
 def _keyProblem(certificate: bytes, key: Element) -> str:
     """
-    Check whether a signature by a key would be expensive to verify.
+    Check whether verifying a signature with a key would be expensive.
 
-    @param key: the field of the certificate with the key.
-    @return: the reason; empty otherwise.
+    @param key: the field of the certificate that contains the key.
+    @return: the reason; empty if the verification is not expensive.
     """
     parts = list(elements(certificate, key))
     if len(parts) < 2:
@@ -141,7 +141,7 @@ def _keyProblem(certificate: bytes, key: Element) -> str:
         return "a DSA key"
     if kind not in _RSA_KEYS:
         return ""
-    # The first byte of a bit string is the number of unused bits.
+    # The first byte of a BIT STRING is the number of unused bits in the last byte.
     _, start, end = parts[1]
     numbers = within(certificate, [(0, start + 1, end)], 2)
     if len(numbers) != 2:
@@ -158,9 +158,10 @@ def _keyProblem(certificate: bytes, key: Element) -> str:
 
 def _countIn(certificate: bytes, fields: Sequence[Element]) -> dict[bytes, int]:
     """
-    Count the subject alternative names and the name constraints.
+    Count the subject alternative names and the name constraints of a certificate.
 
-    @return: the numbers; for content that is not DER, the largest possible ones.
+    @return: the numbers, by extension. For an extension whose content is not DER, the number
+        is the largest possible number.
     """
     counts = dict.fromkeys(_DEPTHS, 0)
     optional = [field for field in fields[6:] if field[0] == _EXTENSIONS]
@@ -178,18 +179,19 @@ def _countIn(certificate: bytes, fields: Sequence[Element]) -> dict[bytes, int]:
 
 def _countElements(data: bytes, limit: int) -> int:
     """
-    Count all elements of a certificate, those in its extensions included.
+    Count all elements of a certificate, including the elements in its extensions.
 
     @param limit: counting stops above this number.
-    @raise ValueError: if the certificate is not DER. The content of an extension
-        may be anything.
+    @raise ValueError: if the certificate is not DER. The content of an extension need not be
+        DER.
     """
     count = 0
     spans = [(0, len(data), False)]
     while spans:
         position, end, anything = spans.pop()
         while position < end and count <= limit:
-            # Most elements are short, and a call for each would take most of the time.
+            # Read short elements without a function call: most elements are short, and calls would
+            # take most of the time.
             tag, stop = data[position], 0
             if position + 1 < end and tag & 0x1F != 0x1F and data[position + 1] < 0x80:
                 start = position + 2

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 Element = tuple[int, int, int]
 """
-An element: its tag, and the positions of the beginning and the end of its content.
+An element: the tag, the position of the beginning of the content, and the position of its end.
 """
 
 _VERSION = 0xA0
@@ -14,8 +14,8 @@ _VERSION = 0xA0
 
 def fieldsOf(certificate: bytes) -> list[Element]:
     """
-    Get the fields of a certificate that its issuer has signed: serial number,
-    signature algorithm, issuer, validity, subject, key, and optional ones.
+    Return the fields of a certificate that its issuer has signed: serial number, signature
+    algorithm, issuer, validity, subject, key, and optional fields.
 
     @raise ValueError: if the certificate is not DER.
     """
@@ -31,7 +31,7 @@ def fieldsOf(certificate: bytes) -> list[Element]:
 
 def within(data: bytes, parents: Iterable[Element], depth: int) -> list[Element]:
     """
-    Get the elements of the data at a depth below the parents: 1 for those directly
+    Return the elements of the data at a given depth below the parents; depth 1 means directly
     inside a parent.
     """
     found = list(parents)
@@ -42,9 +42,9 @@ def within(data: bytes, parents: Iterable[Element], depth: int) -> list[Element]
 
 def elements(data: bytes, parent: Element) -> Iterator[Element]:
     """
-    Get the elements of data within their parent.
+    Return the elements of the data that are directly inside a parent.
 
-    @raise ValueError: if they are not DER.
+    @raise ValueError: if the elements are not DER.
     """
     _, position, end = parent
     while position < end:
@@ -55,16 +55,17 @@ def elements(data: bytes, parent: Element) -> Iterator[Element]:
 
 def element(data: bytes, position: int, end: int) -> Element:
     """
-    Read the head of an element.
+    Read the tag and the length of an element of the data.
 
-    @param end: the position after the last byte that it may have.
-    @raise ValueError: if it is not DER.
+    @param end: the position at which the element must have ended.
+    @raise ValueError: if the element is not DER.
     """
     try:
         tag, length = data[position], data[position + 1]
         start = position + 2
         if tag & 0x1F == 0x1F:
-            # The number of the tag is in the next bytes. No certificate has one of several bytes.
+            # This value means that the tag number follows in the next bytes. No certificate has
+            # such a tag.
             length, start = data[start], start + 1
             if data[start - 2] & 0x80:
                 raise ValueError("the certificate is not valid DER")

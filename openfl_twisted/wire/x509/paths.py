@@ -1,6 +1,6 @@
 """
-Second verification of a certificate path, with C{cryptography}'s verifier. It finds
-paths that OpenSSL misses because it does not backtrack, and checks name constraints
+Second verification of a certificate path, with C{cryptography}'s verifier. This verification
+finds paths that OpenSSL misses because OpenSSL does not backtrack, and checks name constraints
 that OpenSSL ignores.
 """
 
@@ -34,16 +34,16 @@ from openfl_twisted.wire.x509.costs import (
     namesOf,
 )
 
-# The words of C{cryptography} before a problem of an issuer.
+# The text in cryptography's error that precedes a problem of an issuer.
 _CANDIDATES = "candidates exhausted: "
-# The words before the certificate that has the problem.
+# The text in cryptography's error that precedes the certificate with the problem.
 _PROCESSING = " (encountered processing"
 _NO_PATH = "no path leads to a trusted certificate authority"
 _TOO_MANY_STEPS = (
     f"path building exceeds {MAX_STEPS} signature checks or {MAX_FAILURES} invalid signatures"
 )
-# Extensions that C{cryptography} does not process, but OpenSSL does. They may be critical:
-# RFC 5280 requires it for the first two.
+# Extensions that OpenSSL processes, but cryptography does not. These extensions may be critical:
+# RFC 5280 requires this for the first two.
 _ISSUER_EXTENSIONS: tuple[type[x509.ExtensionType], ...] = (
     x509.PolicyConstraints,
     x509.InhibitAnyPolicy,
@@ -51,7 +51,7 @@ _ISSUER_EXTENSIONS: tuple[type[x509.ExtensionType], ...] = (
     x509.CRLDistributionPoints,
     x509.OCSPNoCheck,
 )
-# C{cryptography} has no class for it.
+# cryptography has no class for this extension.
 _POLICY_MAPPINGS = x509.ObjectIdentifier("2.5.29.33")
 _SERVER_EXTENSIONS = _ISSUER_EXTENSIONS[2:]
 _UNUSUAL_KEYS = {
@@ -64,7 +64,7 @@ _USUAL_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 class PathError(Exception):
     """
-    No path satisfies the rules. The message contains the reason.
+    No path satisfies the rules. The text of the exception contains the reason.
 
     @ivar blamesLeaf: whether the server certificate itself breaks a rule.
     """
@@ -90,12 +90,12 @@ def findPath(
     Find a valid path from a server certificate to a trust anchor.
 
     @param others: certificates that may be intermediates.
-    @param subject: the host that the certificate must be for.
+    @param subject: the host for which the certificate must be valid.
     @param time: the time at which the path must be valid.
-    @param webPKI: whether all rules for web CAs apply. If not, extensions are not
-        checked against them.
-    @return: the path from the server certificate to the trust anchor. No CA is in
-        it twice.
+    @param webPKI: whether all rules for web CAs apply. If not, the rules for extensions do not
+        apply.
+    @return: the path from the server certificate to the trust anchor. No CA occurs twice in
+        the path.
     @raise PathError: if there is no valid path, or if the search takes too many
         steps.
     """
@@ -126,12 +126,12 @@ def verifyPath(
 
     @param path: the path from the server certificate to the trust anchor, which may
         be the server certificate itself.
-    @param subject: the host that the certificate must be for.
+    @param subject: the host for which the certificate must be valid.
     @param time: the time at which the path must be valid.
     @param webPKI: whether all rules for web CAs apply.
     @raise PathError: if the path is not valid.
     """
-    # The verifier tries each certificate with the name of the issuer.
+    # The verifier tries each certificate whose subject is the name of the issuer.
     names = [namesOf(_der(each)) for each in path]
     tries = sum(subject == issuer for issuer, _, _ in names for _, subject, _ in names)
     if tries > MAX_STEPS:
@@ -142,8 +142,8 @@ def verifyPath(
     try:
         builder.build_server_verifier(subject).verify(path[0], list(path[1:-1]))
     except (VerificationError, ValueError) as problem:
-        # The verifier checks the server certificate first, and names it. It names an issuer
-        # only after the words for candidates.
+        # The verifier checks the server certificate first, and then names it in the error. It names
+        # an issuer only after the text _CANDIDATES.
         text = str(problem)
         blamesLeaf = _CANDIDATES not in text and _PROCESSING in text
         blamesLeaf = blamesLeaf or not _isReadable(path[0])
@@ -164,14 +164,15 @@ def _isReadable(certificate: x509.Certificate) -> bool:
 @cache
 def _extensionPolicies(webPKI: bool) -> tuple[ExtensionPolicy, ExtensionPolicy]:
     """
-    Make the rules for the extensions of CAs, and for those of servers.
+    Return the rules for the extensions in CA certificates, and the rules for the extensions in
+    server certificates.
     """
     agnostic = Criticality.AGNOSTIC
     if webPKI:
         issuers = ExtensionPolicy.webpki_defaults_ca()
         servers = ExtensionPolicy.webpki_defaults_ee()
     else:
-        # The verifier does not allow less than these two.
+        # The verifier requires a rule for at least these two extensions.
         everything = ExtensionPolicy.permit_all()
         issuers = everything.require_present(x509.BasicConstraints, agnostic, None)
         servers = everything.require_present(x509.SubjectAlternativeName, agnostic, None)
@@ -184,7 +185,7 @@ def _extensionPolicies(webPKI: bool) -> tuple[ExtensionPolicy, ExtensionPolicy]:
 
 class _Counts(dict[x509.Certificate, int]):
     """
-    The numbers of names, or of name constraints, in the certificates of many paths.
+    The number of names, or of name constraints, in each certificate of many paths.
     """
 
     def __init__(self, count: Callable[[bytes], int]) -> None:
@@ -198,11 +199,11 @@ class _Counts(dict[x509.Certificate, int]):
 
 class _Search:
     """
-    The search for paths to a trust anchor. It fails after L{MAX_STEPS}
-    signature checks, or after L{MAX_FAILURES} wrong signatures. Certificates with the fewest steps
-    to an anchor, according to their issuer names, are tried first. C{cryptography} can
-    search for paths, too, but old versions try all of them: three certificates that
-    sign each other would keep them busy for hours.
+    The search for paths to a trust anchor. The search fails after L{MAX_STEPS} signature
+    checks, or after L{MAX_FAILURES} wrong signatures. Certificates with the fewest steps to a
+    trust anchor, according to their issuer names, are tried first. C{cryptography} can also
+    search for paths, but old versions try all paths: with three certificates that sign each
+    other, this would take hours.
     """
 
     def __init__(
@@ -214,7 +215,8 @@ class _Search:
         for each in others:
             if each not in self._names:
                 self._names[each] = namesOf(_der(each))
-        # For each certificate that may lead to an anchor, the number of certificates to it.
+        # For each certificate that may lead to a trust anchor, the number of steps to the trust
+        # anchor.
         self._distances = dict.fromkeys(anchors, 0)
         issued: dict[bytes, list[x509.Certificate]] = {}
         for certificate, (issuer, _, _) in self._names.items():
@@ -237,14 +239,14 @@ class _Search:
         Extend a path to the trust anchors.
 
         @param path: the path so far.
-        @param passed: the subjects and keys of the path.
+        @param passed: the subjects and keys of the certificates in the path.
         @return: the extended paths, in the order in which they are found.
         @raise PathError: if the search takes too many steps.
         """
         issuer, subject, key = namesOf(_der(path[-1]))
         # A path that returns to the same CA is never better than the path without the loop.
         passed |= {(subject, key)}
-        # Certificates were added in the order of their distances.
+        # The candidates are in the order of their distances, because they were added in this order.
         for candidate in self._issuers.get(issuer, ()):
             if self._names[candidate][1:] in passed:
                 continue
@@ -266,8 +268,8 @@ def _namesOfAnchors(
     anchors: tuple[x509.Certificate, ...],
 ) -> Mapping[x509.Certificate, tuple[bytes, bytes, bytes]]:
     """
-    Return the names of the trust anchors. They are cached, since most systems have
-    more than a hundred anchors.
+    Return the names of the trust anchors. The names are cached, because most systems have more
+    than a hundred trust anchors.
     """
     return {each: namesOf(_der(each)) for each in anchors}
 
@@ -293,8 +295,8 @@ def obstacleTo(path: Sequence[x509.Certificate]) -> str:
 
 def isUsual(certificate: x509.Certificate) -> bool:
     """
-    Check whether C{cryptography}'s verifier supports the key of a CA. It supports
-    only the keys that CAs of the Web PKI may use.
+    Check whether C{cryptography}'s verifier supports the key of a CA. The verifier supports
+    only keys that CAs of the Web PKI may use.
 
     @return: C{False} for Ed25519, Ed448 and RSASSA-PSS keys, and for elliptic
         curves other than P-256, P-384 and P-521.
@@ -306,7 +308,7 @@ def isUsual(certificate: x509.Certificate) -> bool:
         except UnsupportedAlgorithm:
             return False
         except ValueError:
-            # A malformed key is left to the verifier, which refuses it.
+            # Treat a malformed key as supported: the verifier then refuses it.
             return True
         return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _USUAL_CURVES)
     return algorithm not in _UNUSUAL_KEYS
@@ -339,7 +341,8 @@ def mayConstrainNames(certificate: x509.Certificate) -> bool:
     Check whether a certificate has name constraints.
 
     @param certificate: the certificate of a server or CA.
-    @return: whether it has any; C{True} if its extensions cannot be parsed.
+    @return: whether the certificate has name constraints; C{True} if its extensions cannot be
+        parsed.
     """
     try:
         certificate.extensions.get_extension_for_class(x509.NameConstraints)
@@ -356,7 +359,7 @@ def _der(certificate: x509.Certificate) -> bytes:
 
 def _reason(problem: Exception) -> str:
     """
-    Extract the reason from an error of C{cryptography}.
+    Extract the reason from an exception raised by C{cryptography}.
     """
     text = str(problem)
     if "no interior errors" in text:

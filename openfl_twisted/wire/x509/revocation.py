@@ -26,17 +26,17 @@ from openfl_twisted.wire.x509.certificates import MALFORMED, isSignedBy
 
 MAX_AGE = timedelta(days=7)
 """
-Maximum age of an OCSP response that has no end of validity.
+Maximum age of an OCSP response whose validity has no end.
 """
 
 MAX_SKEW = timedelta(minutes=5)
 """
-Maximum clock skew: the validity of a response may begin this much later than now.
+Maximum clock skew: the validity of an OCSP response may begin in the future by this time.
 """
 
 MAX_RESPONSE = 16384
 """
-Maximum length of an OCSP response (bytes). A longer one is ignored.
+Maximum length of an OCSP response (bytes). A longer response is ignored.
 """
 
 MAX_RESPONDERS = 4
@@ -45,7 +45,7 @@ Maximum number of certificates that are tried as the signer of an OCSP response.
 """
 
 
-# A signature with one of these may be a forgery.
+# A signature with one of these hash algorithms may be a forgery.
 _WEAK = (hashes.MD5, hashes.SHA1)
 _DATE = "%Y-%m-%d %H:%M UTC"
 
@@ -54,9 +54,9 @@ class Revocation(Enum):
     """
     The revocation status of a certificate.
 
-    @cvar GOOD: it is not revoked.
-    @cvar REVOKED: it is revoked.
-    @cvar UNKNOWN: no valid data is available.
+    @cvar GOOD: the certificate is not revoked.
+    @cvar REVOKED: the certificate is revoked.
+    @cvar UNKNOWN: no valid revocation data is available.
     """
 
     GOOD = "good"
@@ -86,12 +86,12 @@ def readLists(
     """
     Return the revocation status of a certificate according to CRLs.
 
-    @param lists: the CRLs, of any issuers.
-    @param time: the time at which a CRL must be valid. A certificate that an expired
-        CRL lists is still revoked.
-    @return: C{REVOKED} if a CRL of the issuer lists the certificate, C{GOOD} if a valid
-        one does not, and C{UNKNOWN} otherwise. A CRL with a critical extension, such as
-        one that covers only some certificates, never means C{GOOD}.
+    @param lists: the CRLs, from any issuers.
+    @param time: the time at which a CRL must be valid. A certificate that is listed in an
+        expired CRL is still revoked.
+    @return: C{REVOKED} if a CRL from the issuer lists the certificate; C{GOOD} if a valid CRL
+        from the issuer does not list the certificate; otherwise C{UNKNOWN}. A CRL with a
+        critical extension may cover only some certificates, so it never results in C{GOOD}.
     """
     known = Revocation.UNKNOWN
     for revoked in lists:
@@ -119,7 +119,7 @@ def demandsStaple(certificate: x509.Certificate) -> bool:
     Check whether a certificate requires a stapled OCSP response (RFC 7633).
 
     @param certificate: a certificate whose extensions can be parsed.
-    @return: whether it does.
+    @return: whether the certificate requires a response.
     """
     try:
         features = certificate.extensions.get_extension_for_class(x509.TLSFeature).value
@@ -134,14 +134,14 @@ def readStaple(
     """
     Read an OCSP response.
 
-    @param staple: the response (DER); empty for none.
-    @param certificate: the certificate that the response must be about.
-    @param time: the time at which the response must be valid. Its validity may begin up
-        to L{MAX_SKEW} later. A response with C{revoked} counts at any time, as an old
-        CRL does.
-    @return: the result. It is C{UNKNOWN}, with the reason, if the response is missing,
-        not valid at this time, about another certificate, or not signed by the issuer
-        or an authorized responder.
+    @param staple: the response (DER); empty if there is no response.
+    @param certificate: the certificate whose status the response must contain.
+    @param time: the time at which the response must be valid. The validity may begin up to
+        L{MAX_SKEW} later. A response with the status C{revoked} counts at any time, like an
+        old CRL.
+    @return: the result: C{UNKNOWN}, with the reason, if the response is missing, not valid at
+        this time, about another certificate, or not signed by the issuer or an authorized
+        responder.
     """
     if not staple:
         return _unknown("the server sent none")
@@ -163,7 +163,7 @@ def _unknown(reason: str) -> Staple:
 
 class _SignerError(Exception):
     """
-    The signature of a response is not accepted. The message contains the reason.
+    The signature of a response is not accepted. The text of the exception contains the reason.
     """
 
 
@@ -176,7 +176,7 @@ def _read(
     if not _isAbout(response, certificate, issuer):
         return _unknown("the OCSP response is about another certificate")
     begin = response.this_update_utc
-    # A response without an end could be of any age.
+    # Limit the age of a response whose validity has no end.
     end = response.next_update_utc or begin + MAX_AGE
     early, late = begin > time + MAX_SKEW, end < time
     status = response.certificate_status
@@ -186,7 +186,8 @@ def _read(
             if early
             else f"the OCSP response has expired on {end:{_DATE}}"
         )
-    # An old response was signed by a responder whose certificate may have expired since.
+    # For an old response, use the time of the response: the responder's certificate may have
+    # expired since then.
     _verify(response, _signer(response, issuer, begin if late else time))
     if status is OCSPCertStatus.GOOD and isinstance(response.signature_hash_algorithm, _WEAK):
         return _unknown("the OCSP response is signed with MD5 or SHA-1")
@@ -203,7 +204,7 @@ def _isAbout(
     response: OCSPResponse, certificate: x509.Certificate, issuer: x509.Certificate
 ) -> bool:
     """
-    Check whether a response is about a certificate of an issuer.
+    Check whether a response contains the status of a certificate from a given issuer.
     """
     algorithm = response.hash_algorithm
     request = OCSPRequestBuilder().add_certificate(certificate, issuer, algorithm).build()
@@ -219,9 +220,10 @@ def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) ->
     Return the signer of a response: the issuer, or a responder that the issuer has
     authorized. At most L{MAX_RESPONDERS} certificates are tried.
 
-    @raise _SignerError: if the signer is neither.
+    @raise _SignerError: if the signer is neither the issuer nor an authorized responder.
     """
-    # The server chooses these certificates, and verifying a signature is expensive.
+    # Limit the number: the server chooses these certificates, and verifying a signature is
+    # expensive.
     for certificate in islice(
         (each for each in response.certificates if _isResponder(response, each)), MAX_RESPONDERS
     ):
@@ -248,7 +250,8 @@ def _isResponder(response: OCSPResponse, certificate: x509.Certificate) -> bool:
     """
     if response.responder_name is not None:
         return response.responder_name == certificate.subject
-    # RFC 6960 identifies keys as RFC 5280 does, by SHA-1; security does not depend on this.
+    # RFC 6960 identifies a key by its SHA-1 hash, like RFC 5280. Security does not depend on this
+    # hash.
     identifier = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
     return response.responder_key_hash == identifier.digest
 
@@ -257,8 +260,8 @@ def _verify(response: OCSPResponse, signer: x509.Certificate) -> None:
     """
     Verify the signature of a response.
 
-    @raise InvalidSignature: if it is wrong.
-    @raise _SignerError: if the algorithm is not supported.
+    @raise InvalidSignature: if the signature is wrong.
+    @raise _SignerError: if the signature algorithm is not supported.
     """
     key = signer.public_key()
     signature, signed = response.signature, response.tbs_response_bytes

@@ -14,7 +14,8 @@ from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressP
 from openfl_twisted.wire.x509.certificates import printable
 
 _MAX_NAME = 253
-# Host names contain no underscore, but service names and many test machines' names do.
+# Allow underscores: host names contain no underscores, but service names and the names of many test
+# machines do.
 _name = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*")
 # A host name as defined by RFC 1123.
 _hostName = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
@@ -47,12 +48,12 @@ class ServerName:
 
     def matches(self, certificate: x509.Certificate) -> bool:
         """
-        Check whether a certificate is for this server. As RFC 9525 requires, only its
-        C{subjectAltName} counts, not its C{commonName}.
+        Check whether a certificate is for this server. As required by RFC 9525, only the
+        C{subjectAltName} counts, not the C{commonName}.
 
         @param certificate: a certificate whose extensions can be parsed.
-        @return: whether it is. A C{*} in a certificate represents the first label of a
-            name with at least three labels.
+        @return: whether the certificate is for this server. A C{*} in a certificate represents
+            the first label of a name with at least three labels.
         """
         try:
             names = certificate.extensions.get_extension_for_class(
@@ -72,10 +73,10 @@ class ServerName:
         try:
             exact, below = DNS_ID(self.dns), DNS_ID(_withoutIDN(self.dns))
         except ValueError:
-            # A number, which the system treats as an IP address.
+            # The name is a number, which the operating system treats as an IP address.
             return False
-        # A certificate may have thousands of names, and parsing takes long. The lower case
-        # of other characters can be ASCII.
+        # Do not parse all names: a certificate may have thousands, and parsing takes long. Skip
+        # non-ASCII names, because their lower case can be ASCII.
         found = {name.lower() for name in names.get_values_for_type(x509.DNSName) if name.isascii()}
         wildcard = f"*.{self.dns.partition('.')[2]}"
         return any(
@@ -88,14 +89,15 @@ class ServerName:
     @property
     def indication(self) -> bytes | None:
         """
-        The DNS name to send to the server (SNI, RFC 6066); C{None} for an IP address.
+        The DNS name to send to the server in SNI (RFC 6066); C{None} for an IP address.
         """
         return None if self.dns is None else self.dns.encode("ascii")
 
     @property
     def subject(self) -> Subject | None:
         """
-        The name for C{cryptography}'s verifier; C{None} if it does not support the name.
+        The name for C{cryptography}'s verifier; C{None} if the verifier does not support the
+        name.
         """
         if self.address is not None:
             return x509.IPAddress(self.address)
@@ -110,8 +112,8 @@ def describeNames(certificate: x509.Certificate, limit: int = 3) -> str:
 
     @param certificate: a certificate whose extensions can be parsed.
     @param limit: maximum number of names (default 3).
-    @return: DNS names and IP addresses without control characters, and the number of
-        further ones.
+    @return: DNS names and IP addresses without control characters, and the number of further
+        names.
     """
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
@@ -131,8 +133,8 @@ def describeNames(certificate: x509.Certificate, limit: int = 3) -> str:
 
 def _withoutIDN(name: str) -> str:
     """
-    Replace the first label if it is in punycode (C{xn--}). A wildcard should match such
-    a label, too, but in C{service_identity} it does not.
+    Replace the first label of a name if this label is in punycode (C{xn--}), because a
+    wildcard in C{service_identity} does not match such a label.
     """
     label, dot, rest = name.partition(".")
     return f"idn{dot}{rest}" if label.startswith("xn--") else name
@@ -143,7 +145,8 @@ def _isFor(name: str, identifier: DNS_ID) -> bool:
     Check whether a DNS name of a certificate matches a server. A malformed name matches
     no server, and does not affect the other names of the certificate.
     """
-    # service_identity would ignore spaces, and rejects a trailing dot.
+    # Handle spaces and a trailing dot here: service_identity would ignore spaces, and rejects a
+    # trailing dot.
     if name.strip() != name:
         return False
     try:
@@ -157,17 +160,17 @@ def _ascii(text: str) -> str | None:
     """
     Convert a DNS name to ASCII.
 
-    @return: the name; C{None} if it is invalid.
+    @return: the converted name; C{None} if the name is invalid.
     """
     name = text.removesuffix(".")
     if len(name) > _MAX_NAME:
-        # IDNA takes quadratic time.
+        # Refuse a longer name, because IDNA takes quadratic time.
         return None
     if not name.isascii():
         try:
             name = idna.encode(name, uts46=True).decode("ascii")
         except UnicodeError:
-            # IDNA 2008 does not allow emoji; IDNA 2003 and browsers do.
+            # IDNA 2008 does not allow emoji, but IDNA 2003 and browsers do.
             try:
                 name = name.encode("idna").decode("ascii")
             except UnicodeError:

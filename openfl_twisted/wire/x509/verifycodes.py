@@ -1,58 +1,59 @@
 """
-The results of OpenSSL's certificate verification and their meanings: the
-C{X509_V_ERR_} codes of OpenSSL 4.0.
+The result codes of OpenSSL's certificate verification, and their meanings: the C{X509_V_ERR_}
+codes of OpenSSL 4.0.
 """
 
 NO_TRUSTED_SIGNER = frozenset({2, 18, 19, 20, 21, 27, 95})
 """
-The path does not end at a trust anchor.
+Codes for a path that does not end at a trust anchor.
 """
 
 BROKEN_CHAIN = frozenset({22, 25, 38, 40, 47, 48, 49, 51, 52, 53, 55, 67, 72})
 """
-A CA certificate breaks a rule, regardless of the depth that is reported.
+Codes for a CA certificate that breaks a rule, regardless of the reported depth.
 """
 
 NAME_CONSTRAINTS = frozenset({47, 48})
 """
-A name is not permitted, or excluded, by the name constraints of a CA.
+Codes for a name that the name constraints of a CA do not permit or exclude.
 """
 
 UNREADABLE_CERTIFICATE = frozenset({4, 6, 7, 13, 14, 24, 76, 77, 78})
 """
-The content of the certificate cannot be trusted: its signature or format is wrong.
+Codes for a certificate whose content cannot be trusted, because its signature or format is
+wrong.
 """
 
 REVOKED = frozenset({23, 28})
 """
-The certificate was revoked by its issuer, or is rejected by local configuration.
+Codes for a certificate that was revoked by its issuer, or is rejected by local configuration.
 """
 
 OTHER_NAME = frozenset({62, 63, 64})
 """
-The certificate is for another subject.
+Codes for a certificate that is for another subject.
 """
 
 UNKNOWN_REVOCATION = frozenset({3, 12, 100})
 """
-The revocation status of the certificate is unknown.
+Codes for a certificate whose revocation status is unknown.
 """
 
 BAD_CONFIGURATION = frozenset(
     {5, 8, 11, 15, 16, 17, 33, 35, 36, 44, 54, 69, 73, 74, 75, 96, 97, 98, 99}
 )
 """
-The problem is a CRL or the local configuration, not the certificate.
+Codes for a problem of a CRL or of the local configuration, not of the certificate.
 """
 
 NOT_YET_VALID = frozenset({9})
 """
-The certificate is not yet valid.
+Codes for a certificate that is not yet valid.
 """
 
 EXPIRED = frozenset({10})
 """
-The certificate has expired.
+Codes for a certificate that has expired.
 """
 
 VERIFY_ERRORS = {
