@@ -160,11 +160,13 @@ def _json(request: Request, answer: dict[str, Any]) -> bytes:
 def _problem(request: Request, failure: Failure) -> dict[str, Any]:
     """
     Set the status code of the response to a failed request, and return the body of the
-    response.
+    response. Log an unexpected error.
     """
     problem = failure.value
     if not isinstance(problem, DashboardError):
-        failure.raiseException()
+        # Such as an error in the broadcast method of the application.
+        _log.failure("the request failed", failure)
+        problem = DashboardError(500, "internal error; see the log of the server")
     request.setResponseCode(problem.status)
     return {"problem": str(problem)}
 

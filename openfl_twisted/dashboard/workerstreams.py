@@ -47,6 +47,8 @@ class WorkerStreams(DashboardStreams):
 
     def showState(self, request: Request, find: str = "") -> None:
         super().showState(request, find)
+        # A stream can end before the first interval.
+        self._forget()
         # Request the states now, so that they are available for the first event.
         self._ask(find.lower())
 
@@ -91,6 +93,12 @@ class WorkerStreams(DashboardStreams):
 
     def tick(self) -> None:
         super().tick()
+        self._forget()
+
+    def _forget(self) -> None:
+        """
+        Drop the states of filters without a stream, and those of workers that have ended.
+        """
         shown = self.filters()
         running = {worker.process for worker in self._workers.active}
         self._states = {

@@ -301,7 +301,10 @@ class XMLSocketProtocol(StreamProtocol):
         if not self._wantsLists:
             self.deliverEach(messages, self.messageReceived)
         elif self.transport.reading and len(messages) <= MAX_WORK:
+            transport = self.transport
             self.messagesReceived(messages)
+            # One read of a WebSocket can have many such lists, with pings in between.
+            transport.work += len(messages)
         else:
             self.deliverEach(
                 [messages[at : at + MAX_WORK] for at in range(0, len(messages), MAX_WORK)],

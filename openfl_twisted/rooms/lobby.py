@@ -365,11 +365,10 @@ class Lobby:
         """
         excluded = set(exclude)
         # Iterate over a copy, because a delivery can disconnect a slow member, which then leaves.
-        members = list(room.members.values())
+        members = [member for member in room.members.values() if member not in excluded]
         self.deliveries += len(members)
         for member in members:
-            if member not in excluded:
-                self._deliver(member, message)
+            self._deliver(member, message)
 
     def deliver(self, member: Member, message: bytes) -> None:
         """

@@ -166,7 +166,8 @@ class SupervisorService(MultiService):
     def _failed(self, problem: str) -> None:
         self.log.critical("cannot start: {problem}", problem=problem)
         exitWithFailure()
-        self._reactor.stop()
+        # If the system refuses all processes, the reactor does not run yet.
+        self._reactor.callWhenRunning(self._reactor.stop)
 
     def _reload(self) -> None:
         self.supervisor.signal("HUP")

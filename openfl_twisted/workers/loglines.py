@@ -25,6 +25,11 @@ MAX_LINE = 64 * 1024
 Maximum length of a line (bytes). The rest of a longer line is dropped.
 """
 
+# If an event is too long for a line, this number of characters at its start and at its end is
+# written. JSON takes at most 12 bytes for a character.
+_MAX_PART = 2500
+_MAX_NAME = 200
+
 _BANNERS = "twisted.scripts._twistd_unix.UnixAppLogger"
 """
 The namespace of the lines that C{twistd} logs when it starts and stops. They are dropped,
@@ -41,7 +46,8 @@ The level, the namespace and the text of an event.
 
 def toLine(event: LogEvent) -> str:
     """
-    Convert an event to a line.
+    Convert an event to a line. The middle of a very long text is left out, so that the line
+    has at most L{MAX_LINE} bytes.
 
     @param event: the event.
     @return: the line, without a line break.
@@ -50,7 +56,15 @@ def toLine(event: LogEvent) -> str:
     level = event.get("log_level") or LogLevel.info
     # An event from Twisted's legacy log has a system instead of a namespace.
     name = event.get("log_system") or event.get("log_namespace", "-")
-    fields = [level.name, str(name), text]
+    line = _encode(level.name, str(name), text)
+    if len(line) > MAX_LINE:
+        # For example the traceback of a RecursionError: its last line is the error.
+        shortened = f"{text[:_MAX_PART]}\n[...]\n{text[-_MAX_PART:]}"
+        line = _encode(level.name, str(name)[:_MAX_NAME], shortened)
+    return line
+
+
+def _encode(*fields: str) -> str:
     return f"{_MARK}{json.dumps(fields)}"
 
 

@@ -182,6 +182,19 @@ class CommandTests(DashboardTestCase):
                 self.post("/kick", {"id": 1, **reason})
             self.assertIn(f" disconnected by operator: {words} (dashboard", linesOf(logs)[0])
 
+    def test_error(self) -> None:
+        """
+        An error in a method of the application is logged, and the request is answered.
+        """
+
+        def broadcast(text: str) -> None:
+            raise ValueError("broken")
+
+        self.patch(self.server.wrapped, "broadcast", broadcast)
+        answer = self.post("/say", {"text": "a"})
+        self.assertEqual(answer.status, 500)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
     def test_say(self) -> None:
         """
         A message is sent to all clients.

@@ -218,6 +218,16 @@ class StateTests(WorkersTestCase):
         streams: Any = self.dashboard.state
         self.assertEqual(set(streams._states), {"plain"})
 
+    def test_briefly(self) -> None:
+        """
+        Streams that end before the next interval leave no states.
+        """
+        for number in range(10):
+            self.watch(f"/state?find={number}").end()
+        self.watch("/state?find=x")
+        streams: Any = self.dashboard.state
+        self.assertEqual(set(streams._states), {"x"})
+
     def test_noAnswer(self) -> None:
         """
         Without an answer, no event is sent, and the worker is not asked again. The last

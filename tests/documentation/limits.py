@@ -160,6 +160,8 @@ LIMITS = {
 }
 
 NOT_LIMITS = {
+    "workers.loglines _MAX_PART": "a part of a log line of a worker, which has a limit",
+    "workers.loglines _MAX_NAME": "a part of a log line of a worker, which has a limit",
     "protocols.websocket _MAX_SHOWN": "part of a text for people, which the log limits too",
     "net.link MIN_TIMEOUT": "the least value of OpenFL's property timeout",
     "net.link DEFAULT_TIMEOUT": "the default of OpenFL's property timeout",

@@ -205,6 +205,18 @@ class DeliveryTests(LobbyTestCase):
         )
         self.assertEqual((self.lobby.rooms, self.lobby.members), ({}, 0))
 
+    def test_deliveries(self) -> None:
+        """
+        Deliveries are counted once for each receiver, and not for the sender.
+        """
+        one, _ = self.join("x", "Ann")
+        self.join("x", "Bob")
+        self.join("x", "Cem")
+        self.lobby.send(one, b"hello\0")
+        self.assertEqual(self.lobby.deliveries, 2)
+        self.lobby.sendTo(one, "Bob", b"hello\0")
+        self.assertEqual(self.lobby.deliveries, 3)
+
 
 class LimitTests(LobbyTestCase):
     """

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 from unittest.mock import patch
 
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.python.usage import UsageError
@@ -208,6 +208,8 @@ class Reactor(WorkerReactor):
     stopped = False
 
     def stop(self) -> None:
+        if not self.running:
+            raise ReactorNotRunning
         self.stopped = True
 
 
@@ -318,6 +320,7 @@ class ServiceTests(OptionsTestCase):
         service = self.service()
         self.reserve(service)
         service.startService()
+        self.reactor.running = True
         with (
             capturedLogs() as logs,
             patch("openfl_twisted.services.supervising.exitWithFailure") as leaving,
@@ -326,6 +329,31 @@ class ServiceTests(OptionsTestCase):
                 process.print("broken\n", 2)
                 process.end()
         self.assertEqual(linesOf(logs), ["cannot start: worker 2 exited with status 1: broken"])
+        self.assertTrue(self.reactor.stopped)
+        leaving.assert_called_once_with()
+        self.successResultOf(service.stopService())
+
+    def test_failedEarly(self) -> None:
+        """
+        If the system refuses all processes before the reactor runs, the reactor is stopped
+        as soon as it runs.
+        """
+        service = self.service()
+        self.reserve(service)
+        self.reactor.running = False
+        self.reactor.refuse = True
+        with (
+            capturedLogs() as logs,
+            patch("openfl_twisted.services.supervising.exitWithFailure") as leaving,
+        ):
+            service.startService()
+        problem = "worker 2 cannot be started: Resource temporarily unavailable"
+        self.assertEqual(linesOf(logs), [f"cannot start: {problem}"])
+        self.assertFalse(self.reactor.stopped)
+        # MemoryReactor.run would always stop the reactor.
+        self.reactor.running = True
+        for function, arguments, named in self.reactor.whenRunningHooks:
+            function(*arguments, **named)
         self.assertTrue(self.reactor.stopped)
         leaving.assert_called_once_with()
         self.successResultOf(service.stopService())

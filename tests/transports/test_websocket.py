@@ -608,6 +608,24 @@ class TurnTests(WebSocketTestCase):
         self.assertEqual((received[MAX_WORK:], told), (["a", "b"], [ConnectionDone]))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_lists(self) -> None:
+        """
+        Messages that are handled as lists count as well, if pings separate the lists.
+        """
+        received: list[str] = []
+
+        class Recorder(XMLSocketProtocol):
+            def messagesReceived(self, messages: list[str]) -> None:
+                received.extend(messages)
+
+        wrapped = XMLSocketFactory(Recorder, clock=self.clock)
+        connection, _ = self.connect(WebSocketFactory(wrapped, clock=self.clock))
+        connection.dataReceived(REQUEST)
+        connection.dataReceived((frame(BINARY, b"a\0" * 200) + frame(PING)) * 10)
+        self.assertIn(len(received), range(MAX_WORK, MAX_WORK + 200))
+        self.clock.advance(0)
+        self.assertEqual(received, ["a"] * 2000)
+
 
 class HeldTests(WebSocketTestCase):
     """

@@ -40,7 +40,7 @@ class LogLineTests(SynchronousTestCase):
             write(publisher)
         found = output.getvalue()
         self.assertTrue(found.isascii())
-        return [fromLine(each.encode(), "error") for each in found.split("\n")[:-1]]
+        return [fromLine(each, "error") for each in LineBuffer().split(found.encode())]
 
     def test_event(self) -> None:
         """
@@ -90,6 +90,28 @@ class LogLineTests(SynchronousTestCase):
         [(level, _, text)] = self.lines(write)
         self.assertEqual(level, "critical")
         self.assertIn("RuntimeError: broken", text)
+
+    def test_longEvent(self) -> None:
+        """
+        An event that is too long for a line keeps its level, its start and its end.
+        """
+
+        def recurse() -> None:
+            recurse()
+
+        def write(publisher: LogPublisher) -> None:
+            logger = Logger("game", observer=publisher)
+            try:
+                recurse()
+            except RecursionError:
+                logger.failure("oops")
+            logger.error("{text}", text="(" + "\U0001f600" * MAX_LINE + ")")
+
+        (level, namespace, text), (other, _, smileys) = self.lines(write)
+        self.assertEqual((level, namespace, other), ("critical", "game", "error"))
+        self.assertEqual(text.split("\n")[0], "oops")
+        self.assertIn("RecursionError: ", text.strip().split("\n")[-1])
+        self.assertEqual((smileys[0], smileys[-1]), ("(", ")"))
 
     def test_otherLine(self) -> None:
         """
