@@ -26,18 +26,18 @@ MAX_LENGTH = 4 * 1024 * 1024
 Maximum length of a request or a response (bytes).
 """
 
-MAX_QUESTIONS = 128
+MAX_REQUESTS = 128
 """
 Maximum number of requests without a response.
 """
 
-ANSWER_TIMEOUT = 5.0
+RESPONSE_TIMEOUT = 5.0
 """
 Seconds to wait for a response.
 """
 
 
-class QuestionError(Exception):
+class RequestError(Exception):
     """
     The other process could not answer a request. The text of the exception is the reason.
 
@@ -93,16 +93,16 @@ class LinkProtocol(Int32StringReceiver):
 
         @param question: the name of the request.
         @param arguments: the arguments of the request; values for JSON.
-        @return: fires with the value of the response, or fails with L{QuestionError}, or with
-            Twisted's C{TimeoutError} after L{ANSWER_TIMEOUT} seconds.
+        @return: fires with the value of the response, or fails with L{RequestError}, or with
+            Twisted's C{TimeoutError} after L{RESPONSE_TIMEOUT} seconds.
         """
-        if not self.connected or len(self._asked) >= MAX_QUESTIONS:
-            return fail(QuestionError("the worker does not answer"))
+        if not self.connected or len(self._asked) >= MAX_REQUESTS:
+            return fail(RequestError("the worker does not answer"))
         number = next(self._numbers)
         asked: Deferred[Any] = Deferred()
         self._asked[number] = asked
         self._send({"ask": question, "number": number, "with": arguments})
-        return asked.addTimeout(ANSWER_TIMEOUT, self._clock, tookTooLong)
+        return asked.addTimeout(RESPONSE_TIMEOUT, self._clock, tookTooLong)
 
     def notify(self, notice: str, **arguments: Any) -> None:
         """
@@ -129,7 +129,7 @@ class LinkProtocol(Int32StringReceiver):
             case {"answer": int() as number, "value": value}:
                 self._answered(number, value)
             case {"answer": int() as number, "problem": str() as text, "status": int() as status}:
-                self._answered(number, Failure(QuestionError(text, status)))
+                self._answered(number, Failure(RequestError(text, status)))
             case _:
                 self.log.warn("invalid message between supervisor and worker; connection closed")
                 self._transport().loseConnection()
@@ -179,5 +179,5 @@ class LinkProtocol(Int32StringReceiver):
         asked, self._asked = self._asked, {}
         for each in asked.values():
             if not each.called:
-                each.errback(Failure(QuestionError("the worker has ended")))
+                each.errback(Failure(RequestError("the worker has ended")))
         self.lost()

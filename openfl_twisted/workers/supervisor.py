@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.workers.backoff import Backoff
-from openfl_twisted.workers.link import LinkProtocol, QuestionError
+from openfl_twisted.workers.link import LinkProtocol, RequestError
 from openfl_twisted.workers.loglines import LineBuffer, LogLine, emit, fromLine
 from openfl_twisted.workers.ports import SharedPort
 from openfl_twisted.workers.worker import LINK, LISTENING, STOP
@@ -217,7 +217,7 @@ class Worker:
         @return: see L{LinkProtocol.ask}.
         """
         if self._link is None:
-            return fail(QuestionError("the worker has ended"))
+            return fail(RequestError("the worker has ended"))
         return self._link.ask(question, **arguments)
 
     def signal(self, name: str) -> None:

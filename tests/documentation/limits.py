@@ -133,8 +133,8 @@ LIMITS = {
     "workers.backoff MAX_DELAY": Row("delay before a worker", TIME),
     "workers.loglines MAX_LINE": Row("log line of a worker", SIZE),
     "workers.link MAX_LENGTH": Row("message between supervisor and worker", SIZE),
-    "workers.link MAX_QUESTIONS": Row("unanswered requests to a worker"),
-    "workers.link ANSWER_TIMEOUT": Row("response from a worker", TIME),
+    "workers.link MAX_REQUESTS": Row("unanswered requests to a worker"),
+    "workers.link RESPONSE_TIMEOUT": Row("response from a worker", TIME),
     # Metrics and dashboard
     "dashboard.adminhttp MAX_CONNECTIONS": Row("connections to --metrics"),
     "dashboard.adminhttp MAX_BODY": Row("request to --metrics", SIZE),

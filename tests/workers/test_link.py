@@ -17,11 +17,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.workers.link import (
-    ANSWER_TIMEOUT,
+    RESPONSE_TIMEOUT,
     MAX_LENGTH,
-    MAX_QUESTIONS,
+    MAX_REQUESTS,
     LinkProtocol,
-    QuestionError,
+    RequestError,
 )
 from tests.doubles import linesOf
 
@@ -104,15 +104,15 @@ class QuestionTests(LinkTestCase):
         ]:
             asked = self.supervisor.ask(question)
             self.exchange()
-            problem = self.failureResultOf(asked, QuestionError).value
+            problem = self.failureResultOf(asked, RequestError).value
             self.assertEqual((str(problem), problem.status), (text, status))
         asked = self.supervisor.ask("break")
         self.exchange()
-        self.assertEqual(self.failureResultOf(asked, QuestionError).value.status, 500)
+        self.assertEqual(self.failureResultOf(asked, RequestError).value.status, 500)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         for asked in (self.supervisor.ask("add", other=1), self.supervisor.ask("object")):
             self.exchange()
-            self.failureResultOf(asked, QuestionError)
+            self.failureResultOf(asked, RequestError)
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 2)
 
     def test_timeout(self) -> None:
@@ -120,7 +120,7 @@ class QuestionTests(LinkTestCase):
         Without a response, a request fails after a timeout. A late response is ignored.
         """
         asked = self.supervisor.ask("add", one=1, other=2)
-        self.clock.advance(ANSWER_TIMEOUT)
+        self.clock.advance(RESPONSE_TIMEOUT)
         self.failureResultOf(asked, TookTooLong)
         self.exchange()
         self.assertEqual(self.successResultOf(self.asked()), 3)
@@ -134,12 +134,12 @@ class QuestionTests(LinkTestCase):
         """
         The number of requests without a response is limited.
         """
-        for _ in range(MAX_QUESTIONS):
+        for _ in range(MAX_REQUESTS):
             asked = self.supervisor.ask("add", one=1, other=2)
-            self.clock.advance(ANSWER_TIMEOUT)
+            self.clock.advance(RESPONSE_TIMEOUT)
             self.failureResultOf(asked, TookTooLong)
         before = len(self.transport(self.supervisor).value())
-        self.failureResultOf(self.supervisor.ask("add", one=1, other=2), QuestionError)
+        self.failureResultOf(self.supervisor.ask("add", one=1, other=2), RequestError)
         self.assertEqual(len(self.transport(self.supervisor).value()), before)
         self.exchange()
         self.assertEqual(self.successResultOf(self.asked()), 3)
@@ -155,8 +155,8 @@ class QuestionTests(LinkTestCase):
         late.addErrback(lambda failure: None)
         late.cancel()
         self.supervisor.connectionLost(Failure(ConnectionDone()))
-        self.failureResultOf(asked, QuestionError)
-        self.failureResultOf(self.supervisor.ask("add"), QuestionError)
+        self.failureResultOf(asked, RequestError)
+        self.failureResultOf(self.supervisor.ask("add"), RequestError)
         self.assertEqual(lost, [True])
         self.assertEqual(self.clock.getDelayedCalls(), [])
         LinkProtocol({}, self.clock).connectionLost(Failure(ConnectionDone()))

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.workers.backoff import FIRST_DELAY
-from openfl_twisted.workers.link import QuestionError
+from openfl_twisted.workers.link import RequestError
 from openfl_twisted.workers.ports import SharedPort
 from openfl_twisted.workers.supervisor import MAX_HELD, START_TIMEOUT, Supervisor, describeEnd
 from tests.doubles import linesOf
@@ -382,8 +382,8 @@ class StopTests(SupervisorTestCase):
         asked = worker.ask("metrics")
         self.assertIn(b'"ask": "metrics"', one.link.transport.value())
         one.link.connectionLost(Failure(ProcessDone(0)))
-        self.failureResultOf(asked, QuestionError)
+        self.failureResultOf(asked, RequestError)
         one.end()
-        self.failureResultOf(worker.ask("metrics"), QuestionError)
+        self.failureResultOf(worker.ask("metrics"), RequestError)
         worker.signal("HUP")
         self.assertEqual(one.signals, [])
