@@ -7,7 +7,7 @@ that is dispatched again is cloned, and a listener that is removed during the di
 event is still called for this event.
 
 C{dispatchEvent} does not raise the exceptions of listeners: it reports them, and error events
-without a listener, with the functions of L{setReporter}.
+without a listener, with the functions passed to L{setReporter}.
 """
 
 import logging

@@ -268,7 +268,7 @@ class StreamProtocol(Protocol):
         """
         Called with each received chunk. Subclasses override this method.
 
-        @param data: the chunk, however the stream is split.
+        @param data: the chunk, of any length.
         """
         raise NotImplementedError
 
@@ -306,8 +306,8 @@ class StreamProtocol(Protocol):
     def refusesRequest(self, message: bytes) -> bool:
         """
         Refuse the client if its first message is an HTTP request with an unregistered method.
-        L{inspect} cannot detect such a request without holding the first word from every
-        client.
+        L{inspect} does not detect such a request, because it would have to hold back the
+        first word from every client.
 
         @return: whether the client is refused.
         """

@@ -79,7 +79,7 @@ class TelnetProtocol(StreamProtocol):
         """
         Called with received text. Subclasses override this method.
 
-        @param text: complete characters, however the stream is split. Newlines are LF.
+        @param text: one or more complete characters. Newlines are LF.
         """
         raise NotImplementedError
 

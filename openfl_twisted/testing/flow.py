@@ -137,8 +137,8 @@ class Flow:
     @property
     def writable(self) -> bool:
         """
-        Whether a third of the window is free. This rule of Linux avoids tiny writes when the
-        reader reads tiny amounts.
+        Whether at least a third of the window is free. Linux uses the same rule to avoid tiny
+        writes when the reader reads tiny amounts.
         """
         return 0 < self.window <= 3 * self.free
 

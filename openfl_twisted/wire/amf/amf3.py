@@ -150,7 +150,7 @@ class AMF3Reader:
     @ivar left: number of further objects that are allowed.
     @ivar text: number of further bytes of text that are allowed.
     @ivar broken: number of further invalid UTF-8 sequences that are decoded as in Flash.
-    @ivar strings: the texts that can be referred to, by number. The empty text has no
+    @ivar strings: the strings that can be referred to, by number. The empty string has no
         number.
     @ivar objects: the objects that can be referred to, by number.
     @ivar traits: the class descriptions that can be referred to, by number.
@@ -290,7 +290,7 @@ class AMF3Reader:
 
     def _readBroken(self, data: bytes) -> str:
         """
-        Read text that is not valid UTF-8. All such texts of a value share one limit.
+        Read a string that is not valid UTF-8. All such strings in a value share one limit.
         """
         # This expression finds at least as many invalid sequences as decodeUTF8, in a fraction of
         # the time.
