@@ -90,7 +90,7 @@ class Gathering:
 
     def stop(self) -> None:
         """
-        Send the farewell, and forget the other nodes.
+        Announce that this node stops, and discard the list of other nodes.
         """
         self._send(NODES, BYE)
         self._stopWaiting()

@@ -119,7 +119,7 @@ class RedisReader:
             if found is not None:
                 yield from self._parse(data, start, found.start())
                 start = found.start()
-                # Otherwise it is a part of a string.
+                # Otherwise it is part of a string.
                 if not self._reader.has_data():
                     self._announce(found[1], int(found[2]))
         rest = _INCOMPLETE.search(data, max(0, len(data) - _LONGEST))

@@ -107,7 +107,7 @@ class LineEchoProtocol(StreamProtocol):
 
     def _pieceReceived(self, data: bytes) -> None:
         """
-        Split a part of a chunk into messages, and deliver them.
+        Split part of a chunk into messages, and deliver them.
         """
         splitter = self._splitter
         if splitter is not None:

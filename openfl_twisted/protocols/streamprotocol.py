@@ -327,7 +327,7 @@ class StreamProtocol(Protocol):
     def heldBytes(self) -> bytes:
         """
         Stop inspecting the first bytes. A client that has sent a policy request without its
-        NUL byte is answered. A client that has sent a part of an HTTP request is refused.
+        NUL byte is answered. A client that has sent part of an HTTP request is refused.
 
         @return: the bytes held by L{inspect}, to be processed.
         """

@@ -68,7 +68,7 @@ class LobbyObserver:
 
 class RemoteRooms(Protocol):
     """
-    The rooms of the same names on other nodes.
+    The rooms with the same names on other nodes.
     """
 
     def sendTo(self, room: Room, name: str, message: bytes) -> None:

@@ -18,7 +18,7 @@ _FIN, _RST = b"", None
 
 class Flow:
     """
-    The bytes sent in one direction of a connection. A test can split, delay and lose the
+    The bytes sent in one direction of a connection. A test can split, delay and drop the
     bytes, and stall the reader.
 
     Each segment, up to 64 KiB, results in one call of the reader's C{dataReceived}. Without
@@ -107,7 +107,7 @@ class Flow:
 
     def drop(self) -> None:
         """
-        Lose all segments sent after this call, including FIN and RST, as if a cable had been
+        Drop all segments sent after this call, including FIN and RST, as if a cable had been
         unplugged. Neither side is notified.
         """
         self._dropped = True
@@ -280,7 +280,7 @@ class MemoryConnection:
 
     def drop(self) -> None:
         """
-        Lose all further segments in both directions, see L{Flow.drop}.
+        Drop all further segments in both directions, see L{Flow.drop}.
         """
         self.toServer.drop()
         self.toClient.drop()

@@ -41,7 +41,7 @@ class Owner(Protocol):
     @property
     def unprocessed(self) -> int:
         """
-        The number of received bytes that the protocol holds, such as a part of a
+        The number of received bytes that the protocol holds, such as part of a
         message.
         """
 

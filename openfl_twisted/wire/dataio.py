@@ -419,7 +419,7 @@ class DataOutput(_ByteOrder):
 
     def writeBytes(self, bytes: bytes | bytearray, offset: int = 0, length: int = 0) -> None:
         """
-        Write a part of an array.
+        Write part of an array.
 
         @param offset: beginning of the part (default 0).
         @param length: length of the part; 0 for the rest of the array (default).

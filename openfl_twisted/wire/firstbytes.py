@@ -94,7 +94,7 @@ def recognize(data: bytes, among: Collection[Signature] = frozenset(Signature)) 
 
 def isPartial(data: bytes) -> bool:
     """
-    Check whether bytes that are not recognized yet must be a part of an HTTP request, and not
+    Check whether bytes that are not recognized yet must be part of an HTTP request, and not
     a short text that begins like an HTTP request.
 
     @param data: bytes for which L{recognize} returns C{None}.

@@ -1,7 +1,7 @@
 """
 AMF3: reader of one value. Names in capital letters without a docstring are markers.
 
-The methods of the reader get the position of the data to read, and return the position after
+The methods of the reader take the position of the data to read, and return the position after
 this data. They do not check the number of bytes: L{AMF3Reader.read} converts an C{IndexError}
 or C{struct.error} at the end of the data to C{EOFError}. A slice raises neither exception.
 Therefore, methods that slice, or that read several items, check the number of bytes first.
@@ -602,7 +602,7 @@ class AMF3Reader:
         callOwn(value.readExternal, source)
         return source.position
 
-    # The methods get the header of an object that is not a reference, and the position after the
+    # The methods take the header of an object that is not a reference, and the position after the
     # header.
     _readers: ClassVar[dict[int, Callable[["AMF3Reader", int, int], tuple[Any, int]]]] = {
         XML_DOCUMENT: _readXMLDocument,

@@ -122,7 +122,7 @@ def encode(
         C{writeDynamicProperty(name, value)} writes a member. Other members are not written. By
         default, all members except functions are written. The function is not called for
         arrays or instances of classes.
-    @raise AMFError: if a part of the value cannot be represented in AMF, exceeds a limit, or
+    @raise AMFError: if part of the value cannot be represented in AMF or exceeds a limit, or
         if an exception is raised while its members are read; this exception becomes the
         C{__cause__}.
     @raise ValueError: if C{objectEncoding} is unknown.
