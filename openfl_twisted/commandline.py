@@ -1,6 +1,6 @@
 """
-Command-line options in groups. C{--help} and the reference page of the commands are
-made from the same L{Option}s.
+Command-line options in groups. C{--help} and the reference page of the commands are generated
+from the same L{Option}s.
 """
 
 import enum

@@ -76,9 +76,9 @@ class LineEchoProtocol(StreamProtocol):
 
     def textReceived(self, text: bytes, end: bytes) -> None:
         """
-        Called with each received text. Subclasses override this method.
+        Called with each received message. Subclasses override this method.
 
-        @param text: the text without its terminator.
+        @param text: the message without its terminator.
         @param end: the terminator for the answer.
         """
         raise NotImplementedError
@@ -138,7 +138,7 @@ class LineEchoProtocol(StreamProtocol):
 
     def _piecesReceived(self, data: bytes) -> None:
         """
-        Process a chunk as one text, except an incomplete character at its end.
+        Process a chunk as one message, except an incomplete character at its end.
         """
         data = self._cut + data
         whole = len(data) - cutLength(data)

@@ -13,8 +13,8 @@ from the client determine the client type:
 The wrapped protocol is connected when the client type is known. It is also connected after a
 short time without data (C{greetingDelay}), so that a server that sends first can greet a
 waiting client. Detection then continues until the first bytes exclude every signature, for at
-most 10 seconds. A client that sends late is still served according to its type, if the wrapped
-protocol has not written data before.
+most 10 seconds. A client that sends late is still served according to its type, unless the
+wrapped protocol has already written data.
 """
 
 from collections.abc import Callable, Collection

@@ -73,8 +73,8 @@ class CoalescingTransport(Connection, tcp.Connection):
     @ivar _open: whether L{write} may append data without checking the connection's state.
     @ivar _writing: whether the reactor waits until the socket is writable.
     @ivar _dense: the number of joined chunks at the beginning of the queue.
-    @ivar _exempt: the value that C{bytesOut} will have when all data has been sent that was
-        written before the reactor began to wait. The limit of the send queue does not apply to
+    @ivar _exempt: the value that C{bytesOut} will have when all data that was written before
+        the reactor began to wait has been sent. The limit of the send queue does not apply to
         this data.
     @ivar _addresses: the addresses set by L{setAddresses}; C{None} without a proxy.
     """

@@ -113,7 +113,7 @@ def hasRequestLine(data: bytes) -> bool:
 def isPartialRequest(data: bytes) -> bool:
     """
     Check whether bytes contain a method and the beginning of a target, so that a timeout or
-    EOF means an incomplete HTTP request, and not a short text that begins like an HTTP
+    EOF means an incomplete HTTP request, and not a short message that begins like an HTTP
     request.
 
     @param data: bytes for which L{startsRequest} returns C{None}.

@@ -190,7 +190,7 @@ def encodeText(text: str, charSet: str) -> bytes:
     """
     Encode text in a named character set.
 
-    @param charSet: as for L{decodeText}.
+    @param charSet: see L{decodeText}.
     @return: the bytes, without a byte order mark. A character that is not in the character set
         becomes C{?}.
     """

@@ -63,8 +63,8 @@ def decode(
     @param registry: the classes that may be created (default: none).
     @param makeByteArray: called with the bytes of a C{ByteArray}; creates the C{ByteArray}.
     @return: the value, and the position after it.
-    @raise EOFError: if the value is incomplete. More bytes can complete the value, except if
-        the exception was raised by a registered class.
+    @raise EOFError: if the value is incomplete. More bytes can complete the value, unless the
+        exception was raised by a registered class.
     @raise ExternalizableError: if an object can be read only by its class, and this
         class is not registered.
     @raise AMFError: if the bytes are not a value, or exceed a limit, or if a registered class

@@ -408,7 +408,7 @@ class WebSocketFrames:
 
         @param code: the close code (default 1000, normal closure).
         @param reason: the reason, truncated to 123 bytes.
-        @return: the frame; empty if this method was called before. The frame replaces the
+        @return: the frame; empty if this method has already been called. The frame replaces the
             answer in an L{End} that was returned but not processed yet.
         """
         if self._closeSent:
