@@ -1,6 +1,6 @@
 """
-Command-line options in groups. C{--help} and the reference page of the commands are
-made from the same L{Option}s.
+Command-line options in groups. C{--help} and the reference page of the commands are generated
+from the same L{Option}s.
 """
 
 import enum
@@ -60,7 +60,7 @@ class Option(NamedTuple):
     @ivar group: the group of the option.
     @ivar name: the name without the dashes.
     @ivar value: a word for the value, such as C{SECONDS}; C{""} for a flag. The default
-        of an option whose value is C{BYTES} is shown with a suffix.
+        of an option whose value is C{BYTES} is shown with the suffix K or M if possible.
     @ivar meaning: the description, as one sentence.
     @ivar default: the default value, already parsed.
     @ivar parse: parses the value; raises C{ValueError} if it is invalid.
@@ -161,8 +161,8 @@ class GroupedOptions(usage.Options):
         Parse the options.
 
         @param options: the command line without the command; C{None} for C{sys.argv}.
-        @raise usage.UsageError: if an option is wrong.
-        @raise SystemExit: if an option is wrong and the command runs under C{twistd} or
+        @raise usage.UsageError: if an option is invalid.
+        @raise SystemExit: if an option is invalid and the command runs under C{twistd} or
             C{twist}, which would print the whole help. The error is printed on the standard
             error stream, and the exit status is 1.
         """
@@ -178,7 +178,7 @@ class GroupedOptions(usage.Options):
         Parse the options. Override this method instead of L{parseOptions}.
 
         @param options: see L{parseOptions}.
-        @raise usage.UsageError: if an option is wrong.
+        @raise usage.UsageError: if an option is invalid.
         """
         super().parseOptions(options)
 

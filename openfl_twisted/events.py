@@ -7,7 +7,7 @@ that is dispatched again is cloned, and a listener that is removed during the di
 event is still called for this event.
 
 C{dispatchEvent} does not raise the exceptions of listeners: it reports them, and error events
-without a listener, with the functions of L{setReporter}.
+without a listener, with the functions passed to L{setReporter}.
 """
 
 import logging
@@ -512,7 +512,7 @@ def setReporter(
 @runtime_checkable
 class IEventDispatcher(Protocol):
     """
-    The interface of L{EventDispatcher}; see there for the methods.
+    The interface of L{EventDispatcher}, which documents the methods.
     """
 
     def addEventListener(
@@ -579,8 +579,8 @@ class EventDispatcher:
 
         @param listener: called with the event. Listeners are compared with C{==}, so a
             bound method is the same listener each time it is accessed.
-        @param useCapture: for the capture phase. Such a listener is registered
-            separately, and never called: there is no display list.
+        @param useCapture: whether the listener is for the capture phase. Such a listener is
+            registered separately, and never called: there is no display list.
         @param priority: listeners are called from the highest priority to the lowest,
             and in the order of registration if priorities are equal.
         @param useWeakReference: whether to reference the listener (or the object of a

@@ -3,7 +3,7 @@ Loggers of this package, their log level, and the limit for frequent events. Eve
 below the level are discarded before they reach Twisted's log.
 
 Opening and closing a connection are logged at C{info}. For a policy request that is answered
-on accept, one line replaces both. A reached limit is logged at C{warn}. Messages are not
+on accept, one line replaces both. Reaching a limit is logged at C{warn}. Messages are not
 logged.
 """
 

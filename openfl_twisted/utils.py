@@ -225,7 +225,7 @@ class IDataOutput(_ObjectEncoding, DataOutput):
         Write an AMF value; see L{openfl_twisted.wire.amf.values}. The members of plain
         objects can be selected with L{ObjectEncoding.dynamicPropertyWriter}.
 
-        @raise errors.IOError: if the value cannot be encoded; nothing is then written.
+        @raise errors.IOError: if the value cannot be encoded. In this case, nothing is written.
         """
         writer = ObjectEncoding.dynamicPropertyWriter
         try:
@@ -426,7 +426,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
         @param algorithm: one of L{CompressionAlgorithm}.
         @raise errors.IOError: if the algorithm is unknown, the data is corrupt, or the
-            result exceeds C{maxUncompressed}. The array is then unchanged.
+            result exceeds C{maxUncompressed}. In this case, the array is unchanged.
         """
         self._checkAlgorithm(algorithm)
         # Flash ignores data that is too short for an LZMA header.

@@ -93,8 +93,8 @@ class BrokerConnection(Protocol):
         """
         Handle an event from the broker.
 
-        @param event: an event that L{read} has returned. This method is not called after the
-            connection was closed.
+        @param event: an event that L{read} has returned. This method is not called once the
+            connection is closed.
         """
         raise NotImplementedError
 

@@ -207,7 +207,7 @@ def presenceFromURL(
 
     @param url: see L{parseBrokerURL}.
     @param reactor: the reactor.
-    @param node: the name of this node, the same as for L{pubSubFromURL}.
+    @param node: the name of this node, as passed to L{pubSubFromURL}.
     @param limits: timeouts; C{None} for the defaults.
     @return: the implementation, not started yet; C{None} for NATS, which stores
         nothing.

@@ -3,7 +3,7 @@ Discovery of the other nodes that use a broker. After an interruption of the con
 broker, messages are held until all previously connected nodes have subscribed again.
 
 A node that has connected announces itself on a shared topic. Each other node answers on the
-topic of the new node. A node that stops sends a farewell.
+topic of the new node. A node that stops announces this on the shared topic.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ The topic on which nodes announce themselves.
 
 HELLO, HERE, BYE = b"H", b"R", b"B"
 """
-The announcement, the answer to an announcement, and the farewell.
+The announcement, the answer to an announcement, and the message of a node that stops.
 """
 
 
@@ -90,7 +90,7 @@ class Gathering:
 
     def stop(self) -> None:
         """
-        Send the farewell, and forget the other nodes.
+        Announce that this node stops, and discard the list of other nodes.
         """
         self._send(NODES, BYE)
         self._stopWaiting()

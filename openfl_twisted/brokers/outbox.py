@@ -105,8 +105,8 @@ class Outbox:
         """
         Check how full the queue is.
 
-        @param part: a part of the limits, such as 0.5.
-        @return: whether more than that part of C{maxBytes} or C{maxMessages} is used.
+        @param part: a fraction of the limits, such as 0.5.
+        @return: whether more than that fraction of C{maxBytes} or C{maxMessages} is used.
         """
         limits = self._limits
         return self.size > limits.maxBytes * part or len(self._waiting) > limits.maxMessages * part

@@ -75,7 +75,7 @@ class QueuedPubSub(BasePubSub):
 
     def transmit(self, topic: str, data: bytes) -> bool:
         """
-        Send an envelope to the broker. Called only while L{isWritable}.
+        Send an envelope to the broker. Called only while L{isWritable} returns C{True}.
 
         @param topic: a valid topic.
         @param data: the envelope, see L{openfl_twisted.wire.envelope.encode}.

@@ -125,8 +125,8 @@ class RedisPresence(LinkUser):
     Shares the list of members through Redis.
 
     For each room, Redis stores a set of the nodes with members in the room, and for each of
-    these nodes a hash of its members. All keys expire, so a running node writes its keys again
-    in time.
+    these nodes a hash of its members. All keys expire, so a running node rewrites its keys
+    before they expire.
 
     @ivar description: the address of the server, as shown in logs, without passwords.
     """

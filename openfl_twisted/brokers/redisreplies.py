@@ -11,7 +11,7 @@ list when their number is received. L{RedisReader} adds these limits:
     depth of hiredis, 1024.
   - A line that is still incomplete is limited, because hiredis searches it again with
     each chunk.
-  - A map has less than 1000 items, because integers as its keys can be chosen so that
+  - A map must have fewer than 1000 items, because a server could choose integer keys so that
     each insertion takes linear time.
 
 @see: U{https://redis.io/docs/latest/develop/reference/protocol-spec/}
@@ -108,7 +108,7 @@ class RedisReader:
 
         @return: the replies, to be consumed before the next chunk.
         @raise StreamError: if the bytes violate the protocol, or a reply is too
-            large. The parser cannot be used after it.
+            large. The parser cannot be used after this error.
         """
         if self._held:
             data = self._held + data
@@ -119,7 +119,7 @@ class RedisReader:
             if found is not None:
                 yield from self._parse(data, start, found.start())
                 start = found.start()
-                # Otherwise it is a part of a string.
+                # Otherwise it is part of a string.
                 if not self._reader.has_data():
                     self._announce(found[1], int(found[2]))
         rest = _INCOMPLETE.search(data, max(0, len(data) - _LONGEST))

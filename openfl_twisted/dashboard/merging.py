@@ -97,7 +97,7 @@ class MergedMetrics:
         """
         Return the metrics of all processes.
 
-        @param others: metrics to merge in addition.
+        @param others: additional metrics to merge.
         @return: the merged metrics.
         """
         return mergeReports([*others, *self._latest.values(), self._ended])

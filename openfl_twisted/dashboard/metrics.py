@@ -1,7 +1,7 @@
 """
 Prometheus metrics (C{--metrics}).
 
-Each request reads the existing counters of the server; nothing is counted additionally for the
+Each request reads the existing counters of the server; no counters are kept only for the
 metrics.
 """
 

@@ -37,8 +37,8 @@ class ServerReports:
         """
         Return the functions that answer the requests.
 
-        @return: the function for each request, by name. The functions can raise
-            L{DashboardError}.
+        @return: maps the name of each request to the function that answers the request. The
+            functions can raise L{DashboardError}.
         """
         return {
             "metrics": self.metrics,

@@ -108,7 +108,7 @@ class _EventStream:
 
     def finish(self) -> None:
         """
-        End the stream from the server.
+        Complete the HTTP response, which ends the stream.
         """
         self._request.unregisterProducer()
         self._request.finish()
@@ -425,7 +425,7 @@ class DashboardStreams:
         """
         Return the filters of all streams of the server's state.
 
-        @return: the texts to find.
+        @return: the strings to find.
         """
         return {stream.find for stream in self._streams if isinstance(stream, _StateStream)}
 

@@ -17,11 +17,11 @@ The address of all IPv4 interfaces. The address of all IPv6 interfaces is C{::}.
 
 def checkAddress(address: str | None) -> str:
     """
-    Check that a text is an IP address; host names are not accepted.
+    Check that a string is an IP address; host names are not accepted.
 
-    @param address: the text, with or without brackets; C{None} is invalid.
+    @param address: the string, with or without brackets; C{None} is invalid.
     @return: the address in its canonical form, without brackets.
-    @raise errors.ArgumentError: #2004, if the text is not an IP address.
+    @raise errors.ArgumentError: #2004, if the string is not an IP address.
     """
     text = (address or "").removeprefix("[").removesuffix("]")
     try:

@@ -61,7 +61,7 @@ def _indexOf(interface: str | None) -> bytes:
 
 class DatagramSocket(BoundSocket):
     """
-    Sends and receives UDP datagrams. After C{receive} was called, the socket dispatches
+    Sends and receives UDP datagrams. After a call to C{receive}, the socket dispatches
     C{data} for each datagram. Unlike in AIR, the socket can send to broadcast addresses and
     join multicast groups.
 
@@ -185,10 +185,10 @@ class DatagramSocket(BoundSocket):
         """
         Leave a multicast group.
 
-        @param address: as for L{joinGroup}.
-        @param interface: as for L{joinGroup}.
-        @raise errors.ArgumentError: as L{joinGroup}.
-        @raise errors.IOError: as L{joinGroup}, or if the group was not joined.
+        @param address: see L{joinGroup}.
+        @param interface: see L{joinGroup}.
+        @raise errors.ArgumentError: see L{joinGroup}.
+        @raise errors.IOError: see L{joinGroup}; also if the group was not joined.
         """
         self._setMembership(address, interface, join=False)
 

@@ -183,9 +183,9 @@ class Link:
         """
         @param owner: the dispatcher of the events.
         @param received: called with received data.
-        @param progressed: called when queued data was written to the operating system.
-        @param ended: called when the connection was closed or lost, before the C{close} event
-            is dispatched.
+        @param progressed: called when queued data has been written to the operating system.
+        @param ended: called when the connection is closed or lost, before the C{close} event is
+            dispatched.
         @param wrapEndpoint: called with the endpoint, host and port of a connection attempt;
             returns the endpoint to use.
         @param explain: called with the failure of a connection attempt, the host and the port;

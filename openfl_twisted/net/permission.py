@@ -1,5 +1,5 @@
 """
-Permission of a socket to connect, as defined by C{Security} and the policy files.
+Checks whether a socket may connect, as defined by C{Security} and the policy files.
 """
 
 from typing import Any

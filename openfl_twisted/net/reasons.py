@@ -1,5 +1,5 @@
 """
-Texts for failed connection attempts.
+Messages for failed connection attempts.
 """
 
 from twisted.internet import error

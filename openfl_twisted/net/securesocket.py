@@ -25,7 +25,7 @@ class SecureSocket(Socket):
 
     @cvar isSupported: always C{True}.
     @ivar trust: the rules of verification and the trust anchors; certificates added to the
-        socket are used in addition. A change takes effect at the next C{connect}.
+        socket are also used. A change takes effect at the next C{connect}.
     @ivar verdict: the result of verifying the server's certificate, with the reasons.
     """
 

@@ -2,7 +2,7 @@
 C{openfl.net.Socket}: a byte stream, with events.
 
 Where OpenFL and Flash differ, the behavior is Flash's: data is dispatched before
-C{close}, C{close} is dispatched once, nothing is dispatched after C{close} was called,
+C{close}, C{close} is dispatched once, nothing is dispatched after C{close} is called,
 and objects are encoded in AMF.
 """
 

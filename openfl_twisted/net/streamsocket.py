@@ -127,10 +127,10 @@ class StreamSocket(EventDispatcher):
 
     def _progressed(self) -> None:
         """
-        Called when queued data was written to the operating system.
+        Called when queued data has been written to the operating system.
         """
 
     def _ended(self) -> None:
         """
-        Called when the connection was closed or lost. Drops the data of the connection.
+        Called when the connection is closed or lost. Drops the data of the connection.
         """

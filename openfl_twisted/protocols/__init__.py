@@ -12,8 +12,8 @@ The Twisted API: one module for each protocol, containing a C{Protocol} and its 
   - L{openfl_twisted.protocols.policyfile}: a server for policy files.
   - L{openfl_twisted.protocols.oneport}: protocol detection, which accepts all client
     types on one port for any protocol.
-  - L{openfl_twisted.protocols.websocket}: WebSockets for any protocol, which uses a WebSocket
-    like a TCP connection.
+  - L{openfl_twisted.protocols.websocket}: WebSockets for any protocol; the protocol uses the
+    WebSocket like a TCP connection.
   - L{openfl_twisted.protocols.bridge}: forwards clients to a TCP server.
   - L{openfl_twisted.protocols.simpleserver} and
     L{openfl_twisted.protocols.serversocketexample}: the two example servers of the

@@ -2,7 +2,7 @@
 The binary protocol of C{Socket} and C{ServerSocket}: numbers and strings in a byte
 stream.
 
-The reading and writing methods have the names of C{IDataInput} and C{IDataOutput}, see
+The reading and writing methods are named as in C{IDataInput} and C{IDataOutput}, see
 L{openfl_twisted.wire.dataio}.
 """
 

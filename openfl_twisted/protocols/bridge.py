@@ -157,7 +157,7 @@ class _BridgeProtocol(StreamProtocol):
         """
         Forward data from the server to the client.
 
-        @param data: the data, however the stream is split. With L{BridgeFraming.XML},
+        @param data: a chunk of the stream, of any length. With L{BridgeFraming.XML}, only
             complete messages are forwarded. A message that is too long closes the
             connection.
         """

@@ -1,7 +1,6 @@
 """
 Base classes of the two echo servers from Adobe's ActionScript guide: the servers send a
-greeting, split the stream into texts, and answer each text. The framing of the texts can be
-selected.
+greeting, split the stream into messages, and answer each message. The framing can be selected.
 """
 
 from collections.abc import Collection
@@ -22,7 +21,7 @@ TERMINATORS: dict[str, bytes | None] = {
     "newline": NEWLINE,
 }
 """
-Terminators of answers, by name; C{same} selects the terminator of the received text.
+Terminators of answers, by name; C{same} selects the terminator of the received message.
 """
 
 # Maximum number of bytes that are split in one step: each byte can be a line.
@@ -40,10 +39,11 @@ class LineEchoProtocol(StreamProtocol):
     The server side of an echo connection. Subclasses override L{greet} and
     L{textReceived}.
 
-    @cvar framing: how texts are terminated.
-    @cvar terminator: terminator of answers; C{None} for the terminator of the received text.
-    @cvar MAX_LENGTH: maximum length of a text without its terminator (bytes; default 64
-        KiB; 0 for no limit). Ignored without framing.
+    @cvar framing: how messages are terminated.
+    @cvar terminator: terminator of answers; C{None} for the terminator of the received
+        message.
+    @cvar MAX_LENGTH: maximum length of a message without its terminator (bytes; default
+        64 KiB; 0 for no limit). Ignored without framing.
     """
 
     framing = Framing.AUTO
@@ -76,9 +76,9 @@ class LineEchoProtocol(StreamProtocol):
 
     def textReceived(self, text: bytes, end: bytes) -> None:
         """
-        Called with each received text. Subclasses override this method.
+        Called with each received message. Subclasses override this method.
 
-        @param text: the text without its terminator.
+        @param text: the message without its terminator.
         @param end: the terminator for the answer.
         """
         raise NotImplementedError
@@ -107,7 +107,7 @@ class LineEchoProtocol(StreamProtocol):
 
     def _pieceReceived(self, data: bytes) -> None:
         """
-        Split a part of a chunk into texts, and deliver them.
+        Split part of a chunk into messages, and deliver them.
         """
         splitter = self._splitter
         if splitter is not None:
@@ -138,7 +138,7 @@ class LineEchoProtocol(StreamProtocol):
 
     def _piecesReceived(self, data: bytes) -> None:
         """
-        Process a chunk as one text, except an incomplete character at its end.
+        Process a chunk as one message, except an incomplete character at its end.
         """
         data = self._cut + data
         whole = len(data) - cutLength(data)
@@ -153,7 +153,7 @@ class LineEchoProtocol(StreamProtocol):
         this NUL byte must be included in the last answer.
 
         @return: C{end}. A NUL byte is appended if C{end} is a newline, the client terminates
-            texts with NUL bytes, and L{terminator} is C{None}.
+            messages with NUL bytes, and L{terminator} is C{None}.
         """
         wanted = self.terminator is None and self._nulSeen and end == NEWLINE
         return end + END if wanted else end
@@ -164,7 +164,7 @@ class LineEchoProtocol(StreamProtocol):
 
     def readConnectionLost(self) -> None:
         """
-        Called at EOF: answer an unterminated text, and close the connection.
+        Called at EOF: answer an unterminated message, and close the connection.
         """
         self.bytesReceived(self.heldBytes())
         rest = self._cut if self._splitter is None else self._splitter.finish()
@@ -192,9 +192,9 @@ class LineEchoFactory(StreamFactory[LineEchoProtocol]):
         passThrough: Collection[Signature] = (),
     ) -> None:
         """
-        @param framing: how texts are terminated (default: C{framing} of the protocol).
+        @param framing: how messages are terminated (default: C{framing} of the protocol).
         @param terminator: terminator of answers, one of L{TERMINATORS}.
-        @param maxLength: maximum length of a text (bytes; default: C{MAX_LENGTH} of the
+        @param maxLength: maximum length of a message (bytes; default: C{MAX_LENGTH} of the
             protocol).
         @param passThrough: members of L{Signature} whose clients are not refused
             (default: none). Without framing, no client is refused.

@@ -13,8 +13,8 @@ from the client determine the client type:
 The wrapped protocol is connected when the client type is known. It is also connected after a
 short time without data (C{greetingDelay}), so that a server that sends first can greet a
 waiting client. Detection then continues until the first bytes exclude every signature, for at
-most 10 seconds. A client that sends late is still served according to its type, if the wrapped
-protocol has not written data before.
+most 10 seconds. A client that sends late is still served according to its type, unless the
+wrapped protocol has already written data.
 """
 
 from collections.abc import Callable, Collection
@@ -177,7 +177,7 @@ class _OnePortProtocol(DetectionProtocol):
     def _timedOut(self) -> None:
         """
         Called after C{greetingDelay}, and again when the detection timeout expires. First
-        bytes that match a part of a signature are held until the detection timeout, because
+        bytes that match part of a signature are held until the detection timeout, because
         they could continue as an HTTP request, a TLS handshake or a PROXY header.
         """
         if self.transport.disconnecting:
@@ -258,8 +258,9 @@ class _OnePortProtocol(DetectionProtocol):
     def _switchTo(self, signature: Signature) -> None:
         """
         Pass the connection to TLS or a WebSocket. A wrapped protocol that is already connected
-        is disconnected first. If the wrapped protocol has written data, the client is instead
-        refused, or treated as a plain client.
+        is disconnected first. However, if the wrapped protocol has written data, a client
+        whose protocol is in C{refused} is refused, and any other client is treated as a plain
+        client.
         """
         if self.wrappedProtocol is not None:
             if self.transport.hasWritten:

@@ -81,8 +81,8 @@ def _explainFailure(failure: Failure) -> _Answer:
 
 class _Retrieval:
     """
-    A policy file that is being fetched or was fetched, shared by all callers that need this
-    file.
+    A policy file that is being fetched or has been fetched, shared by all callers that need
+    this file.
     """
 
     def __init__(

@@ -91,8 +91,8 @@ def askForPolicy(
     @param timeout: maximum time, including the connection attempt (seconds).
     @param clock: the clock (default: the global reactor).
     @return: fires with the unparsed file; fails if the server cannot be reached, does not
-        answer in time, or sends an empty or too long answer. Cancelling the Deferred closes
-        the connection.
+        answer in time, or sends an answer that is empty or too long. Cancelling the Deferred
+        closes the connection.
     """
 
     def connected(protocol: PolicyClientProtocol) -> Deferred[bytes]:

@@ -1,8 +1,8 @@
 """
 The C{ServerSocketExample} of Adobe's ActionScript guide: sends C{Connected.}, and answers each
-text with C{Echo -- } and the same text.
+message with C{Echo -- } and the same message.
 
-Without a framing, this server answers each received chunk and adds no terminator, like the
+Without framing, this server answers each received chunk and adds no terminator, like the
 guide's program. Two errors in the guide's program are corrected: a character that is split
 between chunks is joined before it is sent back, and text after a NUL byte is also answered.
 """
@@ -12,13 +12,13 @@ from openfl_twisted.wire.lines import Framing
 
 PORT = 8087
 """
-The port of the guide's program.
+The port of the program in the ActionScript guide.
 """
 
 
 class _ServerSocketExampleProtocol(LineEchoProtocol):
     """
-    Sends a greeting and echoes, as the guide's program does.
+    Sends a greeting and echoes, like the program in the ActionScript guide.
     """
 
     framing = Framing.NONE
@@ -32,7 +32,7 @@ class _ServerSocketExampleProtocol(LineEchoProtocol):
 
 class ServerSocketExampleFactory(LineEchoFactory):
     """
-    The factory of the guide's C{ServerSocketExample}.
+    The factory of the C{ServerSocketExample} from Adobe's ActionScript guide.
     """
 
     echo = _ServerSocketExampleProtocol

@@ -2,9 +2,10 @@
 The C{SimpleServer} of Adobe's ActionScript guide, a Java program: sends a greeting,
 echoes lines, and closes the connection after C{EXIT}.
 
-The guide's program does not compile. After the error is corrected, the program sends the
-greeting twice, serves one client and one line, and never answers an C{XMLSocket}. The server
-in this module accepts many clients, and many lines that end with a newline or a NUL byte.
+The guide's program does not compile, because one line is misplaced. With this line corrected,
+the program sends the greeting twice, serves one client and one line, and never answers an
+C{XMLSocket}. The server in this module accepts many clients, and many lines that end with a
+newline or a NUL byte.
 L{FaithfulServerFactory} behaves like the guide's program.
 """
 
@@ -20,7 +21,7 @@ from openfl_twisted.wire.messages import END
 
 PORT = 8080
 """
-The port of the guide's program.
+The port of the program in the ActionScript guide.
 """
 
 _GREETING = b"Enter EXIT to exit." + NEWLINE
@@ -57,8 +58,8 @@ class _SimpleServerProtocol(LineEchoProtocol):
 
 class _FaithfulServerProtocol(_SimpleServerProtocol):
     """
-    Behaves like the guide's program after its misplaced line is corrected: this protocol sends
-    the greeting twice, accepts only lines, and closes the connection after the first line.
+    Behaves like the guide's program, with its compile error corrected: sends the greeting twice,
+    accepts only messages that end with a newline, and closes the connection after the first.
     """
 
     framing = Framing.LINE
@@ -80,7 +81,7 @@ class _FaithfulServerProtocol(_SimpleServerProtocol):
 
 class SimpleServerFactory(LineEchoFactory):
     """
-    The factory of the guide's C{SimpleServer}.
+    The factory of the C{SimpleServer} from Adobe's ActionScript guide.
     """
 
     echo = _SimpleServerProtocol
@@ -88,7 +89,7 @@ class SimpleServerFactory(LineEchoFactory):
 
 class FaithfulServerFactory(LineEchoFactory):
     """
-    Serves one client, like the guide's program. Further clients are refused.
+    Serves one client, like the program in the ActionScript guide. Further clients are refused.
 
     @ivar ended: fires when the client is disconnected.
     """

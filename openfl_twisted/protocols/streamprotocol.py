@@ -268,7 +268,7 @@ class StreamProtocol(Protocol):
         """
         Called with each received chunk. Subclasses override this method.
 
-        @param data: the chunk, however the stream is split.
+        @param data: the chunk, of any length.
         """
         raise NotImplementedError
 
@@ -306,8 +306,8 @@ class StreamProtocol(Protocol):
     def refusesRequest(self, message: bytes) -> bool:
         """
         Refuse the client if its first message is an HTTP request with an unregistered method.
-        L{inspect} cannot detect such a request without holding the first word from every
-        client.
+        L{inspect} does not detect such a request, because it would have to hold back the
+        first word from every client.
 
         @return: whether the client is refused.
         """
@@ -327,7 +327,7 @@ class StreamProtocol(Protocol):
     def heldBytes(self) -> bytes:
         """
         Stop inspecting the first bytes. A client that has sent a policy request without its
-        NUL byte is answered. A client that has sent a part of an HTTP request is refused.
+        NUL byte is answered. A client that has sent part of an HTTP request is refused.
 
         @return: the bytes held by L{inspect}, to be processed.
         """

@@ -43,7 +43,7 @@ class TelnetProtocol(StreamProtocol):
     The client side of a Telnet connection. Subclasses override L{textReceived}.
 
     @cvar encoding: the Python codec of the text. Undecodable bytes become U+FFFD, and
-        unencodable characters C{?}.
+        unencodable characters become C{?}.
     @cvar newline: terminator of sent lines.
     """
 
@@ -79,7 +79,7 @@ class TelnetProtocol(StreamProtocol):
         """
         Called with received text. Subclasses override this method.
 
-        @param text: complete characters, however the stream is split. Newlines are LF.
+        @param text: one or more complete characters. Newlines are LF.
         """
         raise NotImplementedError
 
@@ -93,7 +93,7 @@ class TelnetProtocol(StreamProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         Called when the connection is lost. Inside TLS, L{readConnectionLost} is not called
-        before. A subclass that overrides this method must call it with C{super}.
+        before this method. A subclass that overrides this method must call it with C{super}.
         """
         self._decodeEnd()
         super().connectionLost(reason)

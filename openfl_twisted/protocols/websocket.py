@@ -252,7 +252,7 @@ class WebSocketFactory(WrapperFactory[Any]):
             header is used. If a request contains both headers, both are ignored.
         @param compress: whether to compress messages for clients that offer compression.
             Compression costs CPU time, and memory for each connection.
-        @param subprotocols: accepted subprotocols, by preference.
+        @param subprotocols: accepted subprotocols, in order of preference.
         @param accept: whether to accept WebSockets (default C{True}). If C{False}, every
             request is answered with an error.
         @param clock: the clock (default: the global reactor).

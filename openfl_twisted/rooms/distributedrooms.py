@@ -26,7 +26,7 @@ _ALL, _ONE = b"A", b"T"
 @implementer(IPubSubListener)
 class DistributedRooms(LobbyObserver, RemoteRooms):
     """
-    Connects the rooms of a lobby to the rooms of the same names on other nodes.
+    Connects the rooms of a lobby to the rooms with the same names on other nodes.
     """
 
     log = packageLogger()

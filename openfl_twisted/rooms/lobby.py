@@ -48,19 +48,19 @@ class LobbyObserver:
 
     def messageSent(self, room: Room, message: bytes) -> None:
         """
-        Called when a message was sent to a room from this node.
+        Called when a message from this node is sent to a room.
         """
 
     def roomOpened(self, room: Room) -> None:
         """
-        Called when a room was opened.
+        Called when a room is opened.
 
         @param room: the room, without members.
         """
 
     def roomClosed(self, room: Room) -> None:
         """
-        Called when a room was closed because its last member has left.
+        Called when a room is closed because its last member has left.
 
         @param room: the room; a new room with the same name can be opened.
         """
@@ -68,7 +68,7 @@ class LobbyObserver:
 
 class RemoteRooms(Protocol):
     """
-    The rooms of the same names on other nodes.
+    The rooms with the same names on other nodes.
     """
 
     def sendTo(self, room: Room, name: str, message: bytes) -> None:
@@ -152,7 +152,7 @@ class Lobby:
     @property
     def members(self) -> int:
         """
-        Number of members of all rooms.
+        Total number of members in all rooms.
         """
         return sum(len(room.members) for room in self.rooms.values())
 

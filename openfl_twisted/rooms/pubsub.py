@@ -117,7 +117,7 @@ class IPubSub(Interface):
 
         @param topic: 1 to 1024 bytes of UTF-8.
         @param callback: called with each payload. Exceptions of the callback are logged.
-        @raise ValueError: if the topic is subscribed to already, empty or too long.
+        @raise ValueError: if the topic is empty, too long or already subscribed to.
         """
 
     def unsubscribe(topic: str) -> None:
@@ -130,7 +130,7 @@ class IPubSub(Interface):
     def addListener(listener: "IPubSubListener") -> None:
         """
         Add a listener, which is notified when the broker is reached or lost, when messages can
-        be published again, and when messages were lost.
+        be published again, and when messages have been lost.
 
         @param listener: the listener. Listeners cannot be removed.
         """
@@ -160,7 +160,7 @@ class IPubSubListener(Interface):
 
     def gap(topic: str, node: bytes, missed: int) -> None:
         """
-        Called when messages from another node were lost.
+        Called when messages from another node have been lost.
 
         @param topic: the topic of the lost messages.
         @param node: the name of the node that published the lost messages.
@@ -339,10 +339,10 @@ class MemoryPubSub(BasePubSub):
 
 def checkTopic(topic: str) -> str:
     """
-    Check that a text can be a topic.
+    Check that a string can be a topic.
 
     @return: the topic.
-    @raise ValueError: if the text is empty, cannot be encoded in UTF-8, or is longer than
+    @raise ValueError: if the string is empty, cannot be encoded in UTF-8, or is longer than
         L{MAX_TOPIC}.
     """
     try:

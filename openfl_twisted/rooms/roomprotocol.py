@@ -135,8 +135,8 @@ class RoomProtocol(XMLSocketProtocol):
 
     def limitExceeded(self, limit: str) -> None:
         """
-        Leave the room if the client has sent too much; the membership then cannot be resumed.
-        A client that did not read may have had a bad connection, so it can resume the
+        Leave the room if the client has sent too much. In this case, the membership cannot be
+        resumed. A client that did not read may have had a bad connection, so it can resume the
         membership.
         """
         super().limitExceeded(limit)

@@ -222,7 +222,8 @@ class IWorker(Protocol):
         """
         Connect to the supervisor, and notify it that the ports are open.
 
-        @param answers: by name, the function that handles a request from the supervisor.
+        @param answers: maps the name of each request from the supervisor to the function that
+            handles the request.
         """
 
 

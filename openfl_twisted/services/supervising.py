@@ -184,6 +184,6 @@ class SupervisorService(MultiService):
 def _environment() -> dict[str, str]:
     """
     Return the environment of the workers, without the variables of systemd: workers inherit
-    the sockets of systemd as ports.
+    systemd's sockets as ports.
     """
     return {name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")}

@@ -309,7 +309,7 @@ async def talk(
     tell: Callable[[str], object],
 ) -> int:
     """
-    Connect a terminal to a server until the input of the terminal or the connection ends.
+    Connect a terminal to a server until the terminal's input ends or the connection is lost.
 
     @param reactor: an C{IReactorTime} and C{IReactorCore} provider.
     @param options: see L{makeFactory}. C{timeout} includes the policy check and

@@ -67,7 +67,7 @@ def historyFile() -> Path:
 class FileHistory(History):
     """
     The input history, in a file that only its owner can read, one entry per
-    line. Errors of reading and writing the file are ignored.
+    line. Errors when reading or writing the file are ignored.
     """
 
     def __init__(self, path: Path, isSecret: Callable[[], bool] = lambda: False) -> None:

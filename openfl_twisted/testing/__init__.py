@@ -7,7 +7,7 @@ An in-memory network, to test clients and servers without sockets.
   - L{Attempts}: connection attempts, which a test can answer itself.
   - L{Flow}: one direction of a connection. A test can split, hold and drop the data, and stall
     the reader.
-  - L{Datagrams}: the datagrams in flight. A test can lose, hold and reorder them.
+  - L{Datagrams}: the datagrams in flight. A test can drop, hold and reorder them.
   - L{Peer}: the other end of a connection, controlled by the test.
   - L{ScriptedPeer}: the other end of a connection, controlled by a script, such as the scripts
     in Ruffle's tests.

@@ -67,7 +67,7 @@ class Attempt:
 
         @return: the protocol of the server; C{None} if the factory has built no protocol and
             the connection is closed.
-        @raise ValueError: if the attempt was already accepted or has failed.
+        @raise ValueError: if the attempt has already been accepted or has failed.
         """
         self._check()
         accepted = self._reactor.kernel.join(self._client)
@@ -84,7 +84,7 @@ class Attempt:
         Let the attempt fail, and run iterations until the client is idle.
 
         @param number: the reason, a number from C{errno}.
-        @raise ValueError: if the attempt was already accepted or has failed.
+        @raise ValueError: if the attempt has already been accepted or has failed.
         """
         self._check()
         self._client.fail(number)
@@ -118,7 +118,7 @@ class Attempts:
     @property
     def held(self) -> list[Attempt]:
         """
-        The held attempts that were neither accepted nor have failed, in order. They wait for
+        The held attempts that have neither been accepted nor failed, in order. They wait for
         L{release}, L{Attempt.answer} or L{Attempt.refuse}.
         """
         return [attempt for attempt in self._held if not attempt.over]

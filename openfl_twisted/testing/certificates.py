@@ -107,12 +107,12 @@ class CertificateMaker:
 
     def make(self, status: str = CertificateStatus.TRUSTED) -> Credentials:
         """
-        Create the credentials of a server. In a TLS handshake with that server, clients get
-        the given certificate status.
+        Create the credentials of a server. A TLS handshake with that server results in the
+        given certificate status.
 
         @param status: a constant of C{CertificateStatus}.
         @return: the credentials, with a new key. Certificates are valid from 2000 to 2100,
-            except if the status requires other dates.
+            unless the status requires other dates.
         @raise ValueError: if the status is unknown.
         """
         trust = self.trust

@@ -29,7 +29,7 @@ class Datagram(NamedTuple):
 
 class Datagrams:
     """
-    The datagrams in flight. By default, all datagrams arrive in order. A test can lose, delay,
+    The datagrams in flight. By default, all datagrams arrive in order. A test can drop, delay,
     reorder and duplicate datagrams.
 
     @ivar latency: the delay of datagrams (seconds). A change applies only to datagrams sent

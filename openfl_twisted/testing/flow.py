@@ -18,7 +18,7 @@ _FIN, _RST = b"", None
 
 class Flow:
     """
-    The bytes sent in one direction of a connection. A test can split, delay and lose the
+    The bytes sent in one direction of a connection. A test can split, delay and drop the
     bytes, and stall the reader.
 
     Each segment, up to 64 KiB, results in one call of the reader's C{dataReceived}. Without
@@ -107,7 +107,7 @@ class Flow:
 
     def drop(self) -> None:
         """
-        Lose all segments sent after this call, including FIN and RST, as if a cable had been
+        Drop all segments sent after this call, including FIN and RST, as if a cable had been
         unplugged. Neither side is notified.
         """
         self._dropped = True
@@ -137,8 +137,8 @@ class Flow:
     @property
     def writable(self) -> bool:
         """
-        Whether a third of the window is free. This rule of Linux avoids tiny writes when the
-        reader reads tiny amounts.
+        Whether at least a third of the window is free. Linux uses the same rule to avoid tiny
+        writes when the reader reads tiny amounts.
         """
         return 0 < self.window <= 3 * self.free
 
@@ -280,7 +280,7 @@ class MemoryConnection:
 
     def drop(self) -> None:
         """
-        Lose all further segments in both directions, see L{Flow.drop}.
+        Drop all further segments in both directions, see L{Flow.drop}.
         """
         self.toServer.drop()
         self.toClient.drop()

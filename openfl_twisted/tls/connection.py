@@ -1,6 +1,7 @@
 """
 TLS connections: an OpenSSL connection that flushes pending data when the peer closes TLS, and
-that limits the answers to the peer's TLS messages; and the factory that adds TLS to a server.
+limits the number of bytes that OpenSSL sends in answer to the peer's TLS messages; and the
+factory that adds TLS to a server.
 """
 
 import weakref
@@ -35,12 +36,12 @@ _log = packageLogger()
 
 class BoundedConnection(SSL.Connection):
     """
-    An OpenSSL connection for Twisted's TLS that limits the answers to TLS messages, and
-    flushes pending data when the peer closes TLS.
+    An OpenSSL connection for Twisted's TLS. It limits the number of bytes that OpenSSL sends in
+    answer to TLS messages, and flushes pending data when the peer closes TLS.
 
     OpenSSL answers each key update and each renegotiation request. The answers are written to
-    the transport over which TLS runs. The send queue of this transport is unlimited, and
-    contains the answers as long as the peer does not read.
+    the transport over which TLS runs. While the peer does not read, the answers
+    accumulate in the send queue of this transport, which is unlimited.
     """
 
     # Whether the next bytes that OpenSSL sends are application data.

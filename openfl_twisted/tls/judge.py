@@ -342,8 +342,8 @@ class Judge:
         Return the trust anchors. A directory of CA certificates is not read completely:
         OpenSSL opens the file of each issuer when the file is needed. A trust anchor from the
         directory is therefore only known if a path that OpenSSL has accepted ends with this
-        trust anchor. (Findings about name constraints and unknown revocation do not matter for
-        this.)
+        trust anchor. For this purpose, findings about name constraints and unknown
+        revocation status are ignored.
         """
         anchors = self._trust.allAnchors
         harmless = NAME_CONSTRAINTS | UNKNOWN_REVOCATION

@@ -87,7 +87,7 @@ class Trust:
 
     def adding(self, certificate: bytes, trusted: bool) -> Self:
         """
-        Add a certificate.
+        Return a copy with one more certificate.
 
         @param certificate: the certificate, in DER.
         @param trusted: whether the certificate is a trust anchor; otherwise it is an
@@ -106,7 +106,7 @@ class Trust:
 
     def addingRevocationList(self, path: str | Path) -> Self:
         """
-        Add a revocation list.
+        Return a copy with one more revocation list.
 
         @param path: a file with the CRL, in PEM or DER.
         @raise OSError: if the file cannot be read.

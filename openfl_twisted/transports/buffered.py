@@ -242,7 +242,7 @@ class BufferedTransport(Connection):
     def _endLate(self) -> None:
         """
         Drop the received data that the transport may still hold for a paused protocol. Called
-        when the protocol closes the connection after the connection was lost.
+        when the protocol closes a connection that is already lost.
         """
         if self._stage == _STOPPED:
             self._transport.loseConnection()

@@ -41,7 +41,7 @@ class Owner(Protocol):
     @property
     def unprocessed(self) -> int:
         """
-        The number of received bytes that the protocol holds, such as a part of a
+        The number of received bytes that the protocol holds, such as part of a
         message.
         """
 
@@ -171,8 +171,8 @@ class Connection:
       - C{reading} is false while C{paused}, C{disconnecting} or C{receiveBuffer.isBlocked} is
         true. L{readAgain} sets C{reading} to true.
       - While C{receiveBuffer} exists, received data is appended to it.
-      - The protocol's C{connectionLost} is called once, after the receive buffer was delivered
-        or dropped.
+      - The protocol's C{connectionLost} is called once, after the receive buffer has been
+        delivered or dropped.
 
     After C{loseConnection} or C{loseWriteConnection}, writes by an owner are dropped. However,
     while a pull producer is registered, writes are accepted and the connection stays open, as

@@ -253,8 +253,8 @@ class ReceiveBuffer:
     def deliverNow(self, *, drop: bool) -> None:
         """
         Deliver the buffered items, even if delivery is blocked, and discard the buffer. If the
-        connection is paused or closing, the items are dropped instead. Called when the
-        connection is lost by a protocol whose C{connectionLost} cannot be delayed.
+        connection is paused or closing, the items are dropped instead. A protocol whose
+        C{connectionLost} cannot be delayed calls this method when the connection is lost.
 
         @param drop: whether to drop the items without delivering them.
         """

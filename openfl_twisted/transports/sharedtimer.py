@@ -40,7 +40,7 @@ class Group(Generic[T]):
 
     def leave(self, waiter: T) -> None:
         """
-        Remove an object, which then no longer waits. Nothing happens if the time has already
+        Remove an object, so that it no longer waits. Nothing happens if the time has already
         expired.
 
         @param waiter: an object that was added to this group.

@@ -73,8 +73,8 @@ class CoalescingTransport(Connection, tcp.Connection):
     @ivar _open: whether L{write} may append data without checking the connection's state.
     @ivar _writing: whether the reactor waits until the socket is writable.
     @ivar _dense: the number of joined chunks at the beginning of the queue.
-    @ivar _exempt: the value that C{bytesOut} will have when all data has been sent that was
-        written before the reactor began to wait. The limit of the send queue does not apply to
+    @ivar _exempt: the value that C{bytesOut} will have when all data that was written before
+        the reactor began to wait has been sent. The limit of the send queue does not apply to
         this data.
     @ivar _addresses: the addresses set by L{setAddresses}; C{None} without a proxy.
     """
@@ -230,8 +230,8 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _isOpen(self) -> bool:
         """
-        Compute C{_open}. Return whether the connection's state allows writing without checks;
-        C{_open} is then false only if there is a tap.
+        Compute C{_open}. Return whether the connection's state allows writing without checks:
+        if so, C{_open} is false only if there is a tap.
         """
         isOpen = bool(
             self.connected
@@ -758,7 +758,7 @@ def _share(prefix: str, protocol: str, port: int) -> tuple[str, str, int]:
 class AcceptedTransport(CoalescingTransport, tcp.Server):
     """
     A connection accepted from a client. Some attributes that Twisted stores for each
-    connection are computed on demand: the texts for the log and C{repr}, and two shortcuts.
+    connection are computed on demand: the strings for the log and C{repr}, and two shortcuts.
     """
 
     __slots__ = ("_names", "client", "server", "sessionno")

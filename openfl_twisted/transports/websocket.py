@@ -392,7 +392,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         """
         Parse frames, and deliver their payloads.
 
-        @param data: frames, however the stream is split.
+        @param data: a chunk of the stream of frames, of any length.
         """
         if self._ended:
             return

@@ -32,7 +32,7 @@ The least significant byte first: C{Endian.LITTLE_ENDIAN} of Flash.
 
 MAX_UTF_LENGTH = 0xFFFF
 """
-Maximum length of a text for C{writeUTF} (bytes): the length field has 16 bits.
+Maximum length of the text for C{writeUTF} (bytes): the length field has 16 bits.
 """
 
 _MAX_ARRAY_LENGTH = 0xFFFFFFFF
@@ -155,9 +155,9 @@ class DataInput(_ByteOrder):
     """
     The reading methods. A subclass implements C{_take} and C{bytesAvailable}.
 
-    If too few bytes are available, a method raises C{EOFError} and consumes no bytes. The only
-    exception is C{readUTF}, which then has already consumed the length field, as in Flash.
-    Exceptions are created by L{Problems} or a subclass.
+    If too few bytes are available, a method raises C{EOFError} and consumes no bytes. C{readUTF}
+    differs: it may already have consumed the length field, as in Flash. Exceptions are created
+    by L{Problems} or a subclass.
     """
 
     __slots__ = ()
@@ -174,7 +174,7 @@ class DataInput(_ByteOrder):
         Consume the next bytes.
 
         @return: exactly C{length} bytes.
-        @raise EOFError: if fewer bytes are available; no bytes are then consumed.
+        @raise EOFError: if fewer bytes are available. In this case, no bytes are consumed.
         """
         raise NotImplementedError
 
@@ -264,7 +264,7 @@ class DataInput(_ByteOrder):
             no bytes are read.
         @param offset: position in the array at which the bytes are stored (default 0).
         @param length: number of bytes; 0 for all available bytes (default).
-        @raise EOFError: if fewer bytes are available; the array is then unchanged.
+        @raise EOFError: if fewer bytes are available. In this case, the array is unchanged.
         @raise IndexError: if the position is negative, or the array would be longer
             than 4294967295 bytes.
         @raise TypeError: if C{bytes} is C{None}.
@@ -284,7 +284,8 @@ class DataInput(_ByteOrder):
         """
         Read text that is prefixed with its length, an unsigned number of two bytes.
 
-        @raise EOFError: if the text is incomplete. The length has then been consumed.
+        @raise EOFError: if the text is incomplete. If the length field is complete, it has been
+            consumed.
         """
         return self.readUTFBytes(self.readUnsignedShort())
 
@@ -296,7 +297,7 @@ class DataInput(_ByteOrder):
             and the text ends at the first NUL.
         @return: the text; for invalid UTF-8 see
             L{openfl_twisted.wire.text.decodeUTF8}.
-        @raise EOFError: if fewer bytes are available; no bytes are then consumed.
+        @raise EOFError: if fewer bytes are available. In this case, no bytes are consumed.
         """
         data = self._take(length)
         return decodeUTF8(data.removeprefix(BYTE_ORDER_MARK).partition(b"\0")[0])
@@ -307,7 +308,7 @@ class DataInput(_ByteOrder):
 
         @param length: number of bytes. The text ends at the first NUL character.
         @param charSet: see L{openfl_twisted.wire.text.decodeText}.
-        @raise EOFError: if fewer bytes are available; no bytes are then consumed.
+        @raise EOFError: if fewer bytes are available. In this case, no bytes are consumed.
         @raise TypeError: if C{charSet} is C{None}.
         """
         self._begin()
@@ -418,7 +419,7 @@ class DataOutput(_ByteOrder):
 
     def writeBytes(self, bytes: bytes | bytearray, offset: int = 0, length: int = 0) -> None:
         """
-        Write a part of an array.
+        Write part of an array.
 
         @param offset: beginning of the part (default 0).
         @param length: length of the part; 0 for the rest of the array (default).
@@ -439,7 +440,8 @@ class DataOutput(_ByteOrder):
 
         @param value: any text; for lone surrogates see
             L{openfl_twisted.wire.text.encodeUTF8}.
-        @raise IndexError: if the text has more than 65535 bytes; no bytes are then written.
+        @raise IndexError: if the text has more than 65535 bytes. In this case, no bytes are
+            written.
         @raise TypeError: if the text is C{None}.
         """
         self._begin()

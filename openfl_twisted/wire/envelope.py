@@ -19,12 +19,12 @@ Length of a node's identifier (bytes).
 
 MAX_TOPICS = 10_000
 """
-Default maximum number of topics for which a sender remembers the last sequence number.
+Default maximum number of topics for which a sender stores the last sequence number.
 """
 
 MAX_NODES = 1000
 """
-Default maximum number of nodes for which a receiver remembers the last sequence number
+Default maximum number of nodes for which a receiver stores the last sequence number
 on a topic.
 """
 
@@ -96,20 +96,20 @@ class Sequencer:
     Puts the messages of a node into envelopes.
 
     Each topic has separate sequence numbers, because a receiver only receives messages on the
-    topics that it has subscribed to. Beyond the maximum number of topics, the least recently
-    used topic is forgotten. If a forgotten topic is used again, its sequence numbers continue
-    above all earlier numbers.
+    topics that it has subscribed to. When there are too many topics, the sequence number of the
+    least recently used topic is discarded. If this topic is used again, its sequence numbers
+    continue above all discarded numbers.
     """
 
     def __init__(self, node: bytes, maxTopics: int = MAX_TOPICS) -> None:
         """
-        @param maxTopics: maximum number of topics to remember.
+        @param maxTopics: maximum number of topics whose last sequence number is stored.
         """
         self._node = node
         self._maxTopics = maxTopics
         # The last sequence number of each topic; the least recently used topic is first.
         self._numbers: dict[str, int] = {}
-        # The highest sequence number of all forgotten topics.
+        # The highest discarded sequence number of all topics.
         self._floor = 0
 
     def seal(self, topic: str, payload: bytes) -> bytes:
@@ -139,8 +139,8 @@ class LossCounter:
 
     def __init__(self, maxNodes: int = MAX_NODES) -> None:
         """
-        @param maxNodes: maximum number of nodes to remember. Beyond this number, the node
-            whose last message is the oldest is forgotten.
+        @param maxNodes: maximum number of nodes whose last sequence number is stored. Above
+            this number, the node whose last message is the oldest is removed.
         """
         self._maxNodes = maxNodes
         self._last: dict[bytes, int] = {}

@@ -94,8 +94,8 @@ def recognize(data: bytes, among: Collection[Signature] = frozenset(Signature)) 
 
 def isPartial(data: bytes) -> bool:
     """
-    Check whether bytes that are not recognized yet must be a part of an HTTP request, and not
-    a short text that begins like an HTTP request.
+    Check whether bytes that are not recognized yet must be part of an HTTP request, and not a
+    short message that begins like an HTTP request.
 
     @param data: bytes for which L{recognize} returns C{None}.
     @return: whether the bytes contain a method and the beginning of a request target.

@@ -113,7 +113,7 @@ def hasRequestLine(data: bytes) -> bool:
 def isPartialRequest(data: bytes) -> bool:
     """
     Check whether bytes contain a method and the beginning of a target, so that a timeout or
-    EOF means an incomplete HTTP request, and not a short text that begins like an HTTP
+    EOF means an incomplete HTTP request, and not a short message that begins like an HTTP
     request.
 
     @param data: bytes for which L{startsRequest} returns C{None}.
@@ -148,8 +148,8 @@ def _isTarget(method: bytes, target: bytes) -> bool:
 
 def _endsLine(rest: bytes, method: bytes, target: bytes) -> bool | None:
     """
-    Check the version and the end of a request line. The result is the same as for
-    L{startsRequest}.
+    Check the version and the end of a request line. The return value has the same meaning as
+    in L{startsRequest}.
     """
     if rest[0] in (_CR, _LF):
         # An HTTP/0.9 request has no version, and the method is always GET.

@@ -1,5 +1,7 @@
 """
-Lines of text, terminated by a newline or a NUL byte, for the echo servers of the OpenFL guide.
+Lines of text, terminated by a newline or a NUL byte, for the echo servers of Adobe's
+ActionScript guide.
+
 A person who uses a terminal sends lines, and C{XMLSocket} sends NUL-terminated messages. The
 guide tells C{XMLSocket} programs to end their messages with a newline as well.
 """

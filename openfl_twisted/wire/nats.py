@@ -148,7 +148,7 @@ def subjectOf(prefix: str, topic: str) -> bytes:
     outside ASCII, are percent-encoded.
 
     @param prefix: the text before the dot.
-    @param topic: the text after the dot; any text.
+    @param topic: the text after the dot; any string.
     @return: the subject (ASCII). An empty topic becomes a C{%}.
     """
     return _quote(prefix) + b"." + _quote(topic)

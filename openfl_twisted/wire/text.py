@@ -28,14 +28,14 @@ _cutSequence = re.compile(
 
 MAX_BROKEN = 10_000
 """
-Maximum number of invalid UTF-8 sequences in a text that are decoded as in Flash. Each encoded
+Maximum number of invalid UTF-8 sequences in a string that are decoded as in Flash. Each encoded
 surrogate counts as one sequence. Further invalid sequences become U+FFFD, which limits the
 decoding time.
 """
 
 MAX_SHOWN = 1000
 """
-Default maximum number of characters of a text that are shown in a log.
+Default maximum number of characters of a string that are shown in a log.
 """
 
 BYTE_ORDER_MARK = codecs.BOM_UTF8
@@ -133,7 +133,7 @@ def escape(text: str) -> str:
     Make text from a peer safe to show in a log or on a terminal: control characters, and
     characters that change the direction of text, are replaced with Python's escape sequences.
 
-    @return: the safe text. A text longer than L{MAX_SHOWN} characters is truncated, and C{...}
+    @return: the safe text. Text longer than L{MAX_SHOWN} characters is truncated, and C{...}
         is appended.
     """
     if len(text) > MAX_SHOWN:
@@ -190,7 +190,7 @@ def encodeText(text: str, charSet: str) -> bytes:
     """
     Encode text in a named character set.
 
-    @param charSet: as for L{decodeText}.
+    @param charSet: see L{decodeText}.
     @return: the bytes, without a byte order mark. A character that is not in the character set
         becomes C{?}.
     """

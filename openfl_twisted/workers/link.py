@@ -63,9 +63,9 @@ class LinkProtocol(Int32StringReceiver):
 
     A message that is too long or malformed closes the connection.
 
-    @ivar answers: by name, the function that handles a request from the other process. An
-        exception with an attribute C{status} is sent as the response; any other exception is
-        logged.
+    @ivar answers: maps the name of each request from the other process to the function that
+        handles the request. An exception with an attribute C{status} is sent as the
+        response; any other exception is logged.
     @ivar lost: called when the connection is lost.
     """
 

@@ -1,5 +1,5 @@
 """
-The log of a worker in the log of its supervisor.
+Copies the log of each worker to the log of the supervisor.
 
 A worker writes each event as one line of JSON to its standard output. The line contains no
 time, because the supervisor's log adds the time. Other lines, such as an error message from

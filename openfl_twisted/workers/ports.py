@@ -4,7 +4,7 @@ Ports that several workers share.
 The supervisor opens the ports, and each worker inherits them. On Linux, each worker has
 its own socket for each TCP port (C{SO_REUSEPORT}): the kernel distributes the connections
 evenly, and only to workers that listen. On other systems, and for UNIX sockets and
-sockets of systemd, all workers accept connections from the same socket.
+sockets passed by systemd, all workers accept connections from the same socket.
 
 Supervisor and workers create endpoints from the same descriptions, with the reactors of this
 module: L{ReservingReactor} in the supervisor opens a port without listening, and
@@ -268,7 +268,7 @@ class ReservingReactor(_Delegating):
         self, fileDescriptor: int, addressFamily: int, factory: IProtocolFactory
     ) -> IListeningPort:
         """
-        Use an open socket, such as a socket of systemd, for all workers; see
+        Use an open socket, such as one passed by systemd, for all workers; see
         C{IReactorSocket}.
 
         @param fileDescriptor: the descriptor.

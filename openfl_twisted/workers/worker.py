@@ -64,10 +64,11 @@ class WorkerSide:
 
     def start(self, answers: Mapping[str, Callable[..., Any]], reactor: Any = None) -> LinkProtocol:
         """
-        Connect to the supervisor, and notify it that the ports are open. When the connection
-        is lost, the supervisor has ended, and the worker stops.
+        Connect to the supervisor, and notify it that the ports are open. The worker
+        stops when the connection is lost, for example because the supervisor has ended.
 
-        @param answers: by name, the function that handles a request from the supervisor.
+        @param answers: maps the name of each request from the supervisor to the function that
+            handles the request.
         @param reactor: the reactor (default: the global reactor).
         @return: the connection.
         """

@@ -1,7 +1,7 @@
 """
 AMF3: reader of one value. Names in capital letters without a docstring are markers.
 
-The methods of the reader get the position of the data to read, and return the position after
+The methods of the reader take the position of the data to read, and return the position after
 this data. They do not check the number of bytes: L{AMF3Reader.read} converts an C{IndexError}
 or C{struct.error} at the end of the data to C{EOFError}. A slice raises neither exception.
 Therefore, methods that slice, or that read several items, check the number of bytes first.
@@ -150,7 +150,7 @@ class AMF3Reader:
     @ivar left: number of further objects that are allowed.
     @ivar text: number of further bytes of text that are allowed.
     @ivar broken: number of further invalid UTF-8 sequences that are decoded as in Flash.
-    @ivar strings: the texts that can be referred to, by number. The empty text has no
+    @ivar strings: the strings that can be referred to, by number. The empty string has no
         number.
     @ivar objects: the objects that can be referred to, by number.
     @ivar traits: the class descriptions that can be referred to, by number.
@@ -290,7 +290,7 @@ class AMF3Reader:
 
     def _readBroken(self, data: bytes) -> str:
         """
-        Read text that is not valid UTF-8. All such texts of a value share one limit.
+        Read a string that is not valid UTF-8. All such strings in a value share one limit.
         """
         # This expression finds at least as many invalid sequences as decodeUTF8, in a fraction of
         # the time.
@@ -602,7 +602,7 @@ class AMF3Reader:
         callOwn(value.readExternal, source)
         return source.position
 
-    # The methods get the header of an object that is not a reference, and the position after the
+    # The methods take the header of an object that is not a reference, and the position after the
     # header.
     _readers: ClassVar[dict[int, Callable[["AMF3Reader", int, int], tuple[Any, int]]]] = {
         XML_DOCUMENT: _readXMLDocument,

@@ -166,8 +166,8 @@ class AMF3Writer:
     @ivar depth: number of further nested levels that are allowed.
     @ivar items: number of further values that are allowed.
     @ivar text: number of further bytes of text that are allowed.
-    @ivar strings: the encoded reference to each text, without the marker.
-    @ivar stringsFrozen: whether no reference numbers are assigned to new texts.
+    @ivar strings: the encoded reference to each string, without the marker.
+    @ivar stringsFrozen: whether no reference numbers are assigned to new strings.
     @ivar objects: the reference numbers of objects, by identity.
     @ivar kept: the objects, by reference number; C{None} for a number that is never used.
     @ivar traits: the reference numbers of class descriptions.
@@ -225,7 +225,7 @@ class AMF3Writer:
         """
         Encode text, and count its bytes.
 
-        @param value: any text, even with lone surrogates.
+        @param value: any string, even with lone surrogates.
         @raise AMFError: if the text exceeds the limit.
         """
         data = encodeUTF8(value)

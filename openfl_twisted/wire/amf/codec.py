@@ -63,12 +63,12 @@ def decode(
     @param registry: the classes that may be created (default: none).
     @param makeByteArray: called with the bytes of a C{ByteArray}; creates the C{ByteArray}.
     @return: the value, and the position after it.
-    @raise EOFError: if the value is incomplete. More bytes can complete the value, except if
-        the exception was raised by a registered class.
+    @raise EOFError: if the value is incomplete. More bytes can complete the value, unless the
+        exception was raised by a registered class.
     @raise ExternalizableError: if an object can be read only by its class, and this
         class is not registered.
     @raise AMFError: if the bytes are not a value, or exceed a limit, or if a registered class
-        raises an exception, which is then the C{__cause__}.
+        raises an exception, which becomes the C{__cause__}.
     @raise ValueError: if C{objectEncoding} is unknown, or C{position} is negative.
     """
     _checkEncoding(objectEncoding)
@@ -112,7 +112,7 @@ def encode(
     @param objectEncoding: L{AMF0} or L{AMF3}.
     @param registry: the classes whose instances can be written.
     @param references: whether a repeated object or class description may be written as a
-        reference. OpenFL 9.4 reads such references wrongly. With C{False}, each object is
+        reference. OpenFL 9.4 reads such references incorrectly. With C{False}, each object is
         written completely, so an object that contains itself cannot be written. References to
         strings are always written, because OpenFL reads them correctly. However, no reference
         to a new string is written after the first XML value, because OpenFL numbers strings
@@ -122,8 +122,8 @@ def encode(
         C{writeDynamicProperty(name, value)} writes a member. Other members are not written. By
         default, all members except functions are written. The function is not called for
         arrays or instances of classes.
-    @raise AMFError: if a part of the value cannot be represented in AMF, exceeds a limit, or
-        if an exception is raised while its members are read; this exception is then the
+    @raise AMFError: if part of the value cannot be represented in AMF or exceeds a limit, or
+        if an exception is raised while its members are read; this exception becomes the
         C{__cause__}.
     @raise ValueError: if C{objectEncoding} is unknown.
     """

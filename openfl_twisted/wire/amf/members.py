@@ -13,8 +13,8 @@ def nameOf(key: Any) -> str:
     """
     Return the name of a member on the wire.
 
-    @param key: a non-empty text, or an integer, which is written in decimal.
-    @return: a non-empty text.
+    @param key: a non-empty string, or an integer, which is written in decimal.
+    @return: a non-empty string.
     @raise AMFError: if the key is anything else.
     """
     if type(key) is int:

@@ -15,7 +15,7 @@ Types:
     C{list} if it does not contain itself: Flash Player writes such arrays to a C{ByteArray},
     and Ruffle writes them in remote calls. L{ECMAArray} is always written with names.
   - C{Object} is C{dict}. Any other C{Mapping} is also written as an C{Object}. Names are
-    non-empty texts; an C{int} is written in decimal.
+    non-empty strings; an C{int} is written in decimal.
   - C{Date} is L{Date}. A C{datetime} with a time zone is written as a C{Date}. A C{date} is
     refused, because it is not a point in time.
   - C{ByteArray} is C{bytearray}, or the result of C{makeByteArray}. C{bytes} and C{memoryview}
@@ -23,8 +23,8 @@ Types:
   - C{Vector} is L{IntVector}, L{UIntVector}, L{NumberVector} or L{ObjectVector},
     C{Dictionary} is L{Dictionary}. In an L{ObjectVector}, C{undefined} becomes
     C{None}.
-  - C{XML} and C{XMLDocument} are the texts L{XML} and L{XMLDocument}. AMF0 has the same format
-    for both types, which is read as L{XML}.
+  - C{XML} and C{XMLDocument} are the string types L{XML} and L{XMLDocument}. AMF0 has the same
+    format for both types, which is read as L{XML}.
   - An instance of a class in L{ClassRegistry} is read as an instance of that class; an
     instance of any other class is a L{TypedObject}. Data from a peer cannot import modules,
     create instances of unregistered classes, or set undeclared members.
@@ -337,8 +337,8 @@ class ObjectVector(_Vector[Any]):
 
 def _tokenOf(key: Any) -> Hashable:
     """
-    Return the token by which a key is found: for text or a number its value, for any other key
-    its identity. The tuple distinguishes identities from numbers.
+    Return the token by which a key is found: for a string or a number its value, for any other
+    key its identity. The tuple distinguishes identities from numbers.
     """
     return key if type(key) in (str, int, float) else (id(key),)
 
@@ -347,7 +347,7 @@ class Dictionary(MutableMapping[Any, Any]):
     """
     A C{Dictionary}: keys of any type, in order of insertion.
 
-    Texts and numbers are found by value in constant time. Any other key is found by identity
+    Strings and numbers are found by value in constant time. Any other key is found by identity
     in constant time, as in Flash. If no key is identical, a linear search finds the first
     equal key of the same type. Two dictionaries are equal if their entries are equal, in
     order.
@@ -383,7 +383,7 @@ class Dictionary(MutableMapping[Any, Any]):
         Set an entry without searching for an equal key. The AMF readers use this method,
         because a peer could make the search slow.
 
-        @param key: any value. If the key is neither text nor a number, an equal key is kept in
+        @param key: any value. If the key is neither a string nor a number, an equal key is kept in
             a separate entry.
         """
         self._entries[_tokenOf(key)] = (key, value)
@@ -535,8 +535,8 @@ class ClassRegistry:
         Return the registration of the class with an alias.
 
         @param alias: the name on the wire.
-        @return: the registration; C{None} if no class is registered. A L{TypedObject} is then
-            read.
+        @return: the registration; C{None} if no class is registered. In this case, a
+            L{TypedObject} is read.
         """
         return self._byAlias.get(alias)
 

@@ -164,8 +164,8 @@ class PolicyFile:
 
         @param data: the file; it may end with a NUL byte.
         @raise PolicyError: if the data is not well-formed, has another root element,
-            contains text between its elements, or exceeds L{MAX_POLICY_LENGTH} or a
-            limit of elements and attributes.
+            contains text between its elements, or exceeds L{MAX_POLICY_LENGTH} or a limit on
+            elements and attributes.
         """
         found = _parse(data)
         if found.root != _ROOT:

@@ -110,7 +110,7 @@ class WebSocketFrames:
     @ivar others: number of control frames, fragments and compressed frames that the
         last call of L{receive} has read.
     @ivar unfinished: whether L{receive} has not read all frames, because there were too many.
-        Call L{receive} again with no data after other connections were served.
+        Call L{receive} again with no data after serving other connections.
     """
 
     __slots__ = (
@@ -319,7 +319,7 @@ class WebSocketFrames:
 
     def _checkHeader(self, first: int, length: int) -> None:
         """
-        Check the header of a frame that is not an ordinary message in one frame.
+        Check the header of any frame other than an unfragmented message.
 
         @param first: the first byte of the frame.
         @param length: the length of the payload; negative if the payload is not masked.
@@ -408,7 +408,7 @@ class WebSocketFrames:
 
         @param code: the close code (default 1000, normal closure).
         @param reason: the reason, truncated to 123 bytes.
-        @return: the frame; empty if this method was called before. The frame replaces the
+        @return: the frame; empty if this method has already been called. The frame replaces the
             answer in an L{End} that was returned but not processed yet.
         """
         if self._closeSent:

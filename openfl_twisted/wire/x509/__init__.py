@@ -8,7 +8,7 @@ X.509 certificates of servers: findings of the verification, and the resulting s
     verifies a path a second time. L{costs<openfl_twisted.wire.x509.costs>} limits the cost of
     the verification.
   - L{revocation<openfl_twisted.wire.x509.revocation>}: OCSP responses and CRLs.
-  - L{servernames<openfl_twisted.wire.x509.servernames>}: whether a certificate is
-    for a host.
+  - L{servernames<openfl_twisted.wire.x509.servernames>}: server names, and whether a
+    certificate matches a name.
   - L{der<openfl_twisted.wire.x509.der>}: elements of a DER structure.
 """

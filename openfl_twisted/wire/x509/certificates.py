@@ -21,9 +21,9 @@ from openfl_twisted.wire.x509 import verifycodes
 
 # OpenSSL's codes for a missing issuer certificate.
 _UNABLE_TO_GET_ISSUER = frozenset({2, 20})
-# OpenSSL's code for a certificate with a wrong signature.
+# OpenSSL's code for a certificate with an invalid signature.
 _SIGNATURE_FAILURE = 7
-# OpenSSL's code for a CRL with a wrong signature.
+# OpenSSL's code for a CRL with an invalid signature.
 _CRL_SIGNATURE_FAILURE = 8
 
 REVOKED = 23
@@ -166,7 +166,7 @@ class _Grade(IntEnum):
 
 
 _STATUS = {
-    # After a wrong signature, the content of a certificate cannot be trusted.
+    # The content of a certificate whose signature is invalid cannot be trusted.
     _Grade.UNREADABLE: CertificateStatus.INVALID,
     _Grade.REVOKED: CertificateStatus.REVOKED,
     _Grade.SIGNERS: CertificateStatus.UNTRUSTED_SIGNERS,

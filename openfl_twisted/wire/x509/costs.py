@@ -42,7 +42,7 @@ Maximum number of signatures that the search for a path verifies.
 
 MAX_FAILURES = 4
 """
-Maximum number of wrong signatures that the search for a path finds.
+Maximum number of invalid signatures that the search for a path finds.
 """
 
 _EXTENSIONS, _OCTET_STRING, _CONSTRUCTED = 0xA3, 0x04, 0x20

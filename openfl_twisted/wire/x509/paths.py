@@ -200,7 +200,7 @@ class _Counts(dict[x509.Certificate, int]):
 class _Search:
     """
     The search for paths to a trust anchor. The search fails after L{MAX_STEPS} signature
-    checks, or after L{MAX_FAILURES} wrong signatures. Certificates with the fewest steps to a
+    checks, or after L{MAX_FAILURES} invalid signatures. Certificates with the fewest steps to a
     trust anchor, according to their issuer names, are tried first. C{cryptography} can also
     search for paths, but old versions try all paths: with three certificates that sign each
     other, this would take hours.

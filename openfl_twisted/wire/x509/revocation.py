@@ -260,7 +260,7 @@ def _verify(response: OCSPResponse, signer: x509.Certificate) -> None:
     """
     Verify the signature of a response.
 
-    @raise InvalidSignature: if the signature is wrong.
+    @raise InvalidSignature: if the signature is invalid.
     @raise _SignerError: if the signature algorithm is not supported.
     """
     key = signer.public_key()

@@ -1,5 +1,5 @@
 """
-Server names, and the check that a certificate is for a server (RFC 9525).
+Server names, and matching them against certificates (RFC 9525).
 """
 
 import ipaddress
@@ -48,11 +48,11 @@ class ServerName:
 
     def matches(self, certificate: x509.Certificate) -> bool:
         """
-        Check whether a certificate is for this server. As required by RFC 9525, only the
+        Check whether a certificate matches this server name. As required by RFC 9525, only the
         C{subjectAltName} counts, not the C{commonName}.
 
         @param certificate: a certificate whose extensions can be parsed.
-        @return: whether the certificate is for this server. A C{*} in a certificate represents
+        @return: whether the certificate matches. A C{*} in a certificate represents
             the first label of a name with at least three labels.
         """
         try:

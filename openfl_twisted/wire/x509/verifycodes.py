@@ -21,7 +21,7 @@ Codes for a name that the name constraints of a CA do not permit or exclude.
 UNREADABLE_CERTIFICATE = frozenset({4, 6, 7, 13, 14, 24, 76, 77, 78})
 """
 Codes for a certificate whose content cannot be trusted, because its signature or format is
-wrong.
+invalid.
 """
 
 REVOKED = frozenset({23, 28})
