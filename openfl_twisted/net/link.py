@@ -245,7 +245,7 @@ class Link:
 
     def accept(self, connection: LinkProtocol) -> None:
         """
-        Use a connection that a server has accepted.
+        Link this socket to a connection that a C{ServerSocket} has accepted.
         """
         self._machine.accepted(connection)
 

@@ -165,7 +165,7 @@ class Lobby:
         @param recipient: the connection of the new member.
         @param name: the name of the new member; C{None} to generate an unused name.
         @return: the new member.
-        @raise LobbyError: C{name} if a name is invalid; C{taken} if another member has the
+        @raise LobbyError: with the code C{name} if a name is invalid; C{taken} if another member has the
             same name, or a name that looks the same; C{full} if the room has its maximum
             number of members; C{rooms} if the lobby has its maximum number of rooms.
         """
@@ -282,7 +282,7 @@ class Lobby:
         yet.
 
         @return: the member.
-        @raise LobbyError: C{token} if no member has this token.
+        @raise LobbyError: with the code C{token}, if no member has this token.
         """
         member = self._tokens.get(token)
         if member is None:
@@ -319,7 +319,7 @@ class Lobby:
         Send a message to all other members of the room.
 
         @param member: the sender.
-        @raise LobbyError: C{room} if the sender is in no room.
+        @raise LobbyError: with the code C{room} if the sender is in no room.
         """
         self.announce(self._roomOf(member), message, exclude=(member,))
 
@@ -340,7 +340,7 @@ class Lobby:
         @param member: the sender.
         @param name: the name of the receiver. With several nodes, an unknown name is
             not an error.
-        @raise LobbyError: C{room} if the sender is in no room; C{nobody} if the room
+        @raise LobbyError: with the code C{room} if the sender is in no room; C{nobody} if the room
             has no such member.
         """
         room = self._roomOf(member)
@@ -417,7 +417,7 @@ class Lobby:
         @param key: the name of the attribute, at most C{maxName} characters.
         @param value: the value, at most C{maxName} characters; an empty value removes the
             attribute.
-        @raise LobbyError: C{data} if a limit is exceeded; C{room} if the member is in no
+        @raise LobbyError: with the code C{data} if a limit is exceeded; C{room} if the member is in no
             room.
         """
         limits = (what if isinstance(what, Room) else self._roomOf(what)).limits

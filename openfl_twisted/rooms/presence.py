@@ -49,7 +49,7 @@ class IPresence(Interface):
     def set(room: str, member: str, data: bytes) -> None:
         """
         Register a member on this node, or replace the data of a registered member. After a
-        reconnect, all members are registered again.
+        reconnect, the implementation registers all members again.
 
         @param member: the name of the member, unique on this node.
         """

@@ -190,7 +190,7 @@ class RoomProtocol(XMLSocketProtocol):
         Send a message to the other members of the room, as valid UTF-8.
 
         @param line: the message without its terminator.
-        @raise LobbyError: C{room} if the client is in no room.
+        @raise LobbyError: with the code C{room} if the client is in no room.
         """
         if self.member is None:
             raise LobbyError("room", "you are not in a room")

@@ -98,8 +98,8 @@ class Judge:
         self, connection: Connection, certificate: X509, code: int, depth: int, ok: int
     ) -> bool:
         """
-        OpenSSL's verification callback. Called for each objection, and for each certificate in
-        the path, from the trust anchor to the server's certificate.
+        OpenSSL's verification callback. Called for each error, and for each certificate in the
+        path, from the trust anchor to the server's certificate.
 
         @param code: OpenSSL's error code, or 0.
         @param depth: the position of the certificate in the path; 0 for the server's

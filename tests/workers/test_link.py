@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.workers.link import (
-    RESPONSE_TIMEOUT,
     MAX_LENGTH,
     MAX_REQUESTS,
+    RESPONSE_TIMEOUT,
     LinkProtocol,
     RequestError,
 )

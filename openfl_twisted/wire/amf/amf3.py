@@ -71,8 +71,8 @@ the number of names.
 
 def callOwn(function: Callable[..., Any], *arguments: Any) -> Any:
     """
-    Call a function of the application. The function's exceptions are converted, so that they
-    are not mistaken for invalid data.
+    Call a function of the application. Exceptions other than C{EOFError} and L{AMFError} become
+    an L{AMFError}, so that callers only have to handle these two.
 
     @param function: a class, a method, or any other callable of the application.
     @param arguments: the arguments of the function.
