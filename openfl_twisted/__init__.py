@@ -1,5 +1,6 @@
 """
-Sockets for OpenFL, Adobe AIR and Flash programs, for Python, on Twisted.
+Python servers and clients for OpenFL, Adobe AIR and Flash programs that use sockets. The
+package is based on Twisted.
 
 The packages, from the highest layer to the lowest. A package imports only packages of its own
 and lower layers:

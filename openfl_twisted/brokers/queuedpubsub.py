@@ -69,7 +69,8 @@ class QueuedPubSub(BasePubSub):
         """
         Check whether an envelope can be sent now.
 
-        @return: whether the broker reads. If C{False}, messages are queued.
+        @return: C{False} while the broker does not read the data already sent; messages are
+            queued in the meantime.
         """
         raise NotImplementedError
 

@@ -344,8 +344,8 @@ class DashboardStreams:
         """
         Describe the state of the server.
 
-        @param find: text to find in the address, the name, the room or the type of
-            the clients to show (case-insensitive; empty for all).
+        @param find: show only the clients whose address, name, room or type contains this text
+            (case-insensitive; empty for all clients).
         @return: a value for JSON, see L{DashboardState.describe}; C{None} if the state is not
             known yet.
         """
@@ -486,8 +486,8 @@ class DashboardState(DashboardStreams):
         """
         Describe the state of the server.
 
-        @param find: text to find in the address, the name, the room or the type of
-            the clients to show (case-insensitive; empty for all).
+        @param find: show only the clients whose address, name, room or type contains this text
+            (case-insensitive; empty for all clients).
         @return: a value for JSON: the latest L{MAX_SHOWN} matching clients, latest first, and
             their total number; the counters of the guard; C{bytes} and C{messages} as two
             numbers each, received and sent; C{rooms} and C{broker}. The value is C{None} for a

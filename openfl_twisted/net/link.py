@@ -162,8 +162,8 @@ def _makeMachine() -> "Callable[[Link], _Machine]":
 
 class Link:
     """
-    The connection of a socket: at most one established connection, and at most one connection
-    attempt.
+    Connects an OpenFL socket. A socket has at most one established connection and at most one
+    connection attempt.
 
     @ivar connection: the established connection, or C{None}.
     @ivar target: the host and port of the last attempt.

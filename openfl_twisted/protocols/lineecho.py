@@ -148,12 +148,12 @@ class LineEchoProtocol(StreamProtocol):
 
     def finalEnd(self, end: bytes) -> bytes:
         """
-        Complete the terminator of the last answer. A NUL byte that a client sends after its
-        newline is usually answered with a separate NUL byte. Before the connection closes,
-        this NUL byte must be included in the last answer.
+        Return the terminator of the last answer before the connection closes. If the client
+        ends its messages with a newline and a NUL byte, the NUL byte is usually answered
+        separately. After the last answer this is no longer possible.
 
-        @return: C{end}. A NUL byte is appended if C{end} is a newline, the client terminates
-            messages with NUL bytes, and L{terminator} is C{None}.
+        @param end: the terminator of the client's message.
+        @return: C{end}, followed by a NUL byte for such a client, unless L{terminator} is set.
         """
         wanted = self.terminator is None and self._nulSeen and end == NEWLINE
         return end + END if wanted else end

@@ -203,8 +203,8 @@ class _OnePortProtocol(DetectionProtocol):
     @property
     def _acceptsPlain(self) -> bool:
         """
-        Whether a plain client is accepted. A port that requires TLS also accepts plain clients
-        inside TLS; otherwise, the port would accept no plain clients.
+        Whether a plain client is accepted. Inside TLS, a port that requires TLS accepts plain
+        clients even if C{accept} contains C{tls} only.
         """
         return ClientType.PLAIN in self.factory.accept or (self._inTLS and self.factory.requiresTLS)
 

@@ -70,7 +70,8 @@ class _FaithfulServerProtocol(_SimpleServerProtocol):
 
     def isLast(self, text: bytes) -> bool:
         """
-        Return C{True}: the guide's program closes the connection after the first line.
+        Return C{True}: like the program in Adobe's ActionScript guide, the server closes the
+        connection after the first line.
         """
         return True
 

@@ -165,9 +165,10 @@ class Lobby:
         @param recipient: the connection of the new member.
         @param name: the name of the new member; C{None} to generate an unused name.
         @return: the new member.
-        @raise LobbyError: with the code C{name} if a name is invalid; C{taken} if another member has the
-            same name, or a name that looks the same; C{full} if the room has its maximum
-            number of members; C{rooms} if the lobby has its maximum number of rooms.
+        @raise LobbyError: with the code C{name} if a name is invalid; C{taken} if another
+            member has the same name, or a name that looks the same; C{full} if the room has
+            its maximum number of members; C{rooms} if the lobby has its maximum number of
+            rooms.
         """
         self._checkName(roomName)
         room = self.rooms.get(roomName)
@@ -259,8 +260,8 @@ class Lobby:
 
     def begin(self) -> None:
         """
-        Called when the server is started again after L{end}. Memberships of disconnected
-        members are kept again.
+        Called when the server is started again after L{end}. From now on, the memberships of
+        disconnected members are kept.
         """
         self._ending = False
 
@@ -417,8 +418,8 @@ class Lobby:
         @param key: the name of the attribute, at most C{maxName} characters.
         @param value: the value, at most C{maxName} characters; an empty value removes the
             attribute.
-        @raise LobbyError: with the code C{data} if a limit is exceeded; C{room} if the member is in no
-            room.
+        @raise LobbyError: with the code C{data} if a limit is exceeded; C{room} if the member
+            is in no room.
         """
         limits = (what if isinstance(what, Room) else self._roomOf(what)).limits
         data = what.data

@@ -44,7 +44,7 @@ class RoomProtocol(XMLSocketProtocol):
     @property
     def lobby(self) -> Lobby:
         """
-        The rooms.
+        The lobby, which contains all rooms of the server.
         """
         return self.factory.lobby
 

@@ -101,9 +101,9 @@ class _JudgedConnection(BoundedConnection):
 def _setAlert(connection: Any, judge: Judge) -> None:
     """
     Select the TLS alert for a refused certificate. OpenSSL derives the alert from an error
-    code. Whenever the judge lets the verification continue, pyOpenSSL resets this code. As a
-    result, every alert would be C{internal_error}. The code can only be set through private
-    names of pyOpenSSL. If these names are missing, the alert stays C{internal_error}.
+    code, but pyOpenSSL resets this code, so that every alert is C{internal_error}. The code
+    can only be set through private names of pyOpenSSL. If these names are missing, the alert
+    stays C{internal_error}.
     """
     try:
         lib, ffi = SSL._lib, SSL._ffi  # type: ignore[attr-defined]  # noqa: SLF001

@@ -12,7 +12,8 @@ from openfl_twisted.tls.trust import Trust
 @implementer(IPolicyForHTTPS)
 class SecurePolicyForHTTPS:
     """
-    Verifies the servers of Twisted's C{Agent}, and of treq.
+    A C{contextFactory} for Twisted's C{Agent} and for treq. It verifies the servers to which
+    they connect.
     """
 
     def __init__(self, trust: Trust | None = None) -> None:

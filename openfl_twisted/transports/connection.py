@@ -421,7 +421,8 @@ class Connection:
     @property
     def _above(self) -> "Connection | None":
         """
-        The protocol if it is a connection: a WebSocket, or a connection inside TLS.
+        The WebSocket, or the connection inside TLS, that runs over this connection; C{None} if
+        the application uses this connection directly.
         """
         top = self.protocol
         if isinstance(top, TLSMemoryBIOProtocol):
