@@ -109,7 +109,7 @@ class FaithfulServerFactory(LineEchoFactory):
     def buildProtocol(self, addr: IAddress | None) -> LineEchoProtocol | None:
         if self._used:
             self.log.info(
-                "{peer} refused: another client is already connected (one at a time)",
+                "{peer} refused: this server serves only one client",
                 peer=addr,
             )
             return None

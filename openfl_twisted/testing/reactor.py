@@ -295,7 +295,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
         @raise AssertionError: always.
         """
         raise AssertionError(
-            f"the program does not become idle within {self.maxIterations} reactor iterations"
+            f"the program did not become idle within {self.maxIterations} reactor iterations"
         )
 
     def advance(self, amount: float) -> None:

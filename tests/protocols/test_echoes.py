@@ -322,9 +322,7 @@ class FaithfulTests(SynchronousTestCase):
         self.assertEqual(protocol.limits.maxLength, 10)
         with capturedLogs() as logs:
             self.assertIsNone(factory.buildProtocol(None))
-        self.assertEqual(
-            linesOf(logs), ["None refused: another client is already connected (one at a time)"]
-        )
+        self.assertEqual(linesOf(logs), ["None refused: this server serves only one client"])
 
 
 class ServerSocketExampleTests(SynchronousTestCase):
