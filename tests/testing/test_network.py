@@ -125,7 +125,7 @@ class ClockTests(NetworkTestCase):
         again()
         with self.assertRaises(AssertionError) as caught:
             self.network.flush()
-        self.assertIn("does not become idle", str(caught.exception))
+        self.assertIn("did not become idle", str(caught.exception))
         self.assertEqual(len(turns), 1001)
 
 
@@ -189,7 +189,7 @@ class RunTests(NetworkTestCase):
 
         with self.assertRaises(AssertionError) as caught:
             self.network.run(again())
-        self.assertIn("does not become idle", str(caught.exception))
+        self.assertIn("did not become idle", str(caught.exception))
 
     def test_timeout(self) -> None:
         """
