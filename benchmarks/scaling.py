@@ -25,7 +25,7 @@ MAX_NODES = 1 << 20
 @dataclass(frozen=True)
 class Load:
     """
-    What the clients do.
+    The behavior of all clients together.
 
     @ivar clients: number of clients.
     @ivar room: number of members of each room.
@@ -89,7 +89,7 @@ NATS = replace(REDIS, publish=4.5, arrive=4.0, brokerIn=0.35, brokerOut=0.42, ov
 
 class Demand(NamedTuple):
     """
-    What a load demands from a number of nodes.
+    The resources that a load needs on a number of nodes.
 
     @ivar nodes: number of nodes.
     @ivar node: utilization of one core of each node (1 means all of its time).

@@ -18,7 +18,7 @@ class Echo(picows.WSListener):  # type: ignore[misc]
 
     def on_ws_frame(self, transport: Any, frame: Any) -> None:
         """
-        Send a message back.
+        Answer a text or binary message with the same message, and a Close with a Close.
         """
         if frame.msg_type in (picows.WSMsgType.TEXT, picows.WSMsgType.BINARY):
             transport.send(frame.msg_type, frame.get_payload_as_bytes())

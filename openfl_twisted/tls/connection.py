@@ -1,7 +1,7 @@
 """
-TLS connections: an OpenSSL connection that flushes pending data when the peer closes TLS, and
-limits the number of bytes that OpenSSL sends in answer to the peer's TLS messages; and the
-factory that adds TLS to a server.
+TLS connections. L{BoundedConnection} flushes pending data when the peer closes TLS, and limits
+the number of bytes that OpenSSL sends in answer to the peer's TLS messages.
+L{ServerTLSFactory} adds TLS to a server.
 """
 
 import weakref
