@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from benchmarks.running import ANCHORS
 from benchmarks.workloads import Workload
-from openfl_twisted.testing.certificates import CertificateMaker
+from openfl_twisted.testing._certificates import CertificateMaker
 
 ROOT = Path(__file__).parent
 PEERS = ROOT / "peers"

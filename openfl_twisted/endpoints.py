@@ -51,10 +51,10 @@ class _OpenFLEndpoint:
             # through a WebSocket.
             settings.setdefault("accept", ALL_TYPES - {ClientType.WEBSOCKET})
         listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
-        return listening.addCallback(preparePort)
+        return listening.addCallback(_preparePort)
 
 
-def preparePort(port: IListeningPort) -> IListeningPort:
+def _preparePort(port: IListeningPort) -> IListeningPort:
     """
     Prepare a listening port: set its backlog, coalesce the writes of its connections,
     and answer policy requests as soon as connections are accepted.
@@ -93,7 +93,7 @@ class StartupError(SystemExit, Exception):
 class ListeningEndpoint:
     """
     A server endpoint that reports the address of its port, and prepares the port with
-    L{preparePort}.
+    L{_preparePort}.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class ListeningEndpoint:
 
         def announce(port: IListeningPort) -> IListeningPort:
             self._opened(port.getHost())
-            return preparePort(port)
+            return _preparePort(port)
 
         def failed(failure: Failure) -> NoReturn:
             raise StartupError.fromError(failure.value) from None

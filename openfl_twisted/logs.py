@@ -17,15 +17,15 @@ from twisted.python.failure import Failure
 from openfl_twisted.addresses import describe
 from openfl_twisted.wire.text import escape
 
-MAX_EVENTS = 100
+_MAX_EVENTS = 100
 """
-Maximum number of C{info} events of one kind that are logged in L{LOG_INTERVAL}, see
+Maximum number of C{info} events of one kind that are logged in L{_LOG_INTERVAL}, see
 L{limitLog}.
 """
 
-LOG_INTERVAL = 10.0
+_LOG_INTERVAL = 10.0
 """
-Time after which the number of events beyond L{MAX_EVENTS} is logged: 10 seconds.
+Time after which the number of events beyond L{_MAX_EVENTS} is logged: 10 seconds.
 """
 
 
@@ -71,11 +71,11 @@ class _EventLimit:
         @return: whether the event is logged.
         """
         count = self._counts[kind] = self._counts.get(kind, 0) + 1
-        if count <= MAX_EVENTS:
+        if count <= _MAX_EVENTS:
             self._loggers[kind] = logger
             if self._timer is None:
-                self._timer = self._clock.callLater(LOG_INTERVAL, self.endInterval)
-        return count <= MAX_EVENTS
+                self._timer = self._clock.callLater(_LOG_INTERVAL, self.endInterval)
+        return count <= _MAX_EVENTS
 
     def endInterval(self) -> None:
         """
@@ -87,14 +87,14 @@ class _EventLimit:
         counts, self._counts = self._counts, {}
         loggers, self._loggers = self._loggers, {}
         for kind, count in counts.items():
-            if count > MAX_EVENTS:
+            if count > _MAX_EVENTS:
                 # The event that reports the number is not counted.
                 Logger.emit(
                     loggers[kind],
                     LogLevel.info,
                     "{count} more in the last {seconds:g} s: {kind}",
-                    count=count - MAX_EVENTS,
-                    seconds=LOG_INTERVAL,
+                    count=count - _MAX_EVENTS,
+                    seconds=_LOG_INTERVAL,
                     kind=_field.sub("...", kind),
                 )
 
@@ -131,8 +131,8 @@ def setLogLevel(level: Any) -> None:
 def limitLog(reactor: Any) -> None:
     """
     Limit the number of C{info} events, for the whole process: a log line costs more than
-    answering a policy request. If an event occurs more than L{MAX_EVENTS} times in
-    L{LOG_INTERVAL}, further events of this kind are only counted, and their number is logged.
+    answering a policy request. If an event occurs more than L{_MAX_EVENTS} times in
+    L{_LOG_INTERVAL}, further events of this kind are only counted, and their number is logged.
     Events of other levels are not limited. The commands call this function unless
     C{--log-level=debug} is used.
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from openfl_twisted import errors
 
-MAX_POLICY_URLS = 100
+_MAX_POLICY_URLS = 100
 """
 Maximum number of URLs stored by L{Security.loadPolicyFile}. Beyond this number, the oldest URL
 is dropped.
@@ -47,7 +47,7 @@ class Security:
     exactSettings: ClassVar[bool] = True
     pageDomain: ClassVar[str | None] = None
     swfURL: ClassVar[str | None] = None
-    policyFiles: ClassVar[deque[str]] = deque(maxlen=MAX_POLICY_URLS)
+    policyFiles: ClassVar[deque[str]] = deque(maxlen=_MAX_POLICY_URLS)
 
     @classmethod
     def loadPolicyFile(cls, url: str) -> None:

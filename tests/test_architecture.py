@@ -12,6 +12,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
+from openfl_twisted import protocols, tls
 
 PACKAGE = Path(openfl_twisted.__file__).parent
 NAME = PACKAGE.name
@@ -31,7 +32,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"transports"},
         {"tls"},
         {"clocks", "commandline", "hostnames", "logs"},
-        {"addresses"},
+        {"addresses", "lazyimports"},
     ],
     "bytes": [{"wire"}],
 }
@@ -179,6 +180,23 @@ class ImportTests(SynchronousTestCase):
                 outside = {name.partition(".")[0] for name in importsOf(path)}
                 self.assertEqual(outside & {"twisted", "zope"}, set(), module)
                 self.assertLessEqual({part(name) for name in GRAPH[module]}, WITHOUT_TWISTED)
+
+    def test_exports(self) -> None:
+        """
+        Packages that import their modules late export exactly the names that type checkers
+        see, and a wrong name is an C{AttributeError}.
+        """
+        for package in (protocols, tls):
+            seen = {
+                name.rpartition(".")[2]
+                for name in importsOf(MODULES[package.__name__])
+                if name.startswith(f"{package.__name__}.")
+            }
+            self.assertEqual(seen, set(package.__all__))
+            for name in package.__all__:
+                self.assertEqual(getattr(package, name).__name__, name)
+            with self.assertRaisesRegex(AttributeError, "has no attribute 'SocketFactory'"):
+                package.SocketFactory  # noqa: B018
 
     def test_optional(self) -> None:
         """

@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
 from openfl_twisted.logs import (
-    LOG_INTERVAL,
-    MAX_EVENTS,
+    _LOG_INTERVAL,
+    _MAX_EVENTS,
     _PackageLogger,
     limitLog,
     packageLogger,
@@ -31,7 +31,7 @@ LEVELS = {"debug", "info", "warn", "error", "critical", "emit", "failure"}
 AS_TWISTED = {
     "reactors/epoll.py",
     "transports/tcp.py",
-    "testing/reactor.py",
+    "testing/_reactor.py",
     "logs.py",
     "workers/loglines.py",
 }
@@ -133,14 +133,14 @@ class LimitTests(SynchronousTestCase):
         events are logged again.
         """
         with capturedLogs() as logs:
-            for number in range(MAX_EVENTS + 1204):
+            for number in range(_MAX_EVENTS + 1204):
                 self.log.info("{peer} received the policy file", peer=number)
             self.log.info("{peer} opened", peer="a")
-            self.assertEqual(len(logs), MAX_EVENTS + 1)
-            self.clock.advance(LOG_INTERVAL)
+            self.assertEqual(len(logs), _MAX_EVENTS + 1)
+            self.clock.advance(_LOG_INTERVAL)
             self.log.info("{peer} received the policy file", peer="b")
         self.assertEqual(
-            [formatEvent(event) for event in logs[MAX_EVENTS:]],
+            [formatEvent(event) for event in logs[_MAX_EVENTS:]],
             [
                 "a opened",
                 "1204 more in the last 10 s: ... received the policy file",
@@ -153,16 +153,16 @@ class LimitTests(SynchronousTestCase):
         Warnings and errors are always logged.
         """
         with capturedLogs() as logs:
-            for _ in range(MAX_EVENTS + 5):
+            for _ in range(_MAX_EVENTS + 5):
                 self.log.warn("{peer} refused", peer="a")
-        self.assertEqual(len(logs), MAX_EVENTS + 5)
+        self.assertEqual(len(logs), _MAX_EVENTS + 5)
 
     def test_shutdown(self) -> None:
         """
         The last numbers are logged when the reactor stops, and no timer is left.
         """
         with capturedLogs() as logs:
-            for _ in range(MAX_EVENTS + 1):
+            for _ in range(_MAX_EVENTS + 1):
                 self.log.info("{peer} opened", peer="a")
             for triggers in self.clock.triggers["after"].values():
                 for do, arguments, named in triggers:

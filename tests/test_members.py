@@ -523,7 +523,7 @@ MODULES: list[tuple[ModuleType, dict[str, str]]] = [
         },
     ),
     (security, {}),
-    (system, {"MAX_POLICY_URLS": "every buffer has a limit"}),
+    (system, {}),
 ]
 
 ROOMS = {members.cls: members for members in CLASSES}

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors
-from openfl_twisted.system import MAX_POLICY_URLS, Security
+from openfl_twisted.system import _MAX_POLICY_URLS, Security
 
 
 class SecurityTests(SynchronousTestCase):
@@ -43,9 +43,9 @@ class SecurityTests(SynchronousTestCase):
             list(Security.policyFiles),
             ["xmlsocket://a.example:843", "http://a.example/", "nonsense"],
         )
-        for number in range(MAX_POLICY_URLS):
+        for number in range(_MAX_POLICY_URLS):
             Security.loadPolicyFile(f"xmlsocket://a.example:{number + 1}")
-        self.assertEqual(len(Security.policyFiles), MAX_POLICY_URLS)
+        self.assertEqual(len(Security.policyFiles), _MAX_POLICY_URLS)
         self.assertNotIn("nonsense", Security.policyFiles)
         refused: Any = Security.loadPolicyFile
         error = self.assertRaises(errors.TypeError, refused, None)

@@ -11,7 +11,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
 from openfl_twisted.endpoints import openflEndpoint
-from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from openfl_twisted.protocols import BinarySocketFactory, BinarySocketProtocol
 
 
 class Adder(BinarySocketProtocol):

@@ -3,7 +3,7 @@ A server that forwards all messages of one read together. Run it in this directo
 with C{twistd -n openfl-xml --app batches:Relay}.
 """
 
-from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.protocols import XMLSocketProtocol
 
 
 class Relay(XMLSocketProtocol):

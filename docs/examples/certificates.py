@@ -12,8 +12,7 @@ from twisted.internet.task import react
 
 from openfl_twisted.events import Event, IOErrorEvent
 from openfl_twisted.net import SecureSocket
-from openfl_twisted.protocols.broadcast import EchoProtocol
-from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.protocols import EchoProtocol, XMLSocketFactory
 from openfl_twisted.testing import STATUSES, CertificateMaker
 
 

@@ -12,7 +12,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.internet.task import react
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.protocols import XMLSocketProtocol
 
 
 class Asker(XMLSocketProtocol):

@@ -13,8 +13,7 @@ from twisted.web import resource
 from twisted.web.server import Site
 
 from openfl_twisted.endpoints import openflEndpoint
-from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.protocols import OnePortFactory, XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.transports.guard import GuardFactory
 
 application = Application("games")

@@ -10,8 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
-from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.protocols import OnePortFactory, XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.transports.guard import GuardFactory
 
 

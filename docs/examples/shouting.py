@@ -3,7 +3,7 @@ A server that answers in capitals. Run it in this directory with
 C{twistd -n openfl-xml --app shouting:Shouter}.
 """
 
-from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.protocols import XMLSocketProtocol
 
 
 class Shouter(XMLSocketProtocol):

@@ -6,9 +6,10 @@ this folder; a test sees that they are current.
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 
 import openfl_twisted
-from openfl_twisted.net import link
+from openfl_twisted.net import _link
 from openfl_twisted.transports.states import TRANSITIONS, Event, State
 
 INK, PALE = "#2b2b33", "#6b6b76"
@@ -49,7 +50,7 @@ def box(
     x: float, y: float, width: float, height: float, lines: Iterable[str], color: str = INK
 ) -> list[str]:
     """
-    Draw a box around the lines, the first of which is its name.
+    Draw a box around the lines, the first of which is its name. A long name takes two lines.
     """
     drawn = [
         (
@@ -58,9 +59,13 @@ def box(
         )
     ]
     name, *rest = lines
-    top = y + height / 2 - len(rest) * 9 + 5
-    drawn.append(text(x + width / 2, top, name, size=15, style='font-weight="600"'))
-    for number, line in enumerate(rest, 1):
+    names = wrap(name, 32)
+    top = y + height / 2 - (len(names) + len(rest) - 1) * 9 + 5
+    for number, line in enumerate(names):
+        drawn.append(
+            text(x + width / 2, top + number * 18, line, size=15, style='font-weight="600"')
+        )
+    for number, line in enumerate(rest, len(names)):
         drawn.append(text(x + width / 2, top + number * 18, line, size=12.5, color=PALE))
     return drawn
 
@@ -137,7 +142,7 @@ def life() -> str:
     """
     Draw the states of a Socket from its state machine.
     """
-    machine = link._machine.__automat_automaton__  # type: ignore[attr-defined] # noqa: SLF001
+    machine = _link._machine.__automat_automaton__  # type: ignore[attr-defined] # noqa: SLF001
     found: dict[tuple[str, str], list[str]] = {}
     for before, happened, after, _ in machine.allTransitions():
         found.setdefault((before.name, after.name), []).append(happened)
@@ -293,7 +298,7 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("transports", "states of a connection"),
         ("reactors", "openfl reactor"),
         ("tls", "verification"),
-        ("addresses clocks commandline hostnames logs", "shared by all"),
+        ("addresses clocks commandline hostnames lazyimports logs", "shared by all"),
     ]),
     ("bytes", VIOLET, [("wire", "parsers and serializers: no Twisted, no clock, no I/O")]),
 ]  # fmt: skip
@@ -320,7 +325,10 @@ def architecture() -> str:
         y = 24 + number * 92
         parts.append(text(900, y + 43, layer, size=13, color=color, anchor="start"))
         drawn = [(_present(names), words) for names, words in packages if _present(names)]
-        shares = [max(len(name) * 8.4, len(words) * 6.8) + 30 for name, words in drawn]
+        shares = [
+            max(len(max(wrap(name, 32), key=len)) * 8.4, len(words) * 6.8) + 30
+            for name, words in drawn
+        ]
         stretch = (820 - 12 * (len(drawn) - 1)) / sum(shares)
         x = 60.0
         for (name, words), share in zip(drawn, shares, strict=True):

@@ -12,18 +12,18 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from openfl_twisted.wire.envelope import MAX_NODES, Envelope, EnvelopeError, decode, encode
 
-NODES = "openfl.nodes"
+_NODES = "openfl.nodes"
 """
 The topic on which nodes announce themselves.
 """
 
-HELLO, HERE, BYE = b"H", b"R", b"B"
+HELLO, _HERE, _BYE = b"H", b"R", b"B"
 """
 The announcement, the answer to an announcement, and the message of a node that stops.
 """
 
 
-def topicOf(node: bytes) -> str:
+def _topicOf(node: bytes) -> str:
     """
     Return the topic on which a node receives the answers from other nodes.
     """
@@ -55,7 +55,7 @@ class Gathering:
         @param complete: called when all nodes have reconnected, or after the timeout.
         """
         self.node = node
-        self.topics = [NODES, topicOf(node)]
+        self.topics = [_NODES, _topicOf(node)]
         self.expected: set[bytes] = set()
         self._timeout = timeout
         self._clock = clock
@@ -79,7 +79,7 @@ class Gathering:
         """
         if self.expected:
             self._deadline = self._clock.callLater(self._timeout, self._timedOut)
-        self._send(NODES, HELLO)
+        self._send(_NODES, HELLO)
 
     def disconnected(self) -> None:
         """
@@ -92,7 +92,7 @@ class Gathering:
         """
         Announce that this node stops, and discard the list of other nodes.
         """
-        self._send(NODES, BYE)
+        self._send(_NODES, _BYE)
         self._stopWaiting()
         self._known.clear()
         self.expected.clear()
@@ -110,7 +110,7 @@ class Gathering:
             return False
         if envelope.node == self.node:
             return True
-        if envelope.payload == BYE:
+        if envelope.payload == _BYE:
             self._known.pop(envelope.node, None)
         else:
             self._known.pop(envelope.node, None)
@@ -118,7 +118,7 @@ class Gathering:
             if len(self._known) > MAX_NODES:
                 del self._known[next(iter(self._known))]
             if envelope.payload == HELLO:
-                self._send(topicOf(envelope.node), HERE)
+                self._send(_topicOf(envelope.node), _HERE)
         self.expected.discard(envelope.node)
         if not self.expected and self.waiting:
             self._stopWaiting()

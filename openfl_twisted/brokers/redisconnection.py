@@ -11,7 +11,7 @@ from typing import Any
 from openfl_twisted.brokers.brokerlink import BrokerConnection, BrokerLink
 from openfl_twisted.brokers.redisreplies import RedisProblem, RedisReader, Reply, command
 
-MAX_REPLY = 16 * 1024 * 1024
+_MAX_REPLY = 16 * 1024 * 1024
 """
 Default maximum size of a reply including all its items, in bytes: 16 MiB.
 """
@@ -68,7 +68,7 @@ class RedisConnection(BrokerConnection):
     protocol = b"3"
     greeted = False
 
-    def __init__(self, link: BrokerLink, login: RedisLogin, maxReply: int = MAX_REPLY) -> None:
+    def __init__(self, link: BrokerLink, login: RedisLogin, maxReply: int = _MAX_REPLY) -> None:
         """
         @param link: see
             L{BrokerConnection<openfl_twisted.brokers.brokerlink.BrokerConnection>}.

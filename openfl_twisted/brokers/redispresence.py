@@ -21,7 +21,7 @@ from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms.presence import IPresence, Members, Present
 
-LIFETIME = 60
+_LIFETIME = 60
 """
 Default time after which the members of a crashed node expire (seconds). A running node writes
 its members three times in this time.
@@ -141,7 +141,7 @@ class RedisPresence(LinkUser):
         *,
         login: RedisLogin | None = None,
         prefix: str = PREFIX,
-        lifetime: int = LIFETIME,
+        lifetime: int = _LIFETIME,
         limits: BrokerLimits | None = None,
         clock: IReactorTime | None = None,
     ) -> None:

@@ -29,7 +29,7 @@ from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.endpoints import ListeningEndpoint
 from openfl_twisted.transports.guard import GuardFactory
 
-MAX_BODY = 16 * 1024
+_MAX_BODY = 16 * 1024
 """
 Maximum size of a request body (bytes).
 """
@@ -59,7 +59,7 @@ class _AdminRequest(Request):
     A request with a small body, whose response has restrictive headers.
     """
 
-    _left = MAX_BODY
+    _left = _MAX_BODY
 
     def gotLength(self, length: int | None) -> None:
         # The body is small enough to be kept in memory.
@@ -67,7 +67,7 @@ class _AdminRequest(Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         """
-        Store the body, up to L{MAX_BODY} bytes.
+        Store the body, up to L{_MAX_BODY} bytes.
         """
         if self._left < 0:
             return

@@ -15,7 +15,7 @@ The metrics of a process, see L{openfl_twisted.dashboard.metrics.report}.
 """
 
 
-def sumOfLimits(limits: Sequence[float]) -> float:
+def _sumOfLimits(limits: Sequence[float]) -> float:
     """
     Add limits; 0 means no limit.
 
@@ -25,9 +25,9 @@ def sumOfLimits(limits: Sequence[float]) -> float:
     return sum(limits) if all(limits) else 0
 
 
-NOT_SUMMED: dict[str, Callable[[Sequence[float]], float]] = {
+_NOT_SUMMED: dict[str, Callable[[Sequence[float]], float]] = {
     "openfl_broker_up": min,
-    "openfl_clients_limit": sumOfLimits,
+    "openfl_clients_limit": _sumOfLimits,
     "openfl_tls_certificate_expiry_timestamp_seconds": min,
     "process_max_fds": min,
     "process_start_time_seconds": min,
@@ -37,13 +37,13 @@ The gauges whose values must not be added, and the functions that merge their va
 """
 
 
-def mergeReports(reports: Iterable[Report]) -> Report:
+def _mergeReports(reports: Iterable[Report]) -> Report:
     """
     Merge the metrics of several processes.
 
     @param reports: the metrics.
     @return: the metrics with all samples. Values with the same name and labels are added,
-        except the gauges in L{NOT_SUMMED}.
+        except the gauges in L{_NOT_SUMMED}.
     """
     heads: dict[str, tuple[str, str]] = {}
     found: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], list[float]]] = {}
@@ -55,7 +55,7 @@ def mergeReports(reports: Iterable[Report]) -> Report:
                 values.setdefault((sample, tuple(sorted(labels.items()))), []).append(value)
     merged = []
     for name, (kind, meaning) in heads.items():
-        merge = NOT_SUMMED.get(name, sum)
+        merge = _NOT_SUMMED.get(name, sum)
         samples = [
             [sample, dict(labels), merge(values)]
             for (sample, labels), values in found[name].items()
@@ -91,7 +91,7 @@ class MergedMetrics:
         """
         report = self._latest.pop(process, [])
         counters = [family for family in report if family[1] == "counter"]
-        self._ended = mergeReports([self._ended, counters])
+        self._ended = _mergeReports([self._ended, counters])
 
     def merge(self, *others: Report) -> Report:
         """
@@ -100,7 +100,7 @@ class MergedMetrics:
         @param others: additional metrics to merge.
         @return: the merged metrics.
         """
-        return mergeReports([*others, *self._latest.values(), self._ended])
+        return _mergeReports([*others, *self._latest.values(), self._ended])
 
 
 def mergeStates(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def mergeStates(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         **merged,
         "clients": clients[:MAX_SHOWN],
-        "limit": sumOfLimits([state["limit"] for state in states]),
+        "limit": _sumOfLimits([state["limit"] for state in states]),
         "bytes": _sums([state["bytes"] for state in states]),
         "messages": _sums(messages) if messages else None,
         "speaks": any(state["speaks"] for state in states),

@@ -28,12 +28,12 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.hostlimit import hostOf
 from openfl_twisted.wire.tokenbucket import TokenBucket
 
-MAX_GUESSES = 10
+_MAX_GUESSES = 10
 """
 Maximum number of wrong tokens from one address in quick succession.
 """
 
-GUESS_RATE = 1.0
+_GUESS_RATE = 1.0
 """
 Number of further wrong tokens allowed per second from one address.
 """
@@ -42,7 +42,7 @@ Number of further wrong tokens allowed per second from one address.
 # dropped.
 _MAX_GUESSERS = 1000
 
-MAX_REASON = 200
+_MAX_REASON = 200
 """
 Maximum length of a reason (characters).
 """
@@ -107,7 +107,7 @@ class _TokenChecker:
         correct token resets the count.
         """
         now = self._clock.seconds()
-        guesses = self._guesses.pop(host, None) or TokenBucket(GUESS_RATE, now, MAX_GUESSES)
+        guesses = self._guesses.pop(host, None) or TokenBucket(_GUESS_RATE, now, _MAX_GUESSES)
         self._guesses[host] = guesses
         if len(self._guesses) > _MAX_GUESSERS:
             del self._guesses[next(iter(self._guesses))]
@@ -239,7 +239,7 @@ def _kick(state: DashboardStreams, asked: dict[str, Any], by: str) -> Deferred[d
     id, reason = asked.get("id"), asked.get("reason", "")
     if type(id) is not int or not isinstance(reason, str):
         raise DashboardError(400, "id must be a number and reason a string")
-    printable = "".join(each if each.isprintable() else " " for each in reason[:MAX_REASON])
+    printable = "".join(each if each.isprintable() else " " for each in reason[:_MAX_REASON])
     reason = f"{printable.strip() or 'no reason'} (dashboard, {by})"
     return maybeDeferred(state.kick, id, reason).addCallback(lambda _: {"kicked": id})
 

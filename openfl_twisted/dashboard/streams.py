@@ -22,7 +22,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.transports.connectioninfo import ConnectionInfo
 from openfl_twisted.transports.guard import GuardedConnection
 
-INTERVAL = 0.5
+_INTERVAL = 0.5
 """
 Seconds between two events.
 """
@@ -37,12 +37,12 @@ MAX_SHOWN = 200
 Maximum number of clients, and of rooms, in an event.
 """
 
-MAX_MESSAGES = 100
+_MAX_MESSAGES = 100
 """
 Maximum number of messages in an event.
 """
 
-MAX_TEXT = 1000
+_MAX_TEXT = 1000
 """
 Maximum number of characters of a message that are shown.
 """
@@ -221,13 +221,13 @@ class MessageMonitor:
 
         @param way: C{"in"} if the server received the message, C{"out"} if it sent
             it.
-        @param text: the message; L{MAX_TEXT} characters are shown. The message is dropped if
-            L{MAX_MESSAGES} messages are already collected.
+        @param text: the message; L{_MAX_TEXT} characters are shown. The message is dropped if
+            L{_MAX_MESSAGES} messages are already collected.
         """
-        if len(self._messages) >= MAX_MESSAGES:
+        if len(self._messages) >= _MAX_MESSAGES:
             self._missed += 1
         else:
-            shown = {"way": way, "text": text[:MAX_TEXT], "length": len(text)}
+            shown = {"way": way, "text": text[:_MAX_TEXT], "length": len(text)}
             self._messages.append(shown)
 
     def take(self) -> tuple[list[dict[str, Any]], int, bool]:
@@ -410,7 +410,7 @@ class DashboardStreams:
         self._streams.append(stream)
         request.notifyFinish().addBoth(partial(self._ended, stream))
         if not self._ticking.running:
-            self._ticking.start(INTERVAL, now=False)
+            self._ticking.start(_INTERVAL, now=False)
         # This call also sends the header of the response.
         stream.send("begin")
         return stream
@@ -431,7 +431,7 @@ class DashboardStreams:
 
     def tick(self) -> None:
         """
-        Called once per L{INTERVAL}: let each stream send an event.
+        Called once per L{_INTERVAL}: let each stream send an event.
         """
         # Streams with equal filters share one description of the state.
         describe = cache(self.describe)

@@ -6,11 +6,11 @@ L{openfl_twisted.protocols}. Events are dispatched by the reactor, never within 
 that causes them.
 """
 
-from openfl_twisted.net import errorlogging
+from openfl_twisted.net import _errorlogging
+from openfl_twisted.net._ipversion import IPVersion
+from openfl_twisted.net._objects import registerClassAlias
+from openfl_twisted.net._permission import forgetPolicyFiles
 from openfl_twisted.net.datagramsocket import DatagramSocket
-from openfl_twisted.net.ipversion import IPVersion
-from openfl_twisted.net.objects import registerClassAlias
-from openfl_twisted.net.permission import forgetPolicyFiles
 from openfl_twisted.net.securesocket import SecureSocket
 from openfl_twisted.net.serversocket import ServerSocket
 from openfl_twisted.net.socket import Socket
@@ -31,4 +31,4 @@ __all__ = [
     "registerClassAlias",
 ]
 
-errorlogging.install()
+_errorlogging.install()

@@ -13,7 +13,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from openfl_twisted import errors
 from openfl_twisted.events import DatagramSocketDataEvent
-from openfl_twisted.net.boundsocket import (
+from openfl_twisted.net._boundsocket import (
     ANY_ADDRESS,
     BoundSocket,
     checkAddress,

@@ -13,8 +13,8 @@ from twisted.internet.protocol import Factory
 
 from openfl_twisted import errors
 from openfl_twisted.events import ServerSocketConnectEvent
-from openfl_twisted.net.boundsocket import BoundSocket, invalidSocket
-from openfl_twisted.net.link import LinkProtocol
+from openfl_twisted.net._boundsocket import BoundSocket, invalidSocket
+from openfl_twisted.net._link import LinkProtocol
 from openfl_twisted.net.socket import Socket
 from openfl_twisted.transports.tcp import coalesceWrites
 

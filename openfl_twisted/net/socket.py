@@ -9,8 +9,8 @@ and objects are encoded in AMF.
 from typing import Any, Self
 
 from openfl_twisted.events import OutputProgressEvent, ProgressEvent
-from openfl_twisted.net.link import LinkProtocol
-from openfl_twisted.net.streamsocket import StreamSocket
+from openfl_twisted.net._link import LinkProtocol
+from openfl_twisted.net._streamsocket import StreamSocket
 from openfl_twisted.utils import ByteArray, IDataInput, IDataOutput
 
 

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 
 from openfl_twisted import errors
 from openfl_twisted.events import DataEvent, IOErrorEvent
-from openfl_twisted.net.reasons import socketError
-from openfl_twisted.net.streamsocket import StreamSocket
+from openfl_twisted.net._reasons import socketError
+from openfl_twisted.net._streamsocket import StreamSocket
 from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 

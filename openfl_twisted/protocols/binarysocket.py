@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.wire.dataio import BIG_ENDIAN, DataInput, DataOutput
 
-MAX_UNREAD = 1024 * 1024
+_MAX_UNREAD = 1024 * 1024
 """
 Default maximum number of unread bytes: 1 MiB. Flash has no limit.
 """
@@ -33,7 +33,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         number, the connection is closed.
     """
 
-    maxUnread = MAX_UNREAD
+    maxUnread = _MAX_UNREAD
 
     def makeConnection(self, transport: ITransport) -> None:
         self.endian = BIG_ENDIAN

@@ -104,7 +104,7 @@ class _BridgeProtocol(StreamProtocol):
         if target.framing is BridgeFraming.XML:
             self._splitter = MessageSplitter(self.factory.maxMessage)
         if self.factory.proxyProtocol:
-            self._header = proxyHeader(self.transport)
+            self._header = _proxyHeader(self.transport)
         self.transport.pauseProducing()
         connecting: Deferred[Any] = target.endpoint.connect(
             StreamFactory(lambda: _BackendProtocol(self), **self.factory.given)
@@ -318,7 +318,7 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         return self._targets.get(name)
 
 
-def proxyHeader(transport: Any) -> bytes:
+def _proxyHeader(transport: Any) -> bytes:
     """
     Encode the PROXY protocol header (version 1) that contains the address of a client.
 

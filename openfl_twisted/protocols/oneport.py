@@ -69,7 +69,7 @@ GREETING_DELAY = 0.5
 Default time without data after which the application may send first: 0.5 seconds.
 """
 
-MAX_UNDETECTED = 5000
+_MAX_UNDETECTED = 5000
 """
 Default maximum number of clients whose type is not detected.
 """
@@ -388,7 +388,7 @@ class OnePortFactory(WrapperFactory[Any]):
         webSocket: Callable[..., WebSocketFactory] = WebSocketFactory,
         passThrough: Collection[Signature] = (),
         greetingDelay: float = GREETING_DELAY,
-        maxUndetected: int = MAX_UNDETECTED,
+        maxUndetected: int = _MAX_UNDETECTED,
         clock: IReactorTime | None = None,
     ) -> None:
         """

@@ -27,7 +27,7 @@ from openfl_twisted.wire.policy.decision import Decision, decide, decideByOlderR
 from openfl_twisted.wire.policy.file import MASTER_PORT, PolicyFile
 from openfl_twisted.wire.policy.rule import PolicyError, shown
 
-MASTER_TIMEOUT = 3.0
+_MASTER_TIMEOUT = 3.0
 """
 Maximum time to fetch the master policy file (seconds). After this time, the file is treated as
 missing.
@@ -39,7 +39,7 @@ Maximum time to fetch a policy file passed to C{loadPolicyFile} (seconds). Flash
 indefinitely, but connection attempts have shorter timeouts.
 """
 
-MAX_FILES = 1000
+_MAX_FILES = 1000
 """
 Maximum number of cached policy files. Beyond this number, the oldest file is removed.
 """
@@ -144,7 +144,7 @@ class PolicyChecker:
         endpointFor: Callable[[str, int], IStreamClientEndpoint],
         *,
         masterPort: int = MASTER_PORT,
-        masterTimeout: float = MASTER_TIMEOUT,
+        masterTimeout: float = _MASTER_TIMEOUT,
         answerTimeout: float = ANSWER_TIMEOUT,
         olderRules: bool = False,
         clock: IReactorTime | None = None,
@@ -203,7 +203,7 @@ class PolicyChecker:
         """
         key = host.lower(), port
         if key not in self._files:
-            if len(self._files) >= MAX_FILES:
+            if len(self._files) >= _MAX_FILES:
                 del self._files[next(iter(self._files))]
             fetching = askForPolicy(
                 self._endpointFor(host, port), timeout=timeout, clock=self._clock

@@ -33,7 +33,7 @@ REQUEST_TIMEOUT = 5.0
 Default maximum time until a policy request is complete (seconds).
 """
 
-MISSING_END_TIMEOUT = 1.0
+_MISSING_END_TIMEOUT = 1.0
 """
 Time without data after which a request without its NUL byte is answered (seconds). Some
 clients never send the NUL byte.
@@ -148,7 +148,7 @@ class PolicyFileProtocol(Protocol):
             case True:
                 self._answer()
             case None if isRequest(self._received, limit):
-                self._missingEnd = self.factory.clock.callLater(MISSING_END_TIMEOUT, self._answer)
+                self._missingEnd = self.factory.clock.callLater(_MISSING_END_TIMEOUT, self._answer)
             case False:
                 self._refuse("client did not send a policy request")
 

@@ -33,7 +33,7 @@ from openfl_twisted.wire.proxyheader import (
     parseProxyHeader,
 )
 
-HEADER_TIMEOUT = 10.0
+_HEADER_TIMEOUT = 10.0
 """
 Maximum time until the PROXY header is complete (seconds).
 """
@@ -57,7 +57,7 @@ class _ProxyHeaderProtocol(DetectionProtocol):
             self._refuse(f"too many connections without a PROXY header ({self.factory.maxPending})")
             return
         self.factory.pending += 1
-        self._timeout = self.factory.clock.callLater(HEADER_TIMEOUT, self._timedOut)
+        self._timeout = self.factory.clock.callLater(_HEADER_TIMEOUT, self._timedOut)
 
     def inspect(self) -> None:
         try:
@@ -89,7 +89,7 @@ class _ProxyHeaderProtocol(DetectionProtocol):
         return False
 
     def _timedOut(self) -> None:
-        self._refuse(f"no complete PROXY header within {HEADER_TIMEOUT:g} s")
+        self._refuse(f"no complete PROXY header within {_HEADER_TIMEOUT:g} s")
 
     def _refuse(self, reason: str) -> None:
         self._stopWaiting()

@@ -34,7 +34,7 @@ from openfl_twisted.wire.httprequest import (
 from openfl_twisted.wire.websocket.frames import MAX_FRAME, WebSocketFrames
 from openfl_twisted.wire.websocket.handshake import acceptUpgrade, checkUpgrade
 
-OPEN_TIMEOUT = 10.0
+_OPEN_TIMEOUT = 10.0
 """
 Default maximum time until the head of the HTTP request is complete (seconds).
 """
@@ -49,7 +49,7 @@ PING_INTERVAL = 30.0
 Default time without received data until a ping is sent (seconds).
 """
 
-PONG_TIMEOUT = 20.0
+_PONG_TIMEOUT = 20.0
 """
 Default maximum time until the peer answers a ping (seconds).
 """
@@ -223,10 +223,10 @@ class WebSocketFactory(WrapperFactory[Any]):
         *,
         maxHead: int = MAX_HEAD,
         maxFrame: int = MAX_FRAME,
-        openTimeout: float = OPEN_TIMEOUT,
+        openTimeout: float = _OPEN_TIMEOUT,
         closeTimeout: float = CLOSE_TIMEOUT,
         pingInterval: float = PING_INTERVAL,
-        pongTimeout: float = PONG_TIMEOUT,
+        pongTimeout: float = _PONG_TIMEOUT,
         origins: Callable[[str | None], bool] | None = None,
         trustedProxies: Sequence[IPNetwork] = (),
         compress: bool = False,

@@ -24,7 +24,7 @@ Callback = Callable[[bytes], object]
 A function that is called with each payload that other nodes publish on a topic.
 """
 
-MAX_TOPIC = 1024
+_MAX_TOPIC = 1024
 """
 Maximum length of a topic, in bytes of UTF-8.
 """
@@ -343,12 +343,12 @@ def checkTopic(topic: str) -> str:
 
     @return: the topic.
     @raise ValueError: if the string is empty, cannot be encoded in UTF-8, or is longer than
-        L{MAX_TOPIC}.
+        L{_MAX_TOPIC}.
     """
     try:
         length = len(topic.encode())
     except UnicodeEncodeError:
         raise ValueError(f"topic {topic!r} must be text without surrogates") from None
-    if not 0 < length <= MAX_TOPIC:
-        raise ValueError(f"a topic must have 1 to {MAX_TOPIC} bytes, not {length}")
+    if not 0 < length <= _MAX_TOPIC:
+        raise ValueError(f"a topic must have 1 to {_MAX_TOPIC} bytes, not {length}")
     return topic

@@ -14,7 +14,7 @@ from openfl_twisted.wire.policy.rule import shown
 from openfl_twisted.wire.strictxml import XMLError, readElement
 from openfl_twisted.wire.text import encodeUTF8
 
-REQUESTS = {
+_REQUESTS = {
     "join": {"room", "name"},
     "leave": set[str](),
     "say": {"to"},
@@ -30,7 +30,7 @@ The requests of clients, and their attributes.
 # The elements that only the server sends.
 _ANSWERS = frozenset(("welcome", "joined", "left", "error", "gap"))
 
-SERVER_ELEMENTS = _ANSWERS | {"say", "set", "who", "rooms"}
+_SERVER_ELEMENTS = _ANSWERS | {"say", "set", "who", "rooms"}
 """
 Names of the elements that the server sends as messages. A forwarded message contains none of
 these names as a tag, see L{parseRequest}.
@@ -46,7 +46,7 @@ _hiding = re.compile(r"<!(?!\[CDATA\[[^<\]]*+(?:\](?!\]>)[^<\]]*+)*+\]\]>)")
 # characters.
 _serverTag = re.compile(
     r"<[ \t\r\n]*+/?+(?:[^ \t\r\n<>/:]*+:)*?("
-    + "|".join(sorted(SERVER_ELEMENTS))
+    + "|".join(sorted(_SERVER_ELEMENTS))
     + r")(?![A-Za-z0-9_])",
     re.IGNORECASE,
 )
@@ -72,7 +72,7 @@ class Request:
     """
     A request from a client.
 
-    @ivar name: one of L{REQUESTS}.
+    @ivar name: one of L{_REQUESTS}.
     @ivar attributes: the attributes.
     @ivar content: the text between the tags, unchanged; empty except for C{say}.
     """
@@ -96,7 +96,7 @@ def parseRequest(message: str) -> Request | None:
     L{readElement<openfl_twisted.wire.strictxml.readElement>}.
 
     The forwarded text is the content of C{say}, or a whole message that is not a request. The
-    forwarded text contains no tag whose name is one of L{SERVER_ELEMENTS}, with any prefix, in
+    forwarded text contains no tag whose name is one of L{_SERVER_ELEMENTS}, with any prefix, in
     upper or lower case. It also contains no comment, and no C{<} within a CDATA section.
 
     @param message: the message without its terminator.
@@ -115,13 +115,13 @@ def parseRequest(message: str) -> Request | None:
     except XMLError as problem:
         raise VocabularyError(f"the message cannot be parsed: {problem}") from None
     name = element.name
-    if element.prefix or name not in REQUESTS:
+    if element.prefix or name not in _REQUESTS:
         _checkForwarded(message)
         return None
     if element.declaresNamespaces:
         raise VocabularyError(f"<{name}> must have no namespace")
     for attribute in element.attributes:
-        if attribute not in REQUESTS[name]:
+        if attribute not in _REQUESTS[name]:
             raise VocabularyError(f"<{name}> has no attribute {shown(attribute)[1:-1]}")
     if name == "say":
         content = element.content.decode()
@@ -137,7 +137,7 @@ def _checkForwarded(text: str) -> None:
     Check that text can be forwarded to other clients.
 
     @raise VocabularyError: if the text contains, or could hide, a tag whose name is one of
-        L{SERVER_ELEMENTS}.
+        L{_SERVER_ELEMENTS}.
     """
     if "<" not in text:
         return

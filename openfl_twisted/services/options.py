@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     # Importing it takes long, and a server without TLS does not need it.
     from openfl_twisted.tls.server import ServerCertificates
 
-MIN_TOKEN = 8
+_MIN_TOKEN = 8
 """
 Minimum length of the dashboard's access token (characters).
 """
 
-MAX_WORKERS = 256
+_MAX_WORKERS = 256
 """
 Maximum number of workers.
 """
@@ -109,21 +109,21 @@ def oneOf(option: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def workerCount(text: str) -> int:
+def _workerCount(text: str) -> int:
     """
     Parse the number of workers.
 
     @param text: ASCII digits.
     @return: the number.
-    @raise ValueError: if the text is not a number from 1 to L{MAX_WORKERS}.
+    @raise ValueError: if the text is not a number from 1 to L{_MAX_WORKERS}.
     """
     number = count(text)
-    if not 1 <= number <= MAX_WORKERS:
-        raise ValueError(f"{text!r} is not a number from 1 to {MAX_WORKERS}")
+    if not 1 <= number <= _MAX_WORKERS:
+        raise ValueError(f"{text!r} is not a number from 1 to {_MAX_WORKERS}")
     return number
 
 
-def endpointOf(
+def _endpointOf(
     option: str, description: str, example: str, reactor: Any = None
 ) -> IStreamServerEndpoint:
     """
@@ -164,7 +164,7 @@ def _adminEndpointOf(option: str, description: str, port: int) -> IStreamServerE
     # The positional argument after the port is the interface.
     if kind in _LOOPBACK and all("=" in field and "interface=" not in field for field in more[:-1]):
         description += f":interface={_LOOPBACK[kind]}"
-    return endpointOf(option, description, f"tcp:{port}")
+    return _endpointOf(option, description, f"tcp:{port}")
 
 
 T = TypeVar("T")
@@ -267,7 +267,7 @@ class ServerOptions(GroupedOptions):
                 "--max-per-address apply to each."
             ),
             1,
-            workerCount,
+            _workerCount,
         ),
         Option(
             Group.LIMITS,
@@ -353,7 +353,7 @@ class ServerOptions(GroupedOptions):
                 reactor = self.worker.portReactor(reactor, len(self["listen"]))
             except ValueError as problem:
                 raise usage.UsageError(f"--listen={description}: {problem}") from None
-        self["listen"].append(endpointOf("listen", description, _EXAMPLE, reactor))
+        self["listen"].append(_endpointOf("listen", description, _EXAMPLE, reactor))
         self._descriptions.append(description)
 
     opt_l = opt_listen
@@ -366,7 +366,7 @@ class ServerOptions(GroupedOptions):
         @return: the endpoints and their descriptions.
         """
         return [
-            (endpointOf("listen", description, _EXAMPLE, reactor), description)
+            (_endpointOf("listen", description, _EXAMPLE, reactor), description)
             for description in self._descriptions
         ]
 
@@ -404,9 +404,9 @@ class ServerOptions(GroupedOptions):
         self["dashboard"] = _adminEndpointOf("dashboard", self["dashboard"], 9101)
         if token is None:
             return
-        if len(token) < MIN_TOKEN or not _token.fullmatch(token):
+        if len(token) < _MIN_TOKEN or not _token.fullmatch(token):
             raise usage.UsageError(
-                f"--dashboard-token must have at least {MIN_TOKEN} letters, digits or ._~+/=-"
+                f"--dashboard-token must have at least {_MIN_TOKEN} letters, digits or ._~+/=-"
             )
 
     def _certificates(self) -> "ServerCertificates | None":

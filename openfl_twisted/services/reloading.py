@@ -20,7 +20,7 @@ _log = packageLogger()
 _SIGHUP: int | None = getattr(signal, "SIGHUP", None)
 
 
-def reopenLogs() -> int:
+def _reopenLogs() -> int:
     """
     Reopen all log files of the process, so that logging continues in a new file after
     an external program has rotated the logs. A log file that cannot be reopened, for
@@ -108,7 +108,7 @@ class ReloadService(Service):
         Reopen the log files and call the reload function.
         """
         try:
-            reopenLogs()
+            _reopenLogs()
             self.log.info("SIGHUP received: log files reopened; reloading certificates and policy")
             self._reload()
         except Exception:

@@ -23,13 +23,13 @@ from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.workers.ports import ReservingReactor
 from openfl_twisted.workers.supervisor import Supervisor
 
-STOP_MARGIN = 5.0
+_STOP_MARGIN = 5.0
 """
 Seconds that a worker may take to stop, in addition to C{--shutdown-timeout}.
 """
 
 
-def reactorName(reactor: Any) -> str | None:
+def _reactorName(reactor: Any) -> str | None:
     """
     Return the name of a reactor for C{--reactor}.
 
@@ -42,7 +42,7 @@ def reactorName(reactor: Any) -> str | None:
     return names[0] if names else None
 
 
-def exitWithFailure() -> None:
+def _exitWithFailure() -> None:
     """
     Set the exit status of the process to 1; C{twistd} would exit with 0.
     """
@@ -78,7 +78,7 @@ class SupervisorService(MultiService):
         self.supervisor = Supervisor(
             self.command,
             options["workers"],
-            stopTimeout=options["shutdown-timeout"] + STOP_MARGIN,
+            stopTimeout=options["shutdown-timeout"] + _STOP_MARGIN,
             started=self._started,
             failed=self._failed,
             # Start the workers in the original directory: the arguments can contain relative paths,
@@ -114,7 +114,7 @@ class SupervisorService(MultiService):
         @return: the program and its arguments.
         """
         options: Any = self._options
-        reactor = reactorName(self._reactor)
+        reactor = _reactorName(self._reactor)
         # A worker searches the current directory for modules only if this process does.
         isSearched = not {"", self.supervisor.directory}.isdisjoint(sys.path)
         return [
@@ -165,7 +165,7 @@ class SupervisorService(MultiService):
 
     def _failed(self, problem: str) -> None:
         self.log.critical("cannot start: {problem}", problem=problem)
-        exitWithFailure()
+        _exitWithFailure()
         # If the system refuses all processes, the reactor does not run yet.
         self._reactor.callWhenRunning(self._reactor.stop)
 

@@ -27,12 +27,12 @@ from twisted.internet.defer import Deferred
 from openfl_twisted.telnetclient.connection import ClientProtocol
 from openfl_twisted.telnetclient.terminal import visible
 
-MAX_HISTORY = 1000
+_MAX_HISTORY = 1000
 """
 Maximum number of lines in the history.
 """
 
-MAX_HISTORY_BYTES = 256 * 1024
+_MAX_HISTORY_BYTES = 256 * 1024
 """
 Maximum number of bytes read from the history file.
 """
@@ -43,7 +43,7 @@ Maximum number of characters queued for a slow terminal. Above this number, read
 connection is paused.
 """
 
-MAX_UNFINISHED = 4096
+_MAX_UNFINISHED = 4096
 """
 Maximum length of an unfinished line from the server that is shown as the prompt (characters).
 """
@@ -51,7 +51,7 @@ Maximum length of an unfinished line from the server that is shown as the prompt
 _secret = re.compile("pass ?(word|wort|phrase|code)", re.IGNORECASE)
 
 
-def historyFile() -> Path:
+def _historyFile() -> Path:
     """
     Return the path of the history file, as in the XDG Base Directory
     Specification.
@@ -64,7 +64,7 @@ def historyFile() -> Path:
     return folder / "openfl-twisted" / "telnet-history"
 
 
-class FileHistory(History):
+class _FileHistory(History):
     """
     The input history, in a file that only its owner can read, one entry per
     line. Errors when reading or writing the file are ignored.
@@ -86,12 +86,12 @@ class FileHistory(History):
         """
         with contextlib.suppress(OSError):
             with self._path.open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_HISTORY_BYTES))
-                data = file.read(MAX_HISTORY_BYTES)
+                file.seek(max(0, os.fstat(file.fileno()).st_size - _MAX_HISTORY_BYTES))
+                data = file.read(_MAX_HISTORY_BYTES)
             lines = data.decode(errors="replace").split("\n")[:-1]
-            if len(lines) > MAX_HISTORY or len(data) == MAX_HISTORY_BYTES:
+            if len(lines) > _MAX_HISTORY or len(data) == _MAX_HISTORY_BYTES:
                 # The first line of the tail may be incomplete.
-                lines = lines[1:][-MAX_HISTORY:]
+                lines = lines[1:][-_MAX_HISTORY:]
                 self._write("w", "".join(f"{line}\n" for line in lines))
             return lines[::-1]
         return []
@@ -99,7 +99,7 @@ class FileHistory(History):
     def append_string(self, string: str) -> None:
         if not self._isSecret():
             super().append_string(string)
-            del self._loaded_strings[MAX_HISTORY:]
+            del self._loaded_strings[_MAX_HISTORY:]
 
     def store_string(self, string: str) -> None:
         self._write("a", string.replace("\n", " ") + "\n")
@@ -135,14 +135,14 @@ class PromptTerminal:
     ) -> None:
         """
         @param reactor: an C{IReactorFromThreads} provider.
-        @param history: the history file (default: L{historyFile}).
+        @param history: the history file (default: L{_historyFile}).
         @param input: the input (default: the terminal).
         @param output: the output (default: the terminal).
         """
         self._reactor = reactor
         self._input = input
         self._output = output
-        self._history = FileHistory(history or historyFile(), self._asksForSecret)
+        self._history = _FileHistory(history or _historyFile(), self._asksForSecret)
         self._stopped: Deferred[None] = Deferred()
         self._waiting = ""
         self._pausing = False
@@ -264,7 +264,7 @@ class PromptTerminal:
 
     def _write(self, text: str) -> None:
         lines, newline, rest = (self._unfinished + text).rpartition("\n")
-        if len(rest) > MAX_UNFINISHED:
+        if len(rest) > _MAX_UNFINISHED:
             lines, newline, rest = lines + newline + rest, "\n", ""
         self._unfinished = rest
         self._session.app.invalidate()

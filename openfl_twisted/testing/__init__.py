@@ -19,14 +19,14 @@ L{openfl_twisted.pytestplugin}. All names that tests need are exported by this p
 modules are internal.
 """
 
-from openfl_twisted.testing.attempts import Attempt, Attempts
-from openfl_twisted.testing.certificates import STATUSES, CertificateMaker, Credentials
-from openfl_twisted.testing.datagrams import Datagram, Datagrams
-from openfl_twisted.testing.flow import Flow, MemoryConnection, everyByte, splitAt
-from openfl_twisted.testing.network import MemoryNetwork
-from openfl_twisted.testing.peers import ConnectedPair, Peer, ScriptedPeer, connectedPair
-from openfl_twisted.testing.reactor import MemoryReactor
-from openfl_twisted.testing.recorder import EventRecorder
+from openfl_twisted.testing._attempts import Attempt, Attempts
+from openfl_twisted.testing._certificates import STATUSES, CertificateMaker, Credentials
+from openfl_twisted.testing._datagrams import Datagram, Datagrams
+from openfl_twisted.testing._flow import Flow, MemoryConnection, everyByte, splitAt
+from openfl_twisted.testing._network import MemoryNetwork
+from openfl_twisted.testing._peers import ConnectedPair, Peer, ScriptedPeer, connectedPair
+from openfl_twisted.testing._reactor import MemoryReactor
+from openfl_twisted.testing._recorder import EventRecorder
 
 __all__ = [
     "STATUSES",

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
+from openfl_twisted.testing._datagrams import Datagram, Datagrams
+from openfl_twisted.testing._flow import WINDOW, Flow, MemoryConnection
 from openfl_twisted.testing._ports import Ports, anyAddress, socketError
-from openfl_twisted.testing.datagrams import Datagram, Datagrams
-from openfl_twisted.testing.flow import WINDOW, Flow, MemoryConnection
 
 # The first file descriptor of in-memory sockets, larger than all file descriptors of the process.
 _FIRST_NUMBER = 1 << 24

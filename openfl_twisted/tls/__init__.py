@@ -8,8 +8,9 @@ TLS clients that report why a server's certificate was refused.
     C{connectionLost} when the handshake of such a connection fails.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from openfl_twisted.lazyimports import lazyImporter
 
 if TYPE_CHECKING:
     from openfl_twisted.tls.client import (
@@ -29,11 +30,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """
-    Import a public name when it is used: servers need none of them.
-    """
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "trust" if name == "Trust" else "client"
-    return getattr(import_module(f"{__name__}.{module}"), name)
+_MODULES = {
+    "CertificateRefused": "client",
+    "HandshakeFailed": "client",
+    "SecureConnectionCreator": "client",
+    "Trust": "trust",
+    "verdictOf": "client",
+}
+
+__getattr__ = lazyImporter(__name__, _MODULES)

@@ -19,7 +19,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from openfl_twisted.logs import packageLogger
 
-MAX_ANSWERS = 8192
+_MAX_ANSWERS = 8192
 """
 Maximum number of bytes sent in answer to the peer's TLS messages after the handshake:
 about 300 key updates or refused renegotiations. A correct peer needs far fewer: one key
@@ -81,17 +81,17 @@ class BoundedConnection(SSL.Connection):
         """
         Receive data.
 
-        @raise SSL.Error: if the answers to TLS messages exceed L{MAX_ANSWERS}, or for the
+        @raise SSL.Error: if the answers to TLS messages exceed L{_MAX_ANSWERS}, or for the
             reasons that pyOpenSSL documents.
         """
-        if self._answered is not None and self._answered > MAX_ANSWERS:
+        if self._answered is not None and self._answered > _MAX_ANSWERS:
             protocol = None if self._protocol is None else self._protocol()
             if protocol is not None:
                 _log.warn(
                     "{peer} disconnected: answers to its TLS key updates and renegotiations exceed "
                     "{limit} bytes",
                     peer=protocol.getPeer(),
-                    limit=MAX_ANSWERS,
+                    limit=_MAX_ANSWERS,
                 )
             raise SSL.Error([("", "", "too many TLS key updates")])
         try:

@@ -30,7 +30,7 @@ Time before expiry at which the server warns about a certificate.
 # when less than a third of the validity period is left.
 _SHORT_LIVED = timedelta(days=10)
 
-MIN_RSA_BITS = 2048
+_MIN_RSA_BITS = 2048
 """
 Minimum length of an RSA key, as in OpenSSL and browsers (bits).
 """
@@ -247,10 +247,10 @@ def _checkKey(path: Path, chain: tuple[x509.Certificate, ...], key: Path, privat
                 f"the key is {_kindOf(public)}, the key of the certificate is {_kindOf(keys[0])}"
             )
         raise CertificateError(f"{key}: not the private key of {path}: {reason}")
-    if isinstance(public, rsa.RSAPublicKey) and public.key_size < MIN_RSA_BITS:
+    if isinstance(public, rsa.RSAPublicKey) and public.key_size < _MIN_RSA_BITS:
         raise CertificateError(
             f"{key}: the RSA key of {public.key_size} bits is too short; it must have at least "
-            f"{MIN_RSA_BITS}"
+            f"{_MIN_RSA_BITS}"
         )
 
 

@@ -22,7 +22,7 @@ from openfl_twisted.tls.ciphers import CIPHERS
 from openfl_twisted.wire.x509.certificates import MALFORMED, unwarned
 from openfl_twisted.wire.x509.costs import countConstraints
 
-MAX_CONTEXTS = 32
+_MAX_CONTEXTS = 32
 """
 Maximum number of cached OpenSSL contexts, one for each L{Trust}. Creating a context takes
 about 0.1 seconds.
@@ -282,7 +282,7 @@ def _bundledAnchors() -> list[bytes]:
     return context.get_ca_certs(binary_form=True)
 
 
-@lru_cache(maxsize=MAX_CONTEXTS)
+@lru_cache(maxsize=_MAX_CONTEXTS)
 def _contextFor(trust: Trust) -> Context:
     context: Context = CertificateOptions(
         trustRoot=trustRootFromCertificates([]), raiseMinimumTo=TLSVersion.TLSv1_2
@@ -302,7 +302,7 @@ def _contextFor(trust: Trust) -> Context:
     return context
 
 
-@lru_cache(maxsize=MAX_CONTEXTS)
+@lru_cache(maxsize=_MAX_CONTEXTS)
 def _constraintsOf(trust: Trust) -> int:
     """
     Count the name constraints of the trust anchors and of configured intermediate

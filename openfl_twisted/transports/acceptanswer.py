@@ -21,7 +21,7 @@ from openfl_twisted.logs import packageLogger
 
 P = TypeVar("P", bound=IListeningPort)
 
-MAX_FIRST_BYTES = 512
+_MAX_FIRST_BYTES = 512
 """
 Maximum length of a request that is answered on accept (bytes).
 """
@@ -52,7 +52,7 @@ class IAcceptAnswer(Interface):
         Return the answer to the first bytes on a connection. The connection is then closed,
         without a protocol.
 
-        @param data: the received data, at most L{MAX_FIRST_BYTES}.
+        @param data: the received data, at most L{_MAX_FIRST_BYTES}.
         @param peer: the address of the client.
         @param host: the address of the port.
         @return: the answer; C{None} to accept the connection normally.
@@ -100,7 +100,7 @@ class _Listener(socket.socket):
             # reactor.
             connection.setblocking(False)
         try:
-            data = connection.recv(MAX_FIRST_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            data = connection.recv(_MAX_FIRST_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except OSError:
             return False
         if not data:

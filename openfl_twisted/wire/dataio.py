@@ -30,7 +30,7 @@ LITTLE_ENDIAN: Final = "littleEndian"
 The least significant byte first: C{Endian.LITTLE_ENDIAN} of Flash.
 """
 
-MAX_UTF_LENGTH = 0xFFFF
+_MAX_UTF_LENGTH = 0xFFFF
 """
 Maximum length of the text for C{writeUTF} (bytes): the length field has 16 bits.
 """
@@ -448,7 +448,7 @@ class DataOutput(_ByteOrder):
         if value is None:
             raise self._problems.null("value")
         data = encodeUTF8(value)
-        if len(data) > MAX_UTF_LENGTH:
+        if len(data) > _MAX_UTF_LENGTH:
             raise self._problems.outOfBounds()
         self._put(self._numbers.unsignedShort.pack(len(data)) + data)
 

@@ -17,7 +17,7 @@ NODE_LENGTH = 16
 Length of a node's identifier (bytes).
 """
 
-MAX_TOPICS = 10_000
+_MAX_TOPICS = 10_000
 """
 Default maximum number of topics for which a sender stores the last sequence number.
 """
@@ -101,7 +101,7 @@ class Sequencer:
     continue above all discarded numbers.
     """
 
-    def __init__(self, node: bytes, maxTopics: int = MAX_TOPICS) -> None:
+    def __init__(self, node: bytes, maxTopics: int = _MAX_TOPICS) -> None:
         """
         @param maxTopics: maximum number of topics whose last sequence number is stored.
         """

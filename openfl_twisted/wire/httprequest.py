@@ -18,7 +18,7 @@ Default maximum length of a request head (bytes): 16 KiB. Browsers include cooki
 which can have several thousand bytes.
 """
 
-MAX_TARGET = 4096
+_MAX_TARGET = 4096
 """
 Length of a request target (bytes) above which a connection counts as an HTTP request
 even if the request line is incomplete.
@@ -30,7 +30,7 @@ _REGISTRY = """
     PROPFIND PROPPATCH PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE
     UPDATEREDIRECTREF VERSION-CONTROL
 """
-METHODS = frozenset(_REGISTRY.split())
+_METHODS = frozenset(_REGISTRY.split())
 """
 The methods in IANA's HTTP method registry.
 """
@@ -51,10 +51,10 @@ _WORD = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 # Every prefix of a method, in capital letters.
 _methodPrefixes = frozenset(
-    method[:length].encode() for method in METHODS for length in range(len(method) + 1)
+    method[:length].encode() for method in _METHODS for length in range(len(method) + 1)
 )
-_methods = frozenset(method.encode() for method in METHODS)
-_longestMethod = max(map(len, METHODS))
+_methods = frozenset(method.encode() for method in _METHODS)
+_longestMethod = max(map(len, _METHODS))
 # Internet Explorer sends the characters of a query unescaped, in the encoding of the page.
 _endOfTarget = re.compile(rb"[\0- \x7f]")
 _absoluteForm = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}://")
@@ -66,7 +66,7 @@ _anyRequestLine = re.compile(rf"{_WORD} [^\0- \x7f]+ HTTP/[0-9]\.[0-9]\r?\n".enc
 # The bytes allowed at each position after the target: a space, and the version.
 _version = (*(frozenset((byte,)) for byte in b" HTTP/"), _digits, frozenset(b"."), _digits)
 
-MAX_REQUEST_START = _longestMethod + 1 + MAX_TARGET + len(_version) + 2
+MAX_REQUEST_START = _longestMethod + 1 + _MAX_TARGET + len(_version) + 2
 """
 The number of bytes after which L{startsRequest} always returns C{True} or C{False}.
 """
@@ -76,7 +76,7 @@ def startsRequest(data: bytes) -> bool | None:
     """
     Check whether a connection begins with an HTTP request: a request line with a registered
     method (upper or lower case), a target, and the version, or a target longer than
-    L{MAX_TARGET}. A request line without a version (HTTP/0.9) counts only if it consists of
+    L{_MAX_TARGET}. A request line without a version (HTTP/0.9) counts only if it consists of
     C{GET} and a path. The preface of HTTP/2 also counts.
 
     @param data: all bytes received so far.
@@ -90,9 +90,9 @@ def startsRequest(data: bytes) -> bool | None:
     if method not in _methods:
         return False
     rest = data[len(method) + 1 :]
-    end = _endOfTarget.search(rest, 0, MAX_TARGET + 1)
-    target = rest[: end.start()] if end else rest[: MAX_TARGET + 1]
-    if end is None and len(target) <= MAX_TARGET:
+    end = _endOfTarget.search(rest, 0, _MAX_TARGET + 1)
+    target = rest[: end.start()] if end else rest[: _MAX_TARGET + 1]
+    if end is None and len(target) <= _MAX_TARGET:
         return None if _mayBeTarget(method, target) else False
     if not _isTarget(method, target):
         return False
@@ -247,7 +247,7 @@ class RequestHead(NamedTuple):
             return OtherRequest(426, _EXPLANATION, UPGRADE)
         if self.method == "OPTIONS":
             return OtherRequest(200, _EXPLANATION, (*_CLOSE, _ALLOW))
-        if self.method in METHODS:
+        if self.method in _METHODS:
             return OtherRequest(
                 405, f"The method is not allowed. {_EXPLANATION}", (*_CLOSE, _ALLOW)
             )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from openfl_twisted.wire.forwarded import IPAddress
 
-MAX_HEADER = 4096
+_MAX_HEADER = 4096
 """
 Maximum length of a header (bytes). Version 1 has at most 107 bytes; version 2 can
 contain extensions, which are ignored.
@@ -122,8 +122,8 @@ def _parseV2(data: bytes) -> ProxyHeader | None:
     if command not in (_LOCAL, _PROXY):
         raise ProxyHeaderError("unknown version or command in the PROXY header")
     total = _V2_LENGTH + length
-    if total > MAX_HEADER:
-        raise ProxyHeaderError(f"the PROXY header is longer than {MAX_HEADER} bytes")
+    if total > _MAX_HEADER:
+        raise ProxyHeaderError(f"the PROXY header is longer than {_MAX_HEADER} bytes")
     if len(data) < total:
         return None
     layout = _STREAMS.get(family)

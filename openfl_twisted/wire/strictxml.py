@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from xml.parsers import expat
 
-MAX_TOKEN = 1024 * 1024
+_MAX_TOKEN = 1024 * 1024
 """
 Length above which a single tag or comment may be refused (bytes): 1 MiB.
 """
@@ -172,8 +172,8 @@ class _Reader:
                 before = parser.CurrentByteIndex
                 parser.Parse(data[start:end], False)
                 if start and parser.CurrentByteIndex == before:
-                    raise XMLError(f"a tag or comment is longer than {MAX_TOKEN} bytes")
-                start, end = end, end + MAX_TOKEN
+                    raise XMLError(f"a tag or comment is longer than {_MAX_TOKEN} bytes")
+                start, end = end, end + _MAX_TOKEN
             parser.Parse(data[start:], final)
         except expat.ExpatError as problem:
             raise NotWellFormed(f"not well-formed XML: {problem}") from None

@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from openfl_twisted.brokers.gathering import BYE, HELLO, HERE, NODES, topicOf
+from openfl_twisted.brokers.gathering import _BYE, _HERE, _NODES, HELLO, _topicOf
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.brokers.doubles import (
@@ -203,7 +203,7 @@ class BrokerPubSubCase(SynchronousTestCase):
         """
         Receive the announcement of another node.
         """
-        transport.arrive(self.delivery(NODES, envelope(0, kind, node)))
+        transport.arrive(self.delivery(_NODES, envelope(0, kind, node)))
 
     def interrupt(self, *nodes: bytes) -> BrokerTransport:
         """
@@ -227,8 +227,8 @@ class BrokerPubSubCase(SynchronousTestCase):
         transport = self.interrupt(OTHER, b"x" * 16)
         self.assertTrue(self.pubSub.publish("a", b"later"))
         self.announce(transport, HELLO)
-        self.assertIn(self.topic(topicOf(OTHER)), transport.takeOutput())
-        self.announce(transport, HERE, b"x" * 16)
+        self.assertIn(self.topic(_topicOf(OTHER)), transport.takeOutput())
+        self.announce(transport, _HERE, b"x" * 16)
         output = transport.takeOutput()
         self.assertLess(output.index(b"kept"), output.index(b"later"))
         self.assertEqual((self.pubSub.waiting, self.pubSub.published), (0, 2))
@@ -253,21 +253,21 @@ class BrokerPubSubCase(SynchronousTestCase):
         """
         transport = self.connect()
         self.announce(transport, HELLO)
-        self.announce(transport, BYE)
+        self.announce(transport, _BYE)
         transport.breakConnection()
         self.pubSub.publish("a", b"kept")
         self.clock.advance(2.5)
         transport = self.logIn()
         self.assertIn(b"kept", transport.takeOutput())
         self.pubSub.stop()
-        self.assertIn(envelope(0, BYE, NODE), transport.takeOutput())
+        self.assertIn(envelope(0, _BYE, NODE), transport.takeOutput())
 
     def test_stoppedNodeWhileHolding(self) -> None:
         """
         Messages are no longer held for a node that announces that it stops.
         """
         transport = self.interrupt(OTHER)
-        self.announce(transport, BYE)
+        self.announce(transport, _BYE)
         self.assertIn(b"kept", transport.takeOutput())
 
     def test_interruptedAgain(self) -> None:
@@ -288,7 +288,7 @@ class BrokerPubSubCase(SynchronousTestCase):
         """
         transport = self.interrupt(OTHER)
         self.announce(transport, HELLO, NODE)
-        transport.arrive(self.delivery(NODES, b"?"))
+        transport.arrive(self.delivery(_NODES, b"?"))
         self.assertNotIn(b"kept", transport.takeOutput())
         self.assertEqual((self.pubSub.malformed, self.pubSub.received), (1, 0))
 
@@ -347,7 +347,7 @@ class BrokerPubSubCase(SynchronousTestCase):
         transport.takeOutput()
         self.announce(transport, HELLO)
         transport.drainAll()
-        self.assertIn(envelope(0, HERE, NODE), bytes(transport.delivered))
+        self.assertIn(envelope(0, _HERE, NODE), bytes(transport.delivered))
 
     def test_stoppedWhileCongested(self) -> None:
         """

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IHandshakeListener
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from openfl_twisted.brokers.gathering import NODES, topicOf
+from openfl_twisted.brokers.gathering import _NODES, _topicOf
 from openfl_twisted.brokers.natspubsub import NATSLogin, NATSPubSub
 from openfl_twisted.rooms.pubsub import PubSubState
 from openfl_twisted.tls import SecureConnectionCreator
@@ -53,7 +53,7 @@ class NATSPubSubTests(pubsubcase.BrokerPubSubCase):
         return subjectOf("openfl", topic).rstrip(b"%")
 
     def delivery(self, topic: str, data: bytes) -> bytes:
-        number = {"a": 1, NODES: 2, "b": 4}[topic]
+        number = {"a": 1, _NODES: 2, "b": 4}[topic]
         return b"MSG %b %d %d\r\n%b\r\n" % (self.topic(topic), number, len(data), data)
 
     def test_greeting(self) -> None:
@@ -65,8 +65,8 @@ class NATSPubSubTests(pubsubcase.BrokerPubSubCase):
         options = optionsOf(output)
         self.assertEqual((options["user"], options["pass"]), ("someone", "secret"))
         self.assertEqual((options["echo"], options["tls_required"]), (False, False))
-        own = nats.subscribe(nats.subjectOf("openfl", topicOf(NODE)), 3)
-        nodes = nats.subscribe(nats.subjectOf("openfl", NODES), 2)
+        own = nats.subscribe(nats.subjectOf("openfl", _topicOf(NODE)), 3)
+        nodes = nats.subscribe(nats.subjectOf("openfl", _NODES), 2)
         self.assertIn(b"SUB openfl.a 1\r\n" + nodes + own + b"PING\r\n", output)
 
     def test_credentials(self) -> None:

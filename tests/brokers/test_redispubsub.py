@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 
-from openfl_twisted.brokers.gathering import NODES, topicOf
+from openfl_twisted.brokers.gathering import _NODES, _topicOf
 from openfl_twisted.brokers.redisconnection import RedisLogin
 from openfl_twisted.brokers.redispubsub import RedisPubSub
 from openfl_twisted.brokers.redisreplies import command
@@ -54,7 +54,7 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
             transport.takeOutput(), command(b"HELLO", b"3", b"AUTH", b"default", b"secret")
         )
         transport.arrive(HELLO)
-        topics = ("ü", NODES, topicOf(NODE))
+        topics = ("ü", _NODES, _topicOf(NODE))
         wanted = [command(b"SUBSCRIBE", f"openfl:{topic}".encode()) for topic in topics]
         self.assertEqual(transport.takeOutput(), b"".join(wanted) + command(b"PING"))
 

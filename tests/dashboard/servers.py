@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dashboard.page import DashboardService
-from openfl_twisted.dashboard.streams import INTERVAL
+from openfl_twisted.dashboard.streams import _INTERVAL
 from openfl_twisted.protocols.broadcast import BroadcastProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
@@ -84,5 +84,5 @@ class DashboardTestCase(SynchronousTestCase):
         """
         Wait for the next event, and return its payload.
         """
-        self.clock.advance(INTERVAL)
+        self.clock.advance(_INTERVAL)
         return browser.events[-1][1]

@@ -13,7 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from openfl_twisted.dashboard.adminhttp import (
-    MAX_BODY,
+    _MAX_BODY,
     MAX_CONNECTIONS,
     REQUEST_TIMEOUT,
     AdminService,
@@ -85,7 +85,7 @@ class AdminServiceTests(SynchronousTestCase):
         self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
         self.assertEqual(answer.headers["Cache-Control"], "no-store")
 
-    @given(st.sampled_from([0, 1, MAX_BODY, MAX_BODY + 1, 2 * MAX_BODY]), st.booleans())
+    @given(st.sampled_from([0, 1, _MAX_BODY, _MAX_BODY + 1, 2 * _MAX_BODY]), st.booleans())
     def test_maxBody(self, length: int, announced: bool) -> None:
         """
         A request with a large body is refused, whether its length is announced or
@@ -105,8 +105,8 @@ class AdminServiceTests(SynchronousTestCase):
                     browser.transport.arrive(b"%x\r\n%b\r\n" % (len(piece), piece))
             if not browser.transport.closed:
                 browser.transport.arrive(b"0\r\n\r\n")
-        self.assertEqual(browser.answer.status, 413 if length > MAX_BODY else 200)
-        if length > MAX_BODY:
+        self.assertEqual(browser.answer.status, 413 if length > _MAX_BODY else 200)
+        if length > _MAX_BODY:
             self.assertTrue(browser.transport.disconnecting)
 
     def test_wholeBodyAtOnce(self) -> None:
@@ -114,7 +114,7 @@ class AdminServiceTests(SynchronousTestCase):
         A large body in one chunk is refused once.
         """
         browser = Visit(self.site.guard)
-        browser.ask("POST", "/", b"x" * (MAX_BODY + 1))
+        browser.ask("POST", "/", b"x" * (_MAX_BODY + 1))
         self.assertEqual(browser.transport.value().count(b"HTTP/1."), 1)
 
     def test_manyPieces(self) -> None:
@@ -125,7 +125,7 @@ class AdminServiceTests(SynchronousTestCase):
         browser.transport.atOnce = False
         browser.transport.arrive(b"POST / HTTP/1.0\r\nContent-Length: 99999\r\n\r\n")
         for _ in range(4):
-            browser.transport.arrive(b"x" * MAX_BODY)
+            browser.transport.arrive(b"x" * _MAX_BODY)
         self.assertEqual(browser.transport.value().count(b"HTTP/1."), 1)
 
     def test_idle(self) -> None:

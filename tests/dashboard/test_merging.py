@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.dashboard.merging import MergedMetrics, mergeReports, mergeStates
+from openfl_twisted.dashboard.merging import MergedMetrics, _mergeReports, mergeStates
 from openfl_twisted.dashboard.metrics import registryOf, report
 from openfl_twisted.dashboard.status import BROKER_COUNTERS
 from openfl_twisted.dashboard.streams import MAX_SHOWN, DashboardState
@@ -37,7 +37,7 @@ class ReportTests(SynchronousTestCase):
         one = [family("x", "counter", p=1, q=2), family("y", "gauge", p=5)]
         two = [family("x", "counter", q=3, r=4), family("z", "gauge", p=6)]
         self.assertEqual(
-            mergeReports([one, two]),
+            _mergeReports([one, two]),
             [
                 family("x", "counter", p=1, q=5, r=4),
                 family("y", "gauge", p=5),
@@ -56,7 +56,7 @@ class ReportTests(SynchronousTestCase):
             ("openfl_clients_limit", (5, 0), 0),
         ]:
             reports = [[family(name, "gauge", p=value)] for value in values]
-            self.assertEqual(mergeReports(reports), [family(name, "gauge", p=merged)])
+            self.assertEqual(_mergeReports(reports), [family(name, "gauge", p=merged)])
 
     def test_server(self) -> None:
         """
@@ -65,7 +65,7 @@ class ReportTests(SynchronousTestCase):
         server = MonitoredServer()
         server.connect(b"a\0b\0")
         found = report(registryOf(server).collect())
-        merged = {name: samples for name, _, _, samples in mergeReports([found, found])}
+        merged = {name: samples for name, _, _, samples in _mergeReports([found, found])}
         self.assertIn(["openfl_messages_received_total", {}, 4], merged["openfl_messages_received"])
         self.assertIn(["openfl_clients", {"type": "plain"}, 2], merged["openfl_clients"])
         self.assertEqual(merged["openfl_clients_limit"][0][2], 20_000)

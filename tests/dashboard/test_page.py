@@ -11,7 +11,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.logger import capturedLogs
 
-from openfl_twisted.dashboard.page import MAX_GUESSES, MAX_REASON
+from openfl_twisted.dashboard.page import _MAX_GUESSES, _MAX_REASON
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from tests.dashboard.browser import Visit, visit
 from tests.dashboard.servers import KEY, TOKEN, DashboardTestCase
@@ -70,7 +70,7 @@ class TokenTests(DashboardTestCase):
         Requests with a wrong token or without one are refused.
         """
         for path in ("/state", "/messages/1", "/kick", "/say"):
-            self.clock.advance(MAX_GUESSES)
+            self.clock.advance(_MAX_GUESSES)
             for key in ("", "Bearer ", TOKEN, KEY + "x", KEY[:-1], "Bearer gr\u00fc\u00dfe"):
                 answer = self.get(path, Authorization=key)
                 self.assertEqual(answer.status, 401)
@@ -94,17 +94,17 @@ class TokenTests(DashboardTestCase):
         that; beyond the limit the right token is refused too. The right token
         resets the count.
         """
-        wrong = ["Bearer x"] * MAX_GUESSES
+        wrong = ["Bearer x"] * _MAX_GUESSES
         keys = [*wrong, "Bearer y", KEY]
         statuses = [self.get("/kick", Authorization=key).status for key in keys]
-        self.assertEqual(statuses, [401] * MAX_GUESSES + [429, 429])
+        self.assertEqual(statuses, [401] * _MAX_GUESSES + [429, 429])
         answer = self.get("/kick", Authorization=KEY)
         self.assertEqual(answer.headers["Retry-After"], "1")
         self.assertIn("too many wrong tokens", answer.json["problem"])
         self.clock.advance(1)
         self.assertEqual(self.get("/kick", Authorization=KEY).status, 405)
         statuses = [self.get("/kick", Authorization=key).status for key in [*wrong, KEY]]
-        self.assertEqual(statuses, [401] * MAX_GUESSES + [429])
+        self.assertEqual(statuses, [401] * _MAX_GUESSES + [429])
 
     def test_guessers(self) -> None:
         """
@@ -119,8 +119,8 @@ class TokenTests(DashboardTestCase):
             visitor.transport.drainAll()
             return status
 
-        statuses = [guess("10.1.0.0") for _ in range(MAX_GUESSES + 1)]
-        self.assertEqual(statuses, [401] * MAX_GUESSES + [429])
+        statuses = [guess("10.1.0.0") for _ in range(_MAX_GUESSES + 1)]
+        self.assertEqual(statuses, [401] * _MAX_GUESSES + [429])
         for number in range(1000):
             self.assertEqual(guess(f"10.0.{number // 250}.{number % 250}"), 401)
         self.assertEqual(guess("10.1.0.0"), 401)
@@ -175,7 +175,7 @@ class CommandTests(DashboardTestCase):
         """
         The reason is optional, and its length is limited.
         """
-        for reason, words in [({}, "no reason"), ({"reason": "x" * 999}, "x" * MAX_REASON)]:
+        for reason, words in [({}, "no reason"), ({"reason": "x" * 999}, "x" * _MAX_REASON)]:
             self.setUp()
             self.server.connect()
             with capturedLogs() as logs:

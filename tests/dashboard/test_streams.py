@@ -7,11 +7,11 @@ from typing import Any
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from openfl_twisted.dashboard.streams import (
-    INTERVAL,
-    MAX_MESSAGES,
+    _INTERVAL,
+    _MAX_MESSAGES,
+    _MAX_TEXT,
     MAX_SHOWN,
     MAX_STREAMS,
-    MAX_TEXT,
 )
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby
@@ -52,9 +52,9 @@ class StateTests(DashboardTestCase):
         """
         browser = self.watch()
         for count in (2, 3):
-            self.clock.advance(INTERVAL)
+            self.clock.advance(_INTERVAL)
             self.assertEqual(len(browser.events), count)
-        self.assertEqual(browser.events[2][1]["time"] - browser.events[1][1]["time"], INTERVAL)
+        self.assertEqual(browser.events[2][1]["time"] - browser.events[1][1]["time"], _INTERVAL)
         browser.transport._close(ConnectionLost())
         self.assertEqual(self.dashboard.state.streams, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -86,7 +86,7 @@ class StateTests(DashboardTestCase):
         """
         self.server.connect()
         browsers = [self.watch(), self.watch("/state?find=plain"), self.watch("/state?find=x")]
-        self.clock.advance(INTERVAL)
+        self.clock.advance(_INTERVAL)
         states = [browser.events[-1][1] for browser in browsers]
         self.assertEqual([state["found"] for state in states], [1, 1, 0])
         self.assertEqual(states[0], states[1])
@@ -129,12 +129,12 @@ class StateTests(DashboardTestCase):
         for copies in (1, 0, 0, 1):
             broker.copies = copies
             other.publish("a", b"x")
-        self.clock.advance(INTERVAL)
+        self.clock.advance(_INTERVAL)
         shown = self.lastOf(browser)["broker"]
         self.assertEqual((shown["state"], shown["gaps"], shown["missed"]), ("up", 1, 2))
         self.assertEqual(shown["description"], "memory:")
         broker.cut("no way")
-        self.clock.advance(INTERVAL)
+        self.clock.advance(_INTERVAL)
         shown = self.lastOf(browser)["broker"]
         self.assertEqual((shown["state"], shown["problem"]), ("down", "no way"))
 
@@ -145,7 +145,7 @@ class StateTests(DashboardTestCase):
         browser = self.watch(room=10)
         other = self.watch()
         for _ in range(5):
-            self.clock.advance(INTERVAL)
+            self.clock.advance(_INTERVAL)
         self.assertEqual(len(browser.events), 1)
         self.assertEqual(len(other.events), 6)
         browser.transport.drain()
@@ -203,7 +203,7 @@ class MessageTests(DashboardTestCase):
         Wait for the next events.
         """
         before = len(browser.events)
-        self.clock.advance(INTERVAL)
+        self.clock.advance(_INTERVAL)
         return browser.events[before:]
 
     def test_limits(self) -> None:
@@ -213,11 +213,13 @@ class MessageTests(DashboardTestCase):
         """
         client = self.server.connect()
         browser = self.watch("/messages/1")
-        client.send(b"x" * (MAX_TEXT + 1) + b"\0" + b"y\0" * MAX_MESSAGES)
+        client.send(b"x" * (_MAX_TEXT + 1) + b"\0" + b"y\0" * _MAX_MESSAGES)
         [(_, event)] = self.next(browser)
         messages = event["messages"]
-        self.assertEqual(messages[0], {"way": "in", "text": "x" * MAX_TEXT, "length": MAX_TEXT + 1})
-        self.assertEqual((len(messages), event["missed"]), (MAX_MESSAGES, 1))
+        self.assertEqual(
+            messages[0], {"way": "in", "text": "x" * _MAX_TEXT, "length": _MAX_TEXT + 1}
+        )
+        self.assertEqual((len(messages), event["missed"]), (_MAX_MESSAGES, 1))
         self.assertEqual(self.dashboard.state.missed, 1)
 
     def test_slow(self) -> None:
@@ -227,12 +229,12 @@ class MessageTests(DashboardTestCase):
         client = self.server.connect()
         browser = self.watch("/messages/1", room=10)
         for _ in range(3):
-            client.send(b"y\0" * MAX_MESSAGES)
+            client.send(b"y\0" * _MAX_MESSAGES)
             self.assertEqual(self.next(browser), [])
         browser.transport.drain()
         [(_, event)] = self.next(browser)
         self.assertEqual(
-            (len(event["messages"]), event["missed"]), (MAX_MESSAGES, 2 * MAX_MESSAGES)
+            (len(event["messages"]), event["missed"]), (_MAX_MESSAGES, 2 * _MAX_MESSAGES)
         )
 
     def test_several(self) -> None:
@@ -246,7 +248,7 @@ class MessageTests(DashboardTestCase):
         client.send(b"a\0")
         for browser in (one, other):
             self.assertEqual(browser.events[-1][0], "begin")
-        self.clock.advance(INTERVAL)
+        self.clock.advance(_INTERVAL)
         for browser in (one, other):
             self.assertEqual(browser.events[-1][0], "messages")
         one.transport._close(ConnectionDone())

@@ -14,7 +14,12 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dashboard.reports import ServerReports
-from openfl_twisted.dashboard.streams import INTERVAL, MAX_STREAMS, DashboardError, DashboardStreams
+from openfl_twisted.dashboard.streams import (
+    _INTERVAL,
+    MAX_STREAMS,
+    DashboardError,
+    DashboardStreams,
+)
 from openfl_twisted.dashboard.workermetrics import WorkerMetricsService
 from openfl_twisted.dashboard.workerstreams import WorkerDashboardService
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
@@ -115,7 +120,7 @@ class WorkersTestCase(SynchronousTestCase):
         Wait for the next events.
         """
         before = len(browser.events)
-        self.clock.advance(INTERVAL)
+        self.clock.advance(_INTERVAL)
         return browser.events[before:]
 
 

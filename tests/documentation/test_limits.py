@@ -23,7 +23,7 @@ PAGE = PACKAGE.parent / "docs" / "topics" / "limits.rst"
 # The test kit has no limits that affect a peer.
 ELSEWHERE = {"testing", "pytestplugin"}
 _limit = re.compile(
-    r"_?(MAX|MIN)_\w+|\w+_(TIMEOUT|INTERVAL|TIME|RATE)|LIFETIME|GREETING_DELAY|_LINGER|EXPIRY_WARNING"
+    r"_?(MAX|MIN)_\w+|\w+_(TIMEOUT|INTERVAL|TIME|RATE)|_?LIFETIME|GREETING_DELAY|_LINGER|EXPIRY_WARNING"
 )
 _classes = {"AMFLimits", "RoomLimits", "BrokerLimits", "XMLLimits"}
 

@@ -20,8 +20,8 @@ from twisted.logger import capturedLogs
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.transports.acceptanswer import (
+    _MAX_FIRST_BYTES,
     MAX_ANSWER,
-    MAX_FIRST_BYTES,
     _Listener,
     answerOnAccept,
 )
@@ -192,7 +192,7 @@ async def test_limits() -> None:
             assert await Asker(port, REQUEST).answer() == expected
         assert limited.normal == 1
     assert len(many.toXML()) > MAX_ANSWER
-    assert len(REQUEST) < MAX_FIRST_BYTES
+    assert len(REQUEST) < _MAX_FIRST_BYTES
 
 
 @live

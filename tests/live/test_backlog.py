@@ -9,7 +9,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
 
-from openfl_twisted.endpoints import preparePort
+from openfl_twisted.endpoints import _preparePort
 from tests.live import live
 from tests.live.peers import HOST
 
@@ -41,7 +41,7 @@ async def test_backlog() -> None:
 
     for setting, least, most in [("", 300, 300), (":backlog=5", 5, 10)]:
         endpoint = serverFromString(reactor, f"tcp:0:interface={HOST}{setting}")
-        port = preparePort(await endpoint.listen(Factory.forProtocol(Protocol)))
+        port = _preparePort(await endpoint.listen(Factory.forProtocol(Protocol)))
         found = connected(port.getHost().port, 300)  # type: ignore[attr-defined]
         assert least <= found <= most
         await maybeDeferred(port.stopListening)

@@ -40,7 +40,7 @@ from openfl_twisted.testing import (
     ScriptedPeer,
     everyByte,
 )
-from openfl_twisted.testing.recorder import SOCKET_EVENTS
+from openfl_twisted.testing._recorder import SOCKET_EVENTS
 from openfl_twisted.utils import ByteArray
 from tests.live import live
 from tests.live.peers import HOST, theReactor

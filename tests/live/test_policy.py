@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from openfl_twisted.events import Event, IOErrorEvent, SecurityErrorEvent
 from openfl_twisted.net import Socket, XMLSocket, forgetPolicyFiles
-from openfl_twisted.net.permission import permissions
+from openfl_twisted.net._permission import permissions
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory

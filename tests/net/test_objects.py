@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.net.objects}.
+Tests for L{openfl_twisted.net._objects}.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.net.permission}.
+Tests for L{openfl_twisted.net._permission}.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from openfl_twisted.net import (
     XMLSocket,
     forgetPolicyFiles,
 )
-from openfl_twisted.net.permission import permissions
+from openfl_twisted.net._permission import permissions
 from openfl_twisted.system import Security
 from openfl_twisted.testing import EventRecorder
 from openfl_twisted.wire.policy.file import PolicyFile

@@ -1,12 +1,12 @@
 """
-Tests for L{openfl_twisted.net.reasons}.
+Tests for L{openfl_twisted.net._reasons}.
 """
 
 from twisted.internet import error
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.net.reasons import reasonOf, socketError
+from openfl_twisted.net._reasons import reasonOf, socketError
 
 
 class ReasonTests(SynchronousTestCase):

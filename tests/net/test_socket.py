@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors, hostnames
 from openfl_twisted.events import Event, OutputProgressEvent, ProgressEvent
-from openfl_twisted.net import Socket, link
+from openfl_twisted.net import Socket, _link
 from openfl_twisted.testing import EventRecorder
 from openfl_twisted.utils import ByteArray, Endian
 from tests.doubles import TightTransport, linesOf
@@ -217,7 +217,7 @@ class LifeTests(SocketTestCase):
                 protocol.makeConnection(transport)
                 return succeed(protocol)
 
-        self.patch(link, "hostEndpoint", lambda *arguments: AtOnce())
+        self.patch(_link, "hostEndpoint", lambda *arguments: AtOnce())
         self.socket.connect("127.0.0.1", 80)
         self.socket.close()
         self.network.step()

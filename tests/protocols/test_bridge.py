@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming, Target, proxyHeader
+from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming, Target, _proxyHeader
 from tests.doubles import MessageTransport, TightTransport, Way, linesOf
 from tests.segments import cuts
 
@@ -380,4 +380,4 @@ class ProxyTests(BridgeTestCase):
             (UNIXAddress(None), UNIXAddress(b"/a"), b"PROXY UNKNOWN\r\n"),
         ):
             transport = StringTransport(hostAddress=host, peerAddress=peer)
-            self.assertEqual(proxyHeader(transport), header)
+            self.assertEqual(_proxyHeader(transport), header)

@@ -470,7 +470,7 @@ class MemoryTests(CheckerTestCase):
         """
         The number of cached files is limited; the oldest is removed.
         """
-        self.patch(policychecker, "MAX_FILES", 2)
+        self.patch(policychecker, "_MAX_FILES", 2)
         for host in ("a.example", "b.example", "c.example"):
             self.check(host=host)
             self.answer(GRANTING)

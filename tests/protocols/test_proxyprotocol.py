@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.endpoints import serverEndpoint
-from openfl_twisted.protocols.proxyprotocol import HEADER_TIMEOUT, ProxyProtocolFactory
+from openfl_twisted.protocols.proxyprotocol import _HEADER_TIMEOUT, ProxyProtocolFactory
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from tests.doubles import TightTransport, linesOf
 from tests.protocols.test_oneport import Closer, Greeter, GreeterFactory
@@ -131,11 +131,11 @@ class ProxyProtocolTests(SynchronousTestCase):
                 connection.dataReceived(bytes((byte,)))
                 self.clock.advance(1)
             self.assertFalse(transport.closed)
-            self.clock.advance(HEADER_TIMEOUT - 9)
+            self.clock.advance(_HEADER_TIMEOUT - 9)
         self.assertRefused(transport, linesOf(logs), "no complete PROXY header within 10 s")
         connection, transport = self.connect()
         connection.dataReceived(HEADER)
-        self.clock.advance(HEADER_TIMEOUT)
+        self.clock.advance(_HEADER_TIMEOUT)
         self.assertFalse(transport.closed)
 
     def test_tooMany(self) -> None:

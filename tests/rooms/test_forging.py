@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
-from openfl_twisted.rooms.vocabulary import SERVER_ELEMENTS, VocabularyError, parseRequest
+from openfl_twisted.rooms.vocabulary import _SERVER_ELEMENTS, VocabularyError, parseRequest
 from tests.effort import callsOf
 from tests.rooms.lenient import READERS, elementTree, recovering
 from tests.rooms.test_roomprotocol import Client
@@ -35,7 +35,7 @@ FORGED = [
 ]
 
 NAMES = [
-    *sorted(SERVER_ELEMENTS),
+    *sorted(_SERVER_ELEMENTS),
     "x",
     "saying",
     "b",
@@ -188,7 +188,7 @@ def serverElements(text: str) -> set[str]:
         text = text.removeprefix(own).removesuffix("</say>")
         # The content alone is not a single element.
         text = f"<x>{text}</x>"
-    return {name for reader in READERS for name in reader(text)} & SERVER_ELEMENTS
+    return {name for reader in READERS for name in reader(text)} & _SERVER_ELEMENTS
 
 
 def isOtherRequest(message: str) -> bool:
@@ -393,5 +393,7 @@ def test_haxe(tmp_path: Path) -> None:
     assert any("x" in line for line in lines[3:])
     own = '<say from="Mallory">'
     for text, line in zip(harmless, lines[3:], strict=True):
-        seen = [name for name in line.lower().split() if name.rpartition(":")[2] in SERVER_ELEMENTS]
+        seen = [
+            name for name in line.lower().split() if name.rpartition(":")[2] in _SERVER_ELEMENTS
+        ]
         assert seen in ([], ["say"] if text.startswith(own) else []), (text, line)

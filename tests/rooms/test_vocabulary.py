@@ -146,7 +146,7 @@ class ParseTests(SynchronousTestCase):
         ):
             self.assertRaises(VocabularyError, parseRequest, message)
 
-    @given(st.sampled_from(sorted(vocabulary.REQUESTS)), st.text(st.characters(codec="utf-8")))
+    @given(st.sampled_from(sorted(vocabulary._REQUESTS)), st.text(st.characters(codec="utf-8")))
     def test_anything(self, name: str, rest: str) -> None:
         """
         Any text after the name of a request yields a request, an error, or a message to

@@ -19,7 +19,7 @@ from twisted.python.logfile import LogFile
 from openfl_twisted.protocols.datagram import DatagramEchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.services import policyserver, xmlserver
-from openfl_twisted.services.reloading import ReloadService, reopenLogs
+from openfl_twisted.services.reloading import ReloadService, _reopenLogs
 from openfl_twisted.services.serving import DatagramService, ServerService
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
@@ -176,7 +176,7 @@ class SignalTests(ReloadTestCase):
         log.write("before\n")
         log.flush()
         path.rename(self.folder / "server.log.1")
-        self.assertGreaterEqual(reopenLogs(), 1)
+        self.assertGreaterEqual(_reopenLogs(), 1)
         log.write("after\n")
         log.flush()
         self.assertEqual(path.read_text(), "after\n")
@@ -192,7 +192,7 @@ class SignalTests(ReloadTestCase):
         proxy = weakref.proxy(gone)
         del gone
         self.assertRaises(ReferenceError, getattr, proxy, "path")
-        self.assertGreaterEqual(reopenLogs(), 1)
+        self.assertGreaterEqual(_reopenLogs(), 1)
 
     def test_logLost(self) -> None:
         """

@@ -18,13 +18,13 @@ from openfl_twisted.dashboard.workerstreams import WorkerDashboardService
 from openfl_twisted.endpoints import StartupError
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.services import bridge, echoserver, policyserver, workerprocess, xmlserver
-from openfl_twisted.services.options import MAX_WORKERS, ServerOptions
+from openfl_twisted.services.options import _MAX_WORKERS, ServerOptions
 from openfl_twisted.services.serving import ServerService
 from openfl_twisted.services.supervising import (
-    STOP_MARGIN,
+    _STOP_MARGIN,
     SupervisorService,
-    exitWithFailure,
-    reactorName,
+    _exitWithFailure,
+    _reactorName,
 )
 from openfl_twisted.workers.worker import WorkerSide
 from tests.doubles import linesOf
@@ -65,7 +65,7 @@ class OptionTests(OptionsTestCase):
         """
         The number is from 1 to a maximum.
         """
-        for text in ("0", "-1", "x", "1.5", str(MAX_WORKERS + 1)):
+        for text in ("0", "-1", "x", "1.5", str(_MAX_WORKERS + 1)):
             self.assertUsage(echoserver, [f"--workers={text}"], "--workers", text)
 
     def test_broadcast(self) -> None:
@@ -232,7 +232,7 @@ class ServiceTests(OptionsTestCase):
         kinds = [type(each) for each in service.services[1:]]
         self.assertEqual(kinds, [WorkerMetricsService, WorkerDashboardService])
         self.assertEqual(len(self.service().services), 1)
-        self.assertEqual(service.supervisor._stopTimeout, 5 + STOP_MARGIN)
+        self.assertEqual(service.supervisor._stopTimeout, 5 + _STOP_MARGIN)
 
     def test_run(self) -> None:
         """
@@ -323,7 +323,7 @@ class ServiceTests(OptionsTestCase):
         self.reactor.running = True
         with (
             capturedLogs() as logs,
-            patch("openfl_twisted.services.supervising.exitWithFailure") as leaving,
+            patch("openfl_twisted.services.supervising._exitWithFailure") as leaving,
         ):
             for process in self.reactor.started:
                 process.print("broken\n", 2)
@@ -344,7 +344,7 @@ class ServiceTests(OptionsTestCase):
         self.reactor.refuse = True
         with (
             capturedLogs() as logs,
-            patch("openfl_twisted.services.supervising.exitWithFailure") as leaving,
+            patch("openfl_twisted.services.supervising._exitWithFailure") as leaving,
         ):
             service.startService()
         problem = "worker 2 cannot be started: Resource temporarily unavailable"
@@ -363,7 +363,7 @@ class ServiceTests(OptionsTestCase):
         The status is set when the interpreter exits.
         """
         with patch("atexit.register") as register:
-            exitWithFailure()
+            _exitWithFailure()
         [[leave]] = [call.args for call in register.call_args_list]
         with patch("os._exit") as leaving:
             leave()
@@ -375,5 +375,5 @@ class ServiceTests(OptionsTestCase):
         """
         from twisted.internet.selectreactor import SelectReactor
 
-        self.assertEqual(reactorName(SelectReactor.__new__(SelectReactor)), "select")
-        self.assertIsNone(reactorName(self))
+        self.assertEqual(_reactorName(SelectReactor.__new__(SelectReactor)), "select")
+        self.assertIsNone(_reactorName(self))

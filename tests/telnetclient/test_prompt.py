@@ -18,13 +18,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.telnetclient import prompt
 from openfl_twisted.telnetclient.prompt import (
-    MAX_HISTORY,
-    MAX_HISTORY_BYTES,
-    MAX_UNFINISHED,
+    _MAX_HISTORY,
+    _MAX_HISTORY_BYTES,
+    _MAX_UNFINISHED,
     MAX_WAITING,
-    FileHistory,
     PromptTerminal,
-    historyFile,
+    _FileHistory,
+    _historyFile,
 )
 from tests.telnetclient.doubles import connected
 
@@ -185,7 +185,7 @@ class PromptTerminalTests(PromptTestCase):
         A very long unfinished line is shown above the prompt.
         """
         self.start()
-        text = "x" * (MAX_UNFINISHED + 1)
+        text = "x" * (_MAX_UNFINISHED + 1)
         self.terminal.show("a\n" + text)
         self.reactor.turnUntil(lambda: self.screen.written)
         self.assertEqual(self.screen.written, f"a\n{text}\n")
@@ -255,20 +255,20 @@ class PromptTerminalTests(PromptTestCase):
 
 class FileHistoryTests(PromptTestCase):
     """
-    L{FileHistory} stores the history in a file.
+    L{_FileHistory} stores the history in a file.
     """
 
     def load(self) -> list[str]:
         """
         Read the file as the next process does.
         """
-        return list(FileHistory(self.path).load_history_strings())
+        return list(_FileHistory(self.path).load_history_strings())
 
     def test_remembered(self) -> None:
         """
         The latest line is offered first; other users cannot read the file.
         """
-        history = FileHistory(self.path)
+        history = _FileHistory(self.path)
         for line in ("a", "grüße \ud800", "pasted\nlines"):
             history.append_string(line)
         self.assertEqual(self.load(), ["pasted lines", "grüße ?", "a"])
@@ -279,12 +279,12 @@ class FileHistoryTests(PromptTestCase):
         """
         The number of lines is limited, in memory and in the file.
         """
-        history = FileHistory(self.path)
-        count = MAX_HISTORY + 10
+        history = _FileHistory(self.path)
+        count = _MAX_HISTORY + 10
         for number in range(count):
             history.append_string(str(number))
-        self.assertEqual(len(history.get_strings()), MAX_HISTORY)
-        expected = [str(number) for number in range(count)][-MAX_HISTORY:]
+        self.assertEqual(len(history.get_strings()), _MAX_HISTORY)
+        expected = [str(number) for number in range(count)][-_MAX_HISTORY:]
         self.assertEqual(self.load()[::-1], expected)
         self.assertEqual(self.path.read_text().split(), expected)
 
@@ -293,7 +293,7 @@ class FileHistoryTests(PromptTestCase):
         The number of bytes is limited, and the rest of a truncated line is dropped.
         """
         self.path.parent.mkdir()
-        self.path.write_text("x" * MAX_HISTORY_BYTES + "\n" + "a\n" * 10)
+        self.path.write_text("x" * _MAX_HISTORY_BYTES + "\n" + "a\n" * 10)
         self.assertEqual(self.load(), ["a"] * 10)
         self.assertEqual(self.path.read_text(), "a\n" * 10)
 
@@ -301,7 +301,7 @@ class FileHistoryTests(PromptTestCase):
         """
         A secret is not stored.
         """
-        FileHistory(self.path, lambda: True).append_string("secret")
+        _FileHistory(self.path, lambda: True).append_string("secret")
         self.assertEqual(self.load(), [])
         self.assertFalse(self.path.exists())
 
@@ -310,7 +310,7 @@ class FileHistoryTests(PromptTestCase):
         If no file can be made, the history is kept in memory.
         """
         self.path.parent.write_text("in the way")
-        history = FileHistory(self.path)
+        history = _FileHistory(self.path)
         history.append_string("a")
         self.assertEqual(history.get_strings(), ["a"])
         self.assertEqual(self.load(), [])
@@ -321,17 +321,17 @@ class FileHistoryTests(PromptTestCase):
         """
         end = ("openfl-twisted", "telnet-history")
         self.patch(os, "environ", {"XDG_STATE_HOME": "/state", "HOME": "/home/me"})
-        self.assertEqual(historyFile(), Path("/state", *end))
+        self.assertEqual(_historyFile(), Path("/state", *end))
         for relative in ({}, {"XDG_STATE_HOME": "state"}):
             self.patch(os, "environ", {"HOME": "/home/me", **relative})
-            self.assertEqual(historyFile(), Path("/home/me/.local/state", *end))
+            self.assertEqual(_historyFile(), Path("/home/me/.local/state", *end))
 
     def test_homeless(self) -> None:
         """
         Without a home directory the history is kept in memory.
         """
         self.patch(os, "environ", {"HOME": "nowhere"})
-        history = FileHistory(historyFile())
+        history = _FileHistory(_historyFile())
         history.append_string("a")
         self.assertEqual(history.get_strings(), ["a"])
-        self.assertEqual(list(FileHistory(historyFile()).load_history_strings()), [])
+        self.assertEqual(list(_FileHistory(_historyFile()).load_history_strings()), [])

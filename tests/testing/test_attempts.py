@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.attempts}.
+Tests for L{openfl_twisted.testing._attempts}.
 """
 
 import errno

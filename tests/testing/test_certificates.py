@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.certificates}.
+Tests for L{openfl_twisted.testing._certificates}.
 """
 
 from pathlib import Path

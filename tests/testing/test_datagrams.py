@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.datagrams}.
+Tests for L{openfl_twisted.testing._datagrams}.
 """
 
 import errno

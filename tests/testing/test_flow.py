@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.flow}.
+Tests for L{openfl_twisted.testing._flow}.
 """
 
 from itertools import accumulate
@@ -18,7 +18,7 @@ from openfl_twisted.testing import (
     everyByte,
     splitAt,
 )
-from openfl_twisted.testing.flow import WINDOW
+from openfl_twisted.testing._flow import WINDOW
 
 
 class FlowTestCase(SynchronousTestCase):

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.network}.
+Tests for L{openfl_twisted.testing._network}.
 """
 
 import errno

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.peers}.
+Tests for L{openfl_twisted.testing._peers}.
 """
 
 import json

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.testing.reactor}, except network and clock.
+Tests for L{openfl_twisted.testing._reactor}, except network and clock.
 """
 
 from typing import Any

@@ -11,7 +11,7 @@ from cryptography.x509 import ocsp
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.testing.certificates import STATUSES, CertificateMaker
+from openfl_twisted.testing._certificates import STATUSES, CertificateMaker
 from openfl_twisted.tls import CertificateRefused, Trust, client, judge
 from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.laboratory import HOST

@@ -507,7 +507,7 @@ class ServerConnectionTests(SynchronousTestCase):
             self.exchange(caller)
             self.assertEqual(len(caller.recv(1 << 14)), 1001)
         self.assertEqual(handle._answered, before)
-        self.patch(connection, "MAX_ANSWERS", before)
+        self.patch(connection, "_MAX_ANSWERS", before)
         caller.renegotiate()
         with contextlib.suppress(SSL.WantReadError):
             caller.do_handshake()

@@ -197,7 +197,7 @@ class ContextTests(SynchronousTestCase):
         The size of the cache is bounded.
         """
         first = trusting(ROOT, time=PAST).context()
-        for seconds in range(trust.MAX_CONTEXTS):
+        for seconds in range(trust._MAX_CONTEXTS):
             trusting(ROOT, time=PAST + timedelta(seconds=seconds + 1)).context()
         self.assertIsNot(trusting(ROOT, time=PAST).context(), first)
 

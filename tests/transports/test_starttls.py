@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.addresses import describe
 from openfl_twisted.protocols.binarysocket import BinarySocketProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
-from openfl_twisted.testing.certificates import CertificateMaker
+from openfl_twisted.testing._certificates import CertificateMaker
 from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreator
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.guard import GuardFactory

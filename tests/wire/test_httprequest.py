@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.httprequest import (
+    _MAX_TARGET,
+    _METHODS,
     MAX_REQUEST_START,
-    MAX_TARGET,
-    METHODS,
     HeadCollector,
     HTTPAnswer,
     OtherRequest,
@@ -59,7 +59,7 @@ class StartsRequestTests(SynchronousTestCase):
         """
         Every registered method counts, in any case, and no other.
         """
-        for method in METHODS:
+        for method in _METHODS:
             for name in (method, method.lower(), method.title()):
                 self.assertRequest(f"{name} /a HTTP/1.1\r\n".encode())
         for line in (b"FOO / HTTP/1.1\r\n", b"GETS / HTTP/1.1\r\n", b" GET / HTTP/1.1\r\n", b"\0"):
@@ -119,9 +119,9 @@ class StartsRequestTests(SynchronousTestCase):
         """
         A target above the limit counts although its end has not been received.
         """
-        self.assertIsNone(startsRequest(b"POST /" + b"x" * (MAX_TARGET - 1)))
-        self.assertIs(startsRequest(b"POST /" + b"x" * MAX_TARGET), True)
-        self.assertIs(startsRequest(b"POST x" + b"x" * MAX_TARGET), False)
+        self.assertIsNone(startsRequest(b"POST /" + b"x" * (_MAX_TARGET - 1)))
+        self.assertIs(startsRequest(b"POST /" + b"x" * _MAX_TARGET), True)
+        self.assertIs(startsRequest(b"POST x" + b"x" * _MAX_TARGET), False)
 
     @given(
         st.sampled_from(

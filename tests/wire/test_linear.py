@@ -261,8 +261,8 @@ AMF0 = [
 
 PARSERS = {
     "amf.codec": Parser(whole(codec.decode), AMF),
-    "amf.amf0": Parser(whole(lambda data: codec.decode(data, objectEncoding=0)), AMF0),
-    "amf.amf3": Parser(whole(lambda data: codec.decode(b"\x09\x87\xff\xff\xff\x01" + data)), AMF),
+    "amf._amf0": Parser(whole(lambda data: codec.decode(data, objectEncoding=0)), AMF0),
+    "amf._amf3": Parser(whole(lambda data: codec.decode(b"\x09\x87\xff\xff\xff\x01" + data)), AMF),
     "lineblocks": Parser(
         stream(lambda: nats.NATSReader(1000).receive),
         [b"MSG a 1 1\r\n", b"x", b"\r", b"\n", b"\r\n"],
@@ -392,8 +392,8 @@ PARSERS = {
 # Modules without a parser.
 OTHERS = {
     # Writers, types and decisions.
-    "amf.amf3writer",
-    "amf.members",
+    "amf._amf3writer",
+    "amf._members",
     "amf.values",
     "policy.decision",
     "chunkbuffer",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.proxyheader import (
-    MAX_HEADER,
+    _MAX_HEADER,
     ProxyHeader,
     ProxyHeaderError,
     parseProxyHeader,
@@ -67,7 +67,7 @@ INVALID = [
     (binary(0x22, 0x11, FOUR + b"\0\1\0\2"), "unknown version or command in the PROXY header"),
     (binary(0x11, 0x11, FOUR + b"\0\1\0\2"), "unknown version or command in the PROXY header"),
     (binary(0x21, 0x11, FOUR), "the addresses in the PROXY header are incomplete"),
-    (SIGNATURE + b"\x21\x11" + struct.pack("!H", MAX_HEADER), "longer than 4096 bytes"),
+    (SIGNATURE + b"\x21\x11" + struct.pack("!H", _MAX_HEADER), "longer than 4096 bytes"),
 ]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.strictxml import (
-    MAX_TOKEN,
+    _MAX_TOKEN,
     Element,
     XMLError,
     XMLLimits,
@@ -169,7 +169,7 @@ class ElementTests(SynchronousTestCase):
         A tag or comment much longer than a chunk of the parser is refused, since
         it would be parsed again for each chunk. Long text is accepted.
         """
-        length = 3 * MAX_TOKEN
+        length = 3 * _MAX_TOKEN
         for text in (
             f"<a b='{'x' * length}'/>",
             f"<a><!--{'x' * length}--></a>",

@@ -8,10 +8,10 @@ L{openfl_twisted.wire.amf.values} lists the Python type of each value.
 from collections.abc import Callable
 from typing import Any, Final
 
-from openfl_twisted.wire.amf.amf0 import AMF0Reader, AMF0Writer
-from openfl_twisted.wire.amf.amf3 import AMF3Reader
-from openfl_twisted.wire.amf.amf3writer import AMF3Writer
-from openfl_twisted.wire.amf.members import DynamicOutput
+from openfl_twisted.wire.amf._amf0 import AMF0Reader, AMF0Writer
+from openfl_twisted.wire.amf._amf3 import AMF3Reader
+from openfl_twisted.wire.amf._amf3writer import AMF3Writer
+from openfl_twisted.wire.amf._members import DynamicOutput
 from openfl_twisted.wire.amf.values import (
     AMFError,
     AMFLimits,

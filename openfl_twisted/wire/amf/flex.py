@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Self
 
 from openfl_twisted.wire.amf.values import AMFError, ClassRegistry, ECMAArray
 
-MAX_FLAGS = 8
+_MAX_FLAGS = 8
 """
 Maximum number of flag bytes for the members of one class. BlazeDS uses two.
 """
@@ -316,8 +316,8 @@ def _readFlags(input: Any) -> list[int]:
         flags.append(flag)
         if not flag & _HAS_NEXT:
             return flags
-        if len(flags) == MAX_FLAGS:
-            raise AMFError(f"a Flex message has more than {MAX_FLAGS} flag bytes for one class")
+        if len(flags) == _MAX_FLAGS:
+            raise AMFError(f"a Flex message has more than {_MAX_FLAGS} flag bytes for one class")
 
 
 def _textOf(identifier: Any) -> str:
@@ -357,7 +357,7 @@ class _ShortForm:
 
         @param input: the bytes, see L{ClassRegistry.register}.
         @raise AMFError: if an identifier is not 16 bytes, or a class has more
-            than L{MAX_FLAGS} flag bytes.
+            than L{_MAX_FLAGS} flag bytes.
         """
         for layout in self._layouts:
             for name in layout[0]:
@@ -434,7 +434,7 @@ class CommandMessageExt(_ShortForm, CommandMessage):
     _layouts: ClassVar[tuple[_Layout, ...]] = (_ABSTRACT, _ASYNC, _COMMAND)
 
 
-CLASSES: dict[str, type[Any]] = {
+_CLASSES: dict[str, type[Any]] = {
     "flex.messaging.io.ArrayCollection": ArrayCollection,
     "flex.messaging.io.ArrayList": ArrayList,
     "flex.messaging.io.ObjectProxy": ObjectProxy,
@@ -459,5 +459,5 @@ def registerClasses(registry: ClassRegistry) -> None:
     @param registry: the registry, usually C{openfl_twisted.utils.classAliases}.
     @raise ValueError: if another class is registered for one of the aliases.
     """
-    for alias, cls in CLASSES.items():
+    for alias, cls in _CLASSES.items():
         registry.register(alias, cls)

@@ -34,7 +34,7 @@ If a list, dictionary, L{Date} or other object occurs several times, the reader 
 one object. C{bytes}, C{memoryview}, C{tuple} and C{datetime} are written completely each time.
 
 In AMF0, a L{Date} takes a reference number, as in Flash Player, but XML does not;
-L{openfl_twisted.wire.amf.amf0} gives the evidence.
+L{openfl_twisted.wire.amf._amf0} gives the evidence.
 
 AMF0 has no format for C{ByteArray}, C{Vector}, C{Dictionary} and externalizable objects. Each
 of these objects is written as one AMF3 value. All AMF3 values of one call share their

@@ -8,7 +8,7 @@ from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.file import MASTER_PORT, PolicyFile
 from openfl_twisted.wire.policy.rule import FIRST_UNPRIVILEGED_PORT, asciiHost, shown
 
-MAX_REASONS = 12
+_MAX_REASONS = 12
 """
 Maximum number of reasons in the text of a decision.
 """
@@ -27,8 +27,8 @@ class Decision:
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
-        listed = "; ".join(self.reasons[:MAX_REASONS])
-        more = len(self.reasons) - MAX_REASONS
+        listed = "; ".join(self.reasons[:_MAX_REASONS])
+        more = len(self.reasons) - _MAX_REASONS
         return f"{listed}; and {more} more" if more > 0 else listed
 
 

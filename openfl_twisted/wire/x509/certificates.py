@@ -36,7 +36,7 @@ HOSTNAME_MISMATCH = 62
 OpenSSL's code for a certificate that is for another host.
 """
 
-MAX_ISSUERS = 4
+_MAX_ISSUERS = 4
 """
 Maximum number of certificates whose keys are tried to verify one signature.
 """
@@ -55,7 +55,7 @@ MALFORMED = (
 The exceptions that C{cryptography} raises for a malformed certificate.
 """
 
-MAX_DETAIL = 500
+_MAX_DETAIL = 500
 """
 Maximum length of the detail in the text of a finding (characters).
 """
@@ -204,7 +204,7 @@ class Finding:
         text = _DESCRIPTIONS.get(self.code, f"X.509 error {self.code}")
         if self.detail:
             # Make the detail printable, because verifiers quote data from the server.
-            text = f"{text} ({printable(self.detail, MAX_DETAIL)})"
+            text = f"{text} ({printable(self.detail, _MAX_DETAIL)})"
         if self.depth <= 0:
             return text
         return f"{text}, in the certificate of the CA {self.subject or f'at depth {self.depth}'}"
@@ -413,7 +413,7 @@ def _hasIssuer(
 ) -> bool:
     """
     Check whether other certificates include the issuer of a certificate: a certificate with
-    the issuer's name and a key that verifies the signature. At most L{MAX_ISSUERS} keys are
+    the issuer's name and a key that verifies the signature. At most L{_MAX_ISSUERS} keys are
     tried.
     """
     if certificate is None:
@@ -426,7 +426,7 @@ def _hasIssuer(
             certificate.verify_directly_issued_by(other)
         except InvalidSignature:
             tries += 1
-            if tries == MAX_ISSUERS:
+            if tries == _MAX_ISSUERS:
                 return False
         except (UnsupportedAlgorithm, *MALFORMED):
             # No signature was verified, because the name or the type of the key is different.

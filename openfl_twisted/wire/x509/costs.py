@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from openfl_twisted.wire.x509.der import Element, element, elements, fieldsOf, within
 
-MAX_ELEMENTS = 6144
+_MAX_ELEMENTS = 6144
 """
 Maximum number of DER elements in all certificates that a server sends.
 """
@@ -20,12 +20,12 @@ MAX_COMPARISONS = 10_000
 Maximum product of the number of names and the number of name constraints.
 """
 
-MAX_RSA_BITS = 8192
+_MAX_RSA_BITS = 8192
 """
 Maximum length of an RSA modulus.
 """
 
-MAX_EXPONENT_BITS = 33
+_MAX_EXPONENT_BITS = 33
 """
 Maximum length of the public exponent of an RSA key.
 """
@@ -63,12 +63,12 @@ def findExcess(sent: Iterable[bytes], constraints: int = 0) -> str:
         certificates.
     @return: a description of the exceeded limit; empty if no limit is exceeded.
     """
-    left, names = MAX_ELEMENTS, 0
+    left, names = _MAX_ELEMENTS, 0
     for der in dict.fromkeys(sent):
         try:
             left -= _countElements(der, left)
             if left < 0:
-                return f"more than {MAX_ELEMENTS} DER elements"
+                return f"more than {_MAX_ELEMENTS} DER elements"
             fields = fieldsOf(der)
             problem = _keyProblem(der, fields[5])
             if problem:
@@ -149,10 +149,10 @@ def _keyProblem(certificate: bytes, key: Element) -> str:
     modulus, exponent = (
         int.from_bytes(certificate[begin:stop]).bit_length() for _, begin, stop in numbers
     )
-    if modulus > MAX_RSA_BITS:
-        return f"an RSA key of more than {MAX_RSA_BITS} bits"
-    if exponent > MAX_EXPONENT_BITS:
-        return f"an RSA key with an exponent of more than {MAX_EXPONENT_BITS} bits"
+    if modulus > _MAX_RSA_BITS:
+        return f"an RSA key of more than {_MAX_RSA_BITS} bits"
+    if exponent > _MAX_EXPONENT_BITS:
+        return f"an RSA key with an exponent of more than {_MAX_EXPONENT_BITS} bits"
     return ""
 
 

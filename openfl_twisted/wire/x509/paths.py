@@ -282,7 +282,7 @@ def obstacleTo(path: Sequence[x509.Certificate]) -> str:
     @return: the reason; empty if the verifier supports the whole path.
     """
     leaf, *issuers = path
-    if not all(isUsual(each) for each in issuers):
+    if not all(_isUsual(each) for each in issuers):
         return "a CA of the path has a key that is neither RSA nor P-256, P-384 or P-521"
     if issuers and issuers[-1].version is x509.Version.v1:
         return "the trust anchor is an X.509 version 1 certificate"
@@ -293,7 +293,7 @@ def obstacleTo(path: Sequence[x509.Certificate]) -> str:
     return ""
 
 
-def isUsual(certificate: x509.Certificate) -> bool:
+def _isUsual(certificate: x509.Certificate) -> bool:
     """
     Check whether C{cryptography}'s verifier supports the key of a CA. The verifier supports
     only keys that CAs of the Web PKI may use.

@@ -24,22 +24,22 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from openfl_twisted.wire.x509.certificates import MALFORMED, isSignedBy
 
-MAX_AGE = timedelta(days=7)
+_MAX_AGE = timedelta(days=7)
 """
 Maximum age of an OCSP response whose validity has no end.
 """
 
-MAX_SKEW = timedelta(minutes=5)
+_MAX_SKEW = timedelta(minutes=5)
 """
 Maximum clock skew: the validity of an OCSP response may begin in the future by this time.
 """
 
-MAX_RESPONSE = 16384
+_MAX_RESPONSE = 16384
 """
 Maximum length of an OCSP response (bytes). A longer response is ignored.
 """
 
-MAX_RESPONDERS = 4
+_MAX_RESPONDERS = 4
 """
 Maximum number of certificates that are tried as the signer of an OCSP response.
 """
@@ -137,7 +137,7 @@ def readStaple(
     @param staple: the response (DER); empty if there is no response.
     @param certificate: the certificate whose status the response must contain.
     @param time: the time at which the response must be valid. The validity may begin up to
-        L{MAX_SKEW} later. A response with the status C{revoked} counts at any time, like an
+        L{_MAX_SKEW} later. A response with the status C{revoked} counts at any time, like an
         old CRL.
     @return: the result: C{UNKNOWN}, with the reason, if the response is missing, not valid at
         this time, about another certificate, or not signed by the issuer or an authorized
@@ -145,8 +145,8 @@ def readStaple(
     """
     if not staple:
         return _unknown("the server sent none")
-    if len(staple) > MAX_RESPONSE:
-        return _unknown(f"the OCSP response is longer than {MAX_RESPONSE} bytes")
+    if len(staple) > _MAX_RESPONSE:
+        return _unknown(f"the OCSP response is longer than {_MAX_RESPONSE} bytes")
     try:
         return _read(staple, certificate, issuer, time)
     except InvalidSignature:
@@ -177,8 +177,8 @@ def _read(
         return _unknown("the OCSP response is about another certificate")
     begin = response.this_update_utc
     # Limit the age of a response whose validity has no end.
-    end = response.next_update_utc or begin + MAX_AGE
-    early, late = begin > time + MAX_SKEW, end < time
+    end = response.next_update_utc or begin + _MAX_AGE
+    early, late = begin > time + _MAX_SKEW, end < time
     status = response.certificate_status
     if status is not OCSPCertStatus.REVOKED and (early or late):
         return _unknown(
@@ -218,14 +218,14 @@ def _isAbout(
 def _signer(response: OCSPResponse, issuer: x509.Certificate, time: datetime) -> x509.Certificate:
     """
     Return the signer of a response: the issuer, or a responder that the issuer has
-    authorized. At most L{MAX_RESPONDERS} certificates are tried.
+    authorized. At most L{_MAX_RESPONDERS} certificates are tried.
 
     @raise _SignerError: if the signer is neither the issuer nor an authorized responder.
     """
     # Limit the number: the server chooses these certificates, and verifying a signature is
     # expensive.
     for certificate in islice(
-        (each for each in response.certificates if _isResponder(response, each)), MAX_RESPONDERS
+        (each for each in response.certificates if _isResponder(response, each)), _MAX_RESPONDERS
     ):
         if not isSignedBy(certificate, issuer):
             continue

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from openfl_twisted.wire.x509.certificates import CertificateStatus
 from openfl_twisted.wire.x509.costs import (
+    _MAX_ELEMENTS,
+    _MAX_EXPONENT_BITS,
+    _MAX_RSA_BITS,
     MAX_COMPARISONS,
-    MAX_ELEMENTS,
-    MAX_EXPONENT_BITS,
-    MAX_RSA_BITS,
 )
 from tests.extensions import critical
 from tests.laboratory import BEGIN, END, HOST, Identity, authority, keyFor, server, tlv
@@ -106,19 +106,19 @@ COSTLY = {
     "a name too many": (lambda: constraining(197, 50), "201 names with 50 name constraints"),
     "ten thousand addresses": (
         lambda: repeating(x509.SubjectAlternativeName.oid, tlv(0x87, bytes(4)), 10_000),
-        f"more than {MAX_ELEMENTS} DER elements",
+        f"more than {_MAX_ELEMENTS} DER elements",
     ),
     "thirty thousand purposes": (
         lambda: repeating(x509.ExtendedKeyUsage.oid, tlv(6, b"\x2a"), 30_000),
-        f"more than {MAX_ELEMENTS} DER elements",
+        f"more than {_MAX_ELEMENTS} DER elements",
     ),
     "an RSA key that is too long": (
-        lambda: below(rsa.RSAPublicNumbers(65537, modulus(MAX_RSA_BITS + 1))),
-        f"an RSA key of more than {MAX_RSA_BITS} bits",
+        lambda: below(rsa.RSAPublicNumbers(65537, modulus(_MAX_RSA_BITS + 1))),
+        f"an RSA key of more than {_MAX_RSA_BITS} bits",
     ),
     "an RSA exponent that is too long": (
-        lambda: below(rsa.RSAPublicNumbers((1 << MAX_EXPONENT_BITS) + 1, modulus(3072))),
-        f"an exponent of more than {MAX_EXPONENT_BITS} bits",
+        lambda: below(rsa.RSAPublicNumbers((1 << _MAX_EXPONENT_BITS) + 1, modulus(3072))),
+        f"an exponent of more than {_MAX_EXPONENT_BITS} bits",
     ),
     "a DSA key": (signedByDSA, "a DSA key"),
 }
@@ -137,7 +137,7 @@ SITUATIONS = [
         "the longest RSA key that is allowed",
         CertificateStatus.UNTRUSTED_SIGNERS,
         lambda: below(
-            rsa.RSAPublicNumbers((1 << (MAX_EXPONENT_BITS - 1)) + 1, modulus(MAX_RSA_BITS))
+            rsa.RSAPublicNumbers((1 << (_MAX_EXPONENT_BITS - 1)) + 1, modulus(_MAX_RSA_BITS))
         ),
     ),
 ]

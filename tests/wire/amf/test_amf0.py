@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.amf.amf0}: arrays with names, and reference numbers.
+Tests for L{openfl_twisted.wire.amf._amf0}: arrays with names, and reference numbers.
 """
 
 from typing import Any

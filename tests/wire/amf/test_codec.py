@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.amf.amf3 import readU29
-from openfl_twisted.wire.amf.amf3writer import writeU29
+from openfl_twisted.wire.amf._amf3 import _readU29
+from openfl_twisted.wire.amf._amf3writer import _writeU29
 from openfl_twisted.wire.amf.codec import AMF0, AMF3, decode, encode
 from openfl_twisted.wire.amf.values import (
     XML,
@@ -915,8 +915,8 @@ class RefusedTests(SynchronousTestCase):
         """
         limits = AMFLimits(text=2**40, total=2**40)
         self.assertRaises(AMFError, encode, bytes(2**28), limits=limits)
-        self.assertEqual(writeU29(2**29 - 1).hex(), "ffffffff")
-        self.assertEqual(readU29(b"\xff" * 4, 0), (2**29 - 1, 4))
+        self.assertEqual(_writeU29(2**29 - 1).hex(), "ffffffff")
+        self.assertEqual(_readU29(b"\xff" * 4, 0), (2**29 - 1, 4))
 
 
 class ValueTests(SynchronousTestCase):

@@ -18,8 +18,8 @@ from openfl_twisted import errors, utils
 from openfl_twisted.utils import ByteArray
 from openfl_twisted.wire.amf.codec import AMF0, AMF3, decode, encode
 from openfl_twisted.wire.amf.flex import (
-    CLASSES,
-    MAX_FLAGS,
+    _CLASSES,
+    _MAX_FLAGS,
     AcknowledgeMessage,
     AcknowledgeMessageExt,
     ArrayCollection,
@@ -172,7 +172,7 @@ class HarmTests(SynchronousTestCase):
     Malicious data.
     """
 
-    @given(st.sampled_from(sorted(CLASSES)), st.binary(max_size=40))
+    @given(st.sampled_from(sorted(_CLASSES)), st.binary(max_size=40))
     def test_noise(self, alias: str, noise: bytes) -> None:
         """
         Random bytes after an alias raise only the documented errors.
@@ -204,7 +204,7 @@ class HarmTests(SynchronousTestCase):
         """
         More flag bytes than the limit are refused before they are read.
         """
-        many = "80" * (MAX_FLAGS - 1)
+        many = "80" * (_MAX_FLAGS - 1)
         self.assertEqual(read(short("DSA", f"{many} 00 00")), AsyncMessageExt())
         error = self.assertRaises(AMFError, read, short("DSA", f"{many} 80 00 00"))
         self.assertIn("8 flag bytes", str(error))

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.amf.members}: programs that select the members to write.
+Tests for L{openfl_twisted.wire.amf._members}: programs that select the members to write.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.wire.amf._members import DynamicOutput
 from openfl_twisted.wire.amf.codec import AMF0, AMF3, decode, encode
-from openfl_twisted.wire.amf.members import DynamicOutput
 from openfl_twisted.wire.amf.values import (
     AMFError,
     AMFLimits,

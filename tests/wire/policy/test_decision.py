@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.decision import (
-    MAX_REASONS,
+    _MAX_REASONS,
     Decision,
     decide,
     decideByOlderRules,
@@ -224,8 +224,8 @@ class DecisionTests(SynchronousTestCase):
         The text contains a limited number of reasons.
         """
         self.assertEqual(str(Decision(True, ("one", "two"))), "one; two")
-        text = str(Decision(True, tuple(map(str, range(MAX_REASONS + 3)))))
-        self.assertTrue(text.endswith(f"{MAX_REASONS - 1}; and 3 more"), text)
+        text = str(Decision(True, tuple(map(str, range(_MAX_REASONS + 3)))))
+        self.assertTrue(text.endswith(f"{_MAX_REASONS - 1}; and 3 more"), text)
 
     def test_strangeFile(self) -> None:
         """

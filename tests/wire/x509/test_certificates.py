@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.x509 import certificates
 from openfl_twisted.wire.x509.certificates import (
-    MAX_DETAIL,
+    _MAX_DETAIL,
     CertificateStatus,
     Finding,
     OwnCode,
@@ -302,7 +302,7 @@ class RuleTests(SynchronousTestCase):
         """
         wrong = [
             authority("Intermediate", ROOT, key=keyFor(f"wrong {number}")).certificate
-            for number in range(certificates.MAX_ISSUERS)
+            for number in range(certificates._MAX_ISSUERS)
         ]
         right = [STRANGER.certificate] * 300 + [MIDDLE.certificate]
         for others, status in (
@@ -369,7 +369,7 @@ class WordsTests(SynchronousTestCase):
         The detail of a finding is printable, and has a limited length.
         """
         self.assertIn("(\ufffd[31mred\ufffd)", Finding(10, 0, "\x1b[31mred\n").words)
-        self.assertIn(f"({'x' * MAX_DETAIL}\u2026)", Finding(10, 0, "x" * 9000).words)
+        self.assertIn(f"({'x' * _MAX_DETAIL}\u2026)", Finding(10, 0, "x" * 9000).words)
 
     def test_oddCountry(self) -> None:
         """

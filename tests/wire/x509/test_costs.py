@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.x509 import costs
 from openfl_twisted.wire.x509.costs import (
+    _MAX_ELEMENTS,
     MAX_COMPARISONS,
-    MAX_ELEMENTS,
     countConstraints,
     countNames,
     findExcess,
@@ -158,11 +158,11 @@ class ExcessTests(SynchronousTestCase):
         def padded(count: int) -> bytes:
             return server(ROOT, unknown(tlv(0x30, element * count))).der
 
-        usual = costs._countElements(padded(0), MAX_ELEMENTS)
-        fits = padded(MAX_ELEMENTS - usual)
+        usual = costs._countElements(padded(0), _MAX_ELEMENTS)
+        fits = padded(_MAX_ELEMENTS - usual)
         self.assertEqual(findExcess([fits]), "")
-        words = f"more than {MAX_ELEMENTS} DER elements"
-        self.assertEqual(findExcess([padded(MAX_ELEMENTS - usual + 1)]), words)
+        words = f"more than {_MAX_ELEMENTS} DER elements"
+        self.assertEqual(findExcess([padded(_MAX_ELEMENTS - usual + 1)]), words)
         self.assertEqual(findExcess([fits, LEAF.der]), words)
 
     def test_keys(self) -> None:
@@ -211,10 +211,10 @@ class ExcessTests(SynchronousTestCase):
         ]
         for der in hostile:
             self.assertLess(len(der), MAX_SIZE)
-            self.assertLess(callsOf(partial(findExcess, [der])), 10 * MAX_ELEMENTS)
+            self.assertLess(callsOf(partial(findExcess, [der])), 10 * _MAX_ELEMENTS)
         # As many certificates as fit.
         many = [server(ROOT, serial=number + 10).der for number in range(MAX_SIZE // len(LEAF.der))]
-        self.assertLess(callsOf(partial(findExcess, many)), 10 * MAX_ELEMENTS)
+        self.assertLess(callsOf(partial(findExcess, many)), 10 * _MAX_ELEMENTS)
 
     @given(st.data())
     def test_mutated(self, data: st.DataObject) -> None:

@@ -14,8 +14,8 @@ from openfl_twisted.wire.x509.certificates import unwarned
 from openfl_twisted.wire.x509.costs import MAX_COMPARISONS, MAX_DEPTH, MAX_FAILURES, MAX_STEPS
 from openfl_twisted.wire.x509.paths import (
     PathError,
+    _isUsual,
     findPath,
-    isUsual,
     mayConstrainNames,
     obstacleTo,
     verifyPath,
@@ -140,16 +140,16 @@ class PathTests(SynchronousTestCase):
         """
         Keys that web CAs may not have are recognized.
         """
-        self.assertTrue(isUsual(LEAF.certificate))
-        self.assertTrue(isUsual(server(ROOT, name="RSA", kind="RSA").certificate))
-        self.assertFalse(isUsual(server(ROOT, name="Ed", kind="Ed25519").certificate))
+        self.assertTrue(_isUsual(LEAF.certificate))
+        self.assertTrue(_isUsual(server(ROOT, name="RSA", kind="RSA").certificate))
+        self.assertFalse(_isUsual(server(ROOT, name="Ed", kind="Ed25519").certificate))
         for curve, usual in (
             (ec.SECP521R1(), True),
             (ec.SECP224R1(), False),
             (ec.BrainpoolP512R1(), False),
         ):
             key = ec.generate_private_key(curve)
-            self.assertEqual(isUsual(authority("Curve", key=key).certificate), usual)
+            self.assertEqual(_isUsual(authority("Curve", key=key).certificate), usual)
 
     def test_unknownKeys(self) -> None:
         """
@@ -157,12 +157,12 @@ class PathTests(SynchronousTestCase):
         malformed key is left to the verifier.
         """
         curve, other = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030177")
-        self.assertFalse(isUsual(MIDDLE.rewritten(curve, other).certificate))
+        self.assertFalse(_isUsual(MIDDLE.rewritten(curve, other).certificate))
         point = MIDDLE.certificate.public_key().public_bytes(
             Encoding.X962, PublicFormat.UncompressedPoint
         )
         broken = MIDDLE.rewritten(point, point[:1] + bytes(64))
-        self.assertTrue(isUsual(broken.certificate))
+        self.assertTrue(_isUsual(broken.certificate))
 
     def test_obstacles(self) -> None:
         """

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.x509.revocation import (
-    MAX_RESPONDERS,
-    MAX_RESPONSE,
-    MAX_SKEW,
+    _MAX_RESPONDERS,
+    _MAX_RESPONSE,
+    _MAX_SKEW,
     Revocation,
     demandsStaple,
     readLists,
@@ -203,7 +203,7 @@ class StapleTests(SynchronousTestCase):
         forged = authority("Root", key=keyFor("another"))
         wrong = [
             server(forged, purposes("OCSP_SIGNING"), name="Responder").certificate
-            for _ in range(MAX_RESPONDERS)
+            for _ in range(_MAX_RESPONDERS)
         ]
         for sent, counts in (
             ([*wrong[1:], right.certificate], True),
@@ -220,7 +220,7 @@ class StapleTests(SynchronousTestCase):
         for copies, counts in ((20, True), (60, False)):
             sent = [right.certificate] * copies
             length = len(ROOT.staple(LEAF, responder=right, sent=sent))
-            self.assertEqual(length <= MAX_RESPONSE, counts)
+            self.assertEqual(length <= _MAX_RESPONSE, counts)
             self.both(counts, responder=right, sent=sent)
 
     def test_responder(self) -> None:
@@ -329,8 +329,8 @@ class StapleTests(SynchronousTestCase):
         A response may begin at most five minutes later than our clock.
         """
         self.both(True, begins=NOW + timedelta(seconds=30))
-        self.both(True, begins=NOW + MAX_SKEW)
-        self.both(False, begins=NOW + MAX_SKEW + timedelta(seconds=1), revokes=True)
+        self.both(True, begins=NOW + _MAX_SKEW)
+        self.both(False, begins=NOW + _MAX_SKEW + timedelta(seconds=1), revokes=True)
 
     def test_reasons(self) -> None:
         """
@@ -344,7 +344,7 @@ class StapleTests(SynchronousTestCase):
         byDSA = server(ROOT, purposes("OCSP_SIGNING"), name="Responder", key=unusual)
         for staple, reason in (
             (b"", "the server sent none"),
-            (b"\0" * (MAX_RESPONSE + 1), "longer than 16384 bytes"),
+            (b"\0" * (_MAX_RESPONSE + 1), "longer than 16384 bytes"),
             (b"garbage", "cannot be parsed"),
             (forged, "the signature of the OCSP response is invalid"),
             (ROOT.staple(OTHER), "is about another certificate"),

@@ -8,7 +8,7 @@ from itertools import count
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
+from openfl_twisted.protocols import XMLSocketProtocol
 from openfl_twisted.wire.strictxml import readElement
 
 SIZE = 16

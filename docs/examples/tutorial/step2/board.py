@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
-from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols import OnePortFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import RoomLimits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol

@@ -5,7 +5,7 @@ Names and values of the members that are written for an object.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from openfl_twisted.wire.amf.amf3 import callOwn
+from openfl_twisted.wire.amf._amf3 import callOwn
 from openfl_twisted.wire.amf.values import AMFError, RegisteredClass
 
 

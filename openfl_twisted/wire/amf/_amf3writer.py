@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from openfl_twisted.wire.amf.amf3 import (
+from openfl_twisted.wire.amf._amf3 import (
     ARRAY,
     BYTE_ARRAY,
     DATE,
@@ -36,7 +36,7 @@ from openfl_twisted.wire.amf.amf3 import (
     XML_TEXT,
     callOwn,
 )
-from openfl_twisted.wire.amf.members import (
+from openfl_twisted.wire.amf._members import (
     DynamicOutput,
     declaredMembers,
     dynamicMembers,
@@ -68,7 +68,7 @@ _double = struct.Struct(">d")
 _packMarked = struct.Struct(">Bd").pack
 
 
-def writeU29(value: int) -> bytes:
+def _writeU29(value: int) -> bytes:
     """
     Encode an integer as 1 to 4 bytes: each byte contains 7 bits of the integer, and a fourth
     byte contains 8 bits.
@@ -90,8 +90,8 @@ def writeU29(value: int) -> bytes:
 
 
 _SMALL_INTEGERS = [bytes((INTEGER, value)) for value in range(0x80)]
-_REFERENCES = [writeU29(number << 1) for number in range(0x40)]
-_LENGTHS = [writeU29(length << 1 | 1) for length in range(0x80)]
+_REFERENCES = [_writeU29(number << 1) for number in range(0x40)]
+_LENGTHS = [_writeU29(length << 1 | 1) for length in range(0x80)]
 
 
 def packDouble(value: float) -> bytes:
@@ -343,12 +343,12 @@ class AMF3Writer:
         self.text -= length
         if self.text < 0 or len(out) + length > self.limits.total:
             self.checkText(length)
-        out += _LENGTHS[length] if length < 0x80 else writeU29(length << 1 | 1)
+        out += _LENGTHS[length] if length < 0x80 else _writeU29(length << 1 | 1)
         out += data
         if not self.stringsFrozen:
             # The empty string is in the table, but has no number.
             number = len(strings) - 1
-            strings[value] = _REFERENCES[number] if number < 0x40 else writeU29(number << 1)
+            strings[value] = _REFERENCES[number] if number < 0x40 else _writeU29(number << 1)
 
     def _writeName(self, name: str) -> None:
         known = self.strings.get(name)
@@ -372,7 +372,7 @@ class AMF3Writer:
             self.objects[id(value)] = len(self.kept)
             self.kept.append(value)
             return False
-        self.out += writeU29(known << 1)
+        self.out += _writeU29(known << 1)
         return True
 
     def _begin(self, marker: int) -> None:
@@ -395,11 +395,11 @@ class AMF3Writer:
 
     def _writeInteger(self, value: Any) -> None:
         if 0x80 <= value < 0x4000:
-            # Encode the integer in the same way as writeU29.
+            # Encode the integer in the same way as _writeU29.
             self.out += bytes((INTEGER, value >> 7 | 0x80, value & 0x7F))
         elif MIN_INTEGER <= value <= MAX_INTEGER:
             self.out.append(INTEGER)
-            self.out += writeU29(value & 0x1FFFFFFF)
+            self.out += _writeU29(value & 0x1FFFFFFF)
         else:
             self.out.append(DOUBLE)
             self.out += packDouble(value)
@@ -429,7 +429,7 @@ class AMF3Writer:
         if self._refer(marker, value):
             return
         data = self.takeText(value)
-        self.out += writeU29(len(data) << 1 | 1)
+        self.out += _writeU29(len(data) << 1 | 1)
         self.out += data
         # OpenFL assigns a string reference to XML, so later strings would have other numbers.
         self.stringsFrozen = not self.references
@@ -455,7 +455,7 @@ class AMF3Writer:
     def _addBytes(self, value: Any) -> None:
         data = value if isinstance(value, bytes | bytearray) else bytes(value)
         self.checkTotal(len(data))
-        self.out += writeU29(len(data) << 1 | 1)
+        self.out += _writeU29(len(data) << 1 | 1)
         self.out += data
 
     def _writeTuple(self, value: Any) -> None:
@@ -480,7 +480,7 @@ class AMF3Writer:
             members = {}
         count = len(dense)
         self.take(count)
-        self.out += writeU29(count << 1 | 1)
+        self.out += _writeU29(count << 1 | 1)
         self._addNamed(members.items())
         self.writeMany(dense)
         self.leave(value)
@@ -510,7 +510,7 @@ class AMF3Writer:
         count = len(value)
         self.take(count // 8)
         self.checkTotal(struct.calcsize(form) * count)
-        self.out += writeU29(count << 1 | 1)
+        self.out += _writeU29(count << 1 | 1)
         self.out.append(1 if value.fixed else 0)
         try:
             self.out += struct.pack(f">{count}{form}", *value)
@@ -523,7 +523,7 @@ class AMF3Writer:
         self.enter(value)
         count = len(value)
         self.take(count)
-        self.out += writeU29(count << 1 | 1)
+        self.out += _writeU29(count << 1 | 1)
         self.out.append(1 if value.fixed else 0)
         self._writeName(value.typeName)
         # Elements cannot be undefined; but Flash writes functions as undefined.
@@ -536,7 +536,7 @@ class AMF3Writer:
         self.enter(value)
         pairs = value.pairs()
         self.take(2 * len(pairs))
-        self.out += writeU29(len(pairs) << 1 | 1)
+        self.out += _writeU29(len(pairs) << 1 | 1)
         self.out.append(1 if value.weak else 0)
         for pair in pairs:
             self.writeMany(pair)
@@ -563,10 +563,10 @@ class AMF3Writer:
     def _writeTraits(self, key: Hashable, header: int, alias: str, names: Iterable[str]) -> None:
         known = self.traits.get(key) if self.references else None
         if known is not None:
-            self.out += writeU29(known << 2 | 1)
+            self.out += _writeU29(known << 2 | 1)
             return
         self.traits[key] = len(self.traits)
-        self.out += writeU29(header)
+        self.out += _writeU29(header)
         self._writeName(alias)
         for name in names:
             self._writeName(name)

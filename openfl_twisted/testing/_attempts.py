@@ -8,8 +8,8 @@ from typing import Any
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
 from zope.interface import implementer
 
+from openfl_twisted.testing._reactor import MemoryReactor
 from openfl_twisted.testing._sockets import MemorySocket
-from openfl_twisted.testing.reactor import MemoryReactor
 
 
 @implementer(IProtocolFactory)

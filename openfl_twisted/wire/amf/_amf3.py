@@ -113,7 +113,7 @@ class _Traits:
         self.registered = registered
 
 
-def readU29(data: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:
+def _readU29(data: bytes | bytearray | memoryview, position: int) -> tuple[int, int]:
     """
     Read an integer of 1 to 4 bytes: each byte contains 7 bits of the integer, and a fourth
     byte contains 8 bits.
@@ -343,7 +343,7 @@ class AMF3Reader:
                     position += 1
                     append(head)
                 else:
-                    head, position = readU29(data, position)
+                    head, position = _readU29(data, position)
                     append(head if head <= MAX_INTEGER else head - 0x20000000)
             elif marker <= TRUE:
                 append(_CONSTANTS[marker])
@@ -351,7 +351,7 @@ class AMF3Reader:
                 append(_unpackDouble(data, position)[0])
                 position += 8
             elif marker <= DICTIONARY:
-                head, position = readU29(data, position)
+                head, position = _readU29(data, position)
                 if head & 1:
                     value, position = readers[marker](self, head, position)
                     append(value)
@@ -399,7 +399,7 @@ class AMF3Reader:
                     position += 1
                     members[name] = head
                 else:
-                    head, position = readU29(data, position)
+                    head, position = _readU29(data, position)
                     members[name] = head if head <= MAX_INTEGER else head - 0x20000000
             elif marker <= TRUE:
                 members[name] = _CONSTANTS[marker]
@@ -407,7 +407,7 @@ class AMF3Reader:
                 members[name] = _unpackDouble(data, position)[0]
                 position += 8
             elif marker <= DICTIONARY:
-                head, position = readU29(data, position)
+                head, position = _readU29(data, position)
                 if head & 1:
                     members[name], position = readers[marker](self, head, position)
                 else:
@@ -422,7 +422,7 @@ class AMF3Reader:
         @return: the text, and the position after it.
         @raise AMFError: if the reference is unknown, or the text exceeds the limit.
         """
-        head, position = readU29(self.data, position)
+        head, position = _readU29(self.data, position)
         if not head & 1:
             try:
                 return self.strings[head >> 1], position

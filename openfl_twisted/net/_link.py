@@ -23,8 +23,8 @@ from openfl_twisted.events import (
     SecurityErrorEvent,
 )
 from openfl_twisted.hostnames import hostEndpoint
-from openfl_twisted.net.ports import toPort
-from openfl_twisted.net.reasons import socketError
+from openfl_twisted.net._ports import toPort
+from openfl_twisted.net._reasons import socketError
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.progress import ProgressTransport

@@ -1,7 +1,7 @@
 """
 AMF0: reader and writer of one value. The names in capital letters are markers.
 
-Limits and C{EOFError} are described in L{openfl_twisted.wire.amf.amf3}.
+Limits and C{EOFError} are described in L{openfl_twisted.wire.amf._amf3}.
 
 References. Objects, typed objects and arrays take a reference number, in the order in which
 they begin; the first number is 0. According to the specification, dates and XML take no
@@ -33,15 +33,15 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from openfl_twisted.wire.amf.amf3 import AMF3Reader, assign, callOwn
-from openfl_twisted.wire.amf.amf3writer import (
+from openfl_twisted.wire.amf._amf3 import AMF3Reader, assign, callOwn
+from openfl_twisted.wire.amf._amf3writer import (
     AMF3Writer,
     millisecondsOf,
     notWritable,
     packDouble,
     subclassWriters,
 )
-from openfl_twisted.wire.amf.members import declaredMembers, namedTwice, nameOf, normalArray
+from openfl_twisted.wire.amf._members import declaredMembers, namedTwice, nameOf, normalArray
 from openfl_twisted.wire.amf.values import (
     XML,
     AMFError,

@@ -7,7 +7,7 @@ from typing import Any
 
 from openfl_twisted import errors
 from openfl_twisted.events import EventDispatcher
-from openfl_twisted.net.ports import toPort
+from openfl_twisted.net._ports import toPort
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 Flash's default; it is the program that binds.
 """

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from openfl_twisted.testing._attempts import Attempts
+from openfl_twisted.testing._reactor import MemoryReactor
 from openfl_twisted.testing._sockets import Settings
-from openfl_twisted.testing.attempts import Attempts
-from openfl_twisted.testing.reactor import MemoryReactor
 
 # Default timeout of MemoryNetwork.run (seconds of the network's clock).
 _RUN_TIMEOUT = 3600.0

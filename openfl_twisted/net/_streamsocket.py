@@ -9,9 +9,9 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
 from openfl_twisted.events import EventDispatcher
-from openfl_twisted.net.link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
-from openfl_twisted.net.permission import permissions
-from openfl_twisted.net.reasons import reasonOf
+from openfl_twisted.net._link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
+from openfl_twisted.net._permission import permissions
+from openfl_twisted.net._reasons import reasonOf
 
 
 class StreamSocket(EventDispatcher):

@@ -13,10 +13,10 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.securesocket import SecureEndpoint
-from openfl_twisted.testing.attempts import ObservedFactory
-from openfl_twisted.testing.certificates import Credentials
-from openfl_twisted.testing.flow import MemoryConnection
-from openfl_twisted.testing.network import MemoryNetwork
+from openfl_twisted.testing._attempts import ObservedFactory
+from openfl_twisted.testing._certificates import Credentials
+from openfl_twisted.testing._flow import MemoryConnection
+from openfl_twisted.testing._network import MemoryNetwork
 
 _Client = TypeVar("_Client", bound=Protocol)
 _Server = TypeVar("_Server", bound=Protocol)
