@@ -7,13 +7,18 @@ on accept, one line replaces both. Reaching a limit is logged at C{warn}. Messag
 logged.
 """
 
+import os
 import re
-from typing import Any
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+import openfl_twisted
+import twisted
 from openfl_twisted.addresses import describe
 from openfl_twisted.wire.text import escape
 
@@ -28,6 +33,11 @@ _LOG_INTERVAL = 10.0
 Time after which the number of events beyond L{_MAX_EVENTS} is logged: 10 seconds.
 """
 
+
+# The folders of this package and of Twisted. Their frames precede those of the application.
+_LIBRARIES = tuple(
+    f"{Path(module.__file__ or '').parent}{os.sep}" for module in (openfl_twisted, twisted)
+)
 
 # Matches a field of a log format.
 _field = re.compile(r"\{[^{}]*\}")
@@ -47,35 +57,58 @@ class _PackageLogger(Logger):
         if level < _PackageLogger.minLevel:
             return
         limit = _PackageLogger.limit
-        if limit is not None and level is LogLevel.info and not limit.admits(self, format or ""):
-            return
+        if limit is not None and level is LogLevel.info:
+            kind = format or ""
+            if not limit.admits(_Kind(self, level, kind, _field.sub("...", kind)), _MAX_EVENTS):
+                return
         super().emit(level, format, **{name: _safe(each) for name, each in keywords.items()})
+
+
+class _Kind(NamedTuple):
+    """
+    A kind of events, which are counted together.
+
+    @ivar logger: the logger of the events.
+    @ivar level: the level of the events.
+    @ivar key: identifies the kind.
+    @ivar text: describes the events.
+    """
+
+    logger: Logger
+    level: Any
+    key: str
+    text: str
 
 
 class _EventLimit:
     """
-    Counts the C{info} events of each kind in an interval. Events with the same format have the
-    same kind.
+    Counts the events of each kind in an interval.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        self._kinds: dict[str, _Kind] = {}
+        # The number of events, and of those that were logged, by the key of the kind.
         self._counts: dict[str, int] = {}
-        self._loggers: dict[str, Logger] = {}
+        self._logged: dict[str, int] = {}
         self._timer: IDelayedCall | None = None
 
-    def admits(self, logger: Logger, kind: str) -> bool:
+    def admits(self, kind: _Kind, most: int) -> bool:
         """
         Count an event.
 
+        @param most: the maximum number of events of this kind that are logged in an interval.
         @return: whether the event is logged.
         """
-        count = self._counts[kind] = self._counts.get(kind, 0) + 1
-        if count <= _MAX_EVENTS:
-            self._loggers[kind] = logger
-            if self._timer is None:
-                self._timer = self._clock.callLater(_LOG_INTERVAL, self.endInterval)
-        return count <= _MAX_EVENTS
+        key = kind.key
+        count = self._counts[key] = self._counts.get(key, 0) + 1
+        if count > most:
+            return False
+        self._kinds[key] = kind
+        self._logged[key] = count
+        if self._timer is None:
+            self._timer = self._clock.callLater(_LOG_INTERVAL, self.endInterval)
+        return True
 
     def endInterval(self) -> None:
         """
@@ -85,18 +118,65 @@ class _EventLimit:
             self._timer.cancel()
         self._timer = None
         counts, self._counts = self._counts, {}
-        loggers, self._loggers = self._loggers, {}
-        for kind, count in counts.items():
-            if count > _MAX_EVENTS:
+        logged, self._logged = self._logged, {}
+        kinds, self._kinds = self._kinds, {}
+        for key, count in counts.items():
+            kind = kinds[key]
+            if count > logged[key]:
                 # The event that reports the number is not counted.
                 Logger.emit(
-                    loggers[kind],
-                    LogLevel.info,
+                    kind.logger,
+                    kind.level,
                     "{count} more in the last {seconds:g} s: {kind}",
-                    count=count - _MAX_EVENTS,
+                    count=count - logged[key],
                     seconds=_LOG_INTERVAL,
-                    kind=_field.sub("...", kind),
+                    kind=kind.text,
                 )
+
+
+def logHandlerError(logger: Logger, reason: Failure, peer: object) -> None:
+    """
+    Log an exception that was raised by an application's handler, with the traceback from the
+    handler on. Repetitions of an error are only counted while L{limitLog} is in effect.
+
+    @param logger: the logger.
+    @param reason: the exception.
+    @param peer: the address of the peer.
+    """
+    traceback = reason.getTracebackObject()
+    own = traceback
+    while own is not None and own.tb_frame.f_code.co_filename.startswith(_LIBRARIES):
+        own = own.tb_next
+    last = own or traceback
+    place = "a handler"
+    where = ""
+    if last is not None:
+        place = _qualifiedName(last.tb_frame)
+        while last.tb_next is not None:
+            last = last.tb_next
+        where = f" {last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
+    if own is not None and reason.value is not None:
+        reason = Failure(reason.value.with_traceback(own), type(reason.value), own)
+    limit = _PackageLogger.limit
+    if limit is not None:
+        text = f"unhandled {type(reason.value).__name__} in {place}"
+        if not limit.admits(_Kind(logger, LogLevel.error, text + where, text), 1):
+            return
+    logger.failure(
+        "unhandled error in {place} while serving {peer}; connection closed",
+        reason,
+        place=place,
+        peer=peer,
+    )
+
+
+def _qualifiedName(frame: FrameType) -> str:
+    """
+    Return the name of a method with its class, or of a function.
+    """
+    name = frame.f_code.co_name
+    owner = frame.f_locals.get("self")
+    return name if owner is None else f"{type(owner).__name__}.{name}"
 
 
 def _safe(value: object) -> object:

@@ -32,7 +32,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"transports"},
         {"tls"},
         {"clocks", "commandline", "hostnames", "logs"},
-        {"addresses", "lazyimports"},
+        {"addresses", "coroutines", "lazyimports"},
     ],
     "bytes": [{"wire"}],
 }

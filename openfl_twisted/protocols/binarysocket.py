@@ -12,7 +12,8 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
+from openfl_twisted.coroutines import HandlerResult
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol, missingHandler
 from openfl_twisted.wire.dataio import BIG_ENDIAN, DataInput, DataOutput
 
 _MAX_UNREAD = 1024 * 1024
@@ -54,7 +55,14 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     def bytesReceived(self, data: bytes) -> None:
         self._unread += data
-        self.socketDataReceived(len(data))
+        result = self.socketDataReceived(len(data))
+        if result is None or not self.handlerReturned(result):
+            self.handlerFinished()
+
+    def handlerFinished(self) -> None:
+        """
+        Flush the written data, and check the number of unread bytes.
+        """
         if self.transport.disconnecting:
             return
         if self._unwritten:
@@ -62,14 +70,14 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         if 0 < self.limits.maxUnread < len(self._unread):
             self.unreadExceeded()
 
-    def socketDataReceived(self, bytesLoaded: int) -> None:
+    def socketDataReceived(self, bytesLoaded: int) -> HandlerResult:
         """
         Called when data can be read. Subclasses override this method. Unread data is kept.
 
         @param bytesLoaded: number of bytes just received; C{bytesAvailable} also includes
             earlier unread bytes.
         """
-        raise NotImplementedError
+        raise missingHandler(self, "socketDataReceived")
 
     def unreadExceeded(self) -> None:
         """

@@ -3,6 +3,7 @@ Base classes of the stream protocols of this package and of their factories.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Self, TypeVar, cast
 
@@ -18,7 +19,13 @@ from zope.interface import implementer
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.logs import packageLogger
+from openfl_twisted.coroutines import (
+    HandlerResult,
+    RunningHandler,
+    isCancellation,
+    startHandler,
+)
+from openfl_twisted.logs import logHandlerError, packageLogger
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
 from openfl_twisted.transports.connection import Connection
@@ -34,6 +41,11 @@ T = TypeVar("T")
 
 # The value of "refused" if no protocol is refused.
 _NONE: Collection[Signature] = frozenset()
+
+INTERNAL_ERROR = 1011
+"""
+The WebSocket close code after an unhandled exception of this side.
+"""
 
 POLICY_VIOLATION = 1008
 """
@@ -75,8 +87,10 @@ class StreamProtocol(Protocol):
     _detectionTimer: DetectionTimer | None = None
     # Whether the first message can be an HTTP request with an unregistered method.
     _mayBeRequest: bool
-    # Whether a handler has raised an exception.
-    _failed = False
+    # Whether connectionLost was called.
+    _isLost = False
+    # The asynchronous handlers that are running; usually at most one.
+    _handlers: tuple[RunningHandler, ...] = ()
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
@@ -102,7 +116,15 @@ class StreamProtocol(Protocol):
         else:
             self.limits = _limitsOf(cast("Any", type(self)))
         self.prepare()
-        super().makeConnection(self.bindTransport(transport))
+        self.connected = 1
+        self.transport = self.bindTransport(transport)
+        try:
+            # The result is not None if a subclass defines the method as a coroutine.
+            result: object = self.connectionMade()
+            if result is not None:
+                self.handlerReturned(result)
+        except Exception:
+            self.handlerFailed(Failure())
 
     def prepare(self) -> None:
         """
@@ -123,7 +145,12 @@ class StreamProtocol(Protocol):
         """
         Called when TLS has started: use another connection as the transport.
         """
+        before = self.transport.receiveBuffer
         self.transport = connection
+        if self._handlers:
+            connection.ensureBuffer().beginHandler()
+            if before is not None:
+                before.endHandler()
 
     @property
     def unprocessed(self) -> int:
@@ -138,14 +165,15 @@ class StreamProtocol(Protocol):
         """
         Process a chunk from the receive buffer.
         """
-        self.bytesReceived(data)
+        result = self.bytesReceived(data)
+        if result is not None:
+            self.handlerReturned(result)
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Process a chunk in a write batch. While the protocol is paused, the chunk is held. The
-        chunk is dropped if this side has closed the connection. It is also dropped after a
-        handler has raised an exception: the reactor then closes the connection, but a TLS
-        transport continues to deliver data.
+        Process a chunk in a write batch. While the protocol is paused or an asynchronous
+        handler is running, the chunk is held. The chunk is dropped if this side has closed the
+        connection.
         """
         transport = self.transport
         if not transport.hasReceived:
@@ -153,19 +181,19 @@ class StreamProtocol(Protocol):
         if not transport.reading or (
             transport.receiveBuffer is not None and not transport.delivering
         ):
-            if not (transport.disconnecting or self._failed):
+            if not transport.disconnecting:
                 transport.ensureBuffer().put(self.bytesReceived, (data,))
             return
         transport.work = 0
         try:
             if currentBatch.waiting is None:
-                currentBatch.run(self.bytesReceived, data)
+                result = currentBatch.run(self.bytesReceived, data)
             else:
-                self.bytesReceived(data)
-        except BaseException:
-            self._failed = True
-            transport.dropReceived()
-            raise
+                result = self.bytesReceived(data)
+            if result is not None:
+                self.handlerReturned(result)
+        except Exception:
+            self.handlerFailed(Failure())
 
     def deliverEach(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
@@ -183,8 +211,10 @@ class StreamProtocol(Protocol):
             if not transport.reading or not transport.hasReceived or transport.work >= MAX_WORK:
                 self._deliverLater(items[number:], receive)
                 return
-            receive(item)
+            result = receive(item)
             transport.work += len(item) if isinstance(item, list) else 1
+            if result is not None:
+                self.handlerReturned(result)
 
     def _deliverLater(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
         """
@@ -201,6 +231,65 @@ class StreamProtocol(Protocol):
             buffer = transport.ensureBuffer()
             buffer.putBack(receive, items)
             buffer.yieldTurn()
+
+    # Asynchronous handlers
+
+    def handlerReturned(self, result: object) -> bool:
+        """
+        Called with the result of a handler, unless the result is C{None}. If the handler is a
+        coroutine function or has returned a Deferred, no data is delivered, and reading is
+        paused, until the handler has ended. The handler is cancelled when the connection is
+        lost.
+
+        @return: whether the handler is running.
+        """
+        handler = startHandler(result)
+        if handler is None:
+            return False
+        if not handler.isRunning:
+            handler.deferred.addErrback(self.handlerFailed)
+            return False
+        self._handlers += (handler,)
+        if not (self._isLost or self.transport.disconnecting):
+            self.transport.ensureBuffer().beginHandler()
+        handler.deferred.addErrback(self._asyncFailed)
+        handler.deferred.addCallback(self._handlerEnded, handler)
+        if self._isLost:
+            handler.cancel(self.getClock())
+        return True
+
+    def _asyncFailed(self, reason: Failure) -> None:
+        """
+        Handle the error of an asynchronous handler. A handler that ends because it was
+        cancelled has no error.
+        """
+        if not (self._isLost and isCancellation(reason)):
+            self.handlerFailed(reason)
+
+    def _handlerEnded(self, result: object, handler: RunningHandler) -> None:
+        self._handlers = tuple(each for each in self._handlers if each is not handler)
+        if self._handlers or self._isLost:
+            return
+        currentBatch.run(self.handlerFinished)
+        buffer = self.transport.receiveBuffer
+        if buffer is not None:
+            buffer.endHandler()
+
+    def handlerFinished(self) -> None:
+        """
+        Called when an asynchronous handler has ended, before further data is delivered. The
+        default does nothing.
+        """
+
+    def handlerFailed(self, reason: Failure) -> None:
+        """
+        Log an exception that a handler has raised, and close the connection. Written data is
+        sent. On a WebSocket, the close code is 1011.
+
+        @param reason: the exception.
+        """
+        logHandlerError(self.log, reason, self.transport.getPeer())
+        self.closeWith(INTERNAL_ERROR, "")
 
     def spend(self, work: int) -> None:
         """
@@ -245,11 +334,14 @@ class StreamProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Handle the messages that are held, see L{finishReading}. A subclass that overrides this
-        method must call it with C{super}.
+        Handle the messages that are held, see L{finishReading}, and cancel a running handler. A
+        subclass that overrides this method must call it with C{super}.
         """
         self.finishReading(reason)
         self._endInspection()
+        self._isLost = True
+        for handler in self._handlers:
+            handler.cancel(self.getClock())
         super().connectionLost(reason)
 
     def finishReading(self, reason: Failure) -> None:
@@ -264,13 +356,13 @@ class StreamProtocol(Protocol):
         if buffer is not None:
             buffer.deliverNow(drop=reason.check(ConnectionDone) is None)
 
-    def bytesReceived(self, data: bytes) -> None:
+    def bytesReceived(self, data: bytes) -> HandlerResult:
         """
         Called with each received chunk. Subclasses override this method.
 
         @param data: the chunk, of any length.
         """
-        raise NotImplementedError
+        raise missingHandler(self, "bytesReceived")
 
     def inspect(self, data: bytes) -> bytes:
         """
@@ -361,16 +453,7 @@ class StreamProtocol(Protocol):
             # first.
             buffer.putBack(self.bytesReceived, (held,))
             return
-        try:
-            self.dataReceived(held)
-        except Exception:
-            # Abort the connection here: the reactor does this only for exceptions raised during a
-            # read.
-            self.log.failure(
-                "unhandled error while serving {peer}; connection aborted",
-                peer=self.describePeer(),
-            )
-            self.transport.abortConnection()
+        self.dataReceived(held)
 
     def readConnectionLost(self) -> None:
         """
@@ -459,6 +542,26 @@ class StreamProtocol(Protocol):
         Return the address of the peer, for log lines.
         """
         return describe(self.transport.getPeer())
+
+
+def missingHandler(protocol: object, *names: str) -> NotImplementedError:
+    """
+    Create the error of a protocol that does not override a handler. If the class defines a
+    method with a similar name, the error suggests the right name.
+
+    @param protocol: the protocol.
+    @param names: the handlers, one of which must be overridden.
+    @return: the error.
+    """
+    cls = type(protocol)
+    text = f"{cls.__name__} must override {' or '.join(names)}"
+    own = vars(cls).keys() - {name for base in cls.__mro__[1:] for name in vars(base)} - {*names}
+    for name in names:
+        similar = get_close_matches(name, own, 1, 0.8)
+        if similar:
+            text += f"; it defines {similar[0]}, did you mean {name}?"
+            break
+    return NotImplementedError(text)
 
 
 _slots: Any = StreamProtocol

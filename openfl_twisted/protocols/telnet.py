@@ -12,7 +12,8 @@ from collections.abc import Callable
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
+from openfl_twisted.coroutines import HandlerResult
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol, missingHandler
 from openfl_twisted.wire.lines import NEWLINE
 from openfl_twisted.wire.telnet import TelnetReader, escape
 
@@ -57,31 +58,32 @@ class TelnetProtocol(StreamProtocol):
         self._reader = TelnetReader()
         self._decoder = codecs.getincrementaldecoder(self.encoding)("replace")
 
-    def bytesReceived(self, data: bytes) -> None:
+    def bytesReceived(self, data: bytes) -> HandlerResult:
         """
         Remove the Telnet commands, refuse the options that the server requests, and
         decode the text.
         """
         data, answers = self._reader.receive(data)
         self.transport.write(answers)
-        self._decode(data)
+        return self._decode(data)
 
-    def _decode(self, data: bytes, final: bool = False) -> None:
+    def _decode(self, data: bytes, final: bool = False) -> HandlerResult:
         text = self._decoder.decode(data, final)
-        if text:
-            self.textReceived(text)
+        return self.textReceived(text) if text else None
 
     def _decodeEnd(self) -> None:
         if not self.transport.disconnecting:
-            self._decode(b"", final=True)
+            result = self._decode(b"", final=True)
+            if result is not None:
+                self.handlerReturned(result)
 
-    def textReceived(self, text: str) -> None:
+    def textReceived(self, text: str) -> HandlerResult:
         """
         Called with received text. Subclasses override this method.
 
         @param text: one or more complete characters. Newlines are LF.
         """
-        raise NotImplementedError
+        raise missingHandler(self, "textReceived")
 
     def readConnectionLost(self) -> None:
         """

@@ -15,9 +15,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from openfl_twisted.coroutines import HandlerResult
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
 from openfl_twisted.protocols.ratelimit import RateLimiter
-from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
+from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol, missingHandler
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.websocket import MESSAGE_TOO_BIG
 from openfl_twisted.transports.writebatch import currentBatch
@@ -209,7 +210,9 @@ class XMLSocketProtocol(StreamProtocol):
                     self._deliverInspected(line.split(END), len(data))
                 else:
                     self._counter.messagesIn += 1
-                    self.lineReceived(line)
+                    result = self.lineReceived(line)
+                    if result is not None:
+                        self.handlerReturned(result)
                 return
             try:
                 text = line.decode()
@@ -220,13 +223,13 @@ class XMLSocketProtocol(StreamProtocol):
             else:
                 self._counter.messagesIn += 1
                 if self._wantsLists:
-                    self.messagesReceived([text])
+                    result = self.messagesReceived([text])
                 else:
-                    self.messageReceived(text)
-        except BaseException:
-            self._failed = True
-            transport.dropReceived()
-            raise
+                    result = self.messageReceived(text)
+                if result is not None:
+                    self.handlerReturned(result)
+        except Exception:
+            self.handlerFailed(Failure())
 
     def bytesReceived(self, data: bytes) -> None:
         if self._inspects or self._wantsLines:
@@ -302,7 +305,9 @@ class XMLSocketProtocol(StreamProtocol):
             self.deliverEach(messages, self.messageReceived)
         elif self.transport.reading and len(messages) <= MAX_WORK:
             transport = self.transport
-            self.messagesReceived(messages)
+            result = self.messagesReceived(messages)
+            if result is not None:
+                self.handlerReturned(result)
             # One read of a WebSocket can have many such lists, with pings in between.
             transport.work += len(messages)
         else:
@@ -370,7 +375,7 @@ class XMLSocketProtocol(StreamProtocol):
         self.lineLengthExceeded(problem)
         self.transport.loseConnection()
 
-    def lineReceived(self, line: bytes) -> None:
+    def lineReceived(self, line: bytes) -> HandlerResult:
         """
         Called with each message as bytes. Subclasses override this method to receive bytes.
 
@@ -380,10 +385,10 @@ class XMLSocketProtocol(StreamProtocol):
             message = line.decode()
         except UnicodeDecodeError:
             message = self._decodeInvalid(line)
+        # The result is returned, because an override can be a coroutine function.
         if self._wantsLists:
-            self.messagesReceived([message])
-        else:
-            self.messageReceived(message)
+            return self.messagesReceived([message])
+        return self.messageReceived(message)
 
     def _decodeInvalid(self, data: bytes) -> str:
         """
@@ -398,7 +403,7 @@ class XMLSocketProtocol(StreamProtocol):
             )
         return decodeUTF8(data)
 
-    def messagesReceived(self, messages: list[str]) -> None:
+    def messagesReceived(self, messages: list[str]) -> HandlerResult:
         """
         Called with all messages completed by one read. The default implementation calls
         L{messageReceived} for each.
@@ -410,15 +415,16 @@ class XMLSocketProtocol(StreamProtocol):
         @param messages: the decoded messages, in order; never empty.
         """
         self.deliverEach(messages, self.messageReceived)
+        return None
 
-    def messageReceived(self, message: str) -> None:
+    def messageReceived(self, message: str) -> HandlerResult:
         """
         Called with each message. Subclasses override this method.
 
         @param message: the message without its NUL byte, decoded by
             L{openfl_twisted.wire.text.decodeUTF8}; can be empty.
         """
-        raise NotImplementedError
+        raise missingHandler(self, "messageReceived", "messagesReceived", "lineReceived")
 
     def lineLengthExceeded(self, line: MessageTooLong) -> None:
         """

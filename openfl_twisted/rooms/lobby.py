@@ -11,8 +11,10 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.coroutines import HandlerResult, startHandler
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms.room import (
     REFUSALS,
@@ -28,17 +30,18 @@ from openfl_twisted.rooms.room import (
 
 class LobbyObserver:
     """
-    Observes a lobby; override the methods that you need.
+    Observes a lobby; override the methods that you need. They can be coroutine functions. The
+    lobby does not wait for them, so calls can overlap.
     """
 
-    def joined(self, member: Member, room: Room) -> None:
+    def joined(self, member: Member, room: Room) -> HandlerResult:
         """
         Called when a member has joined a room.
 
         @param member: the member; C{room.members} already contains it.
         """
 
-    def left(self, member: Member, room: Room) -> None:
+    def left(self, member: Member, room: Room) -> HandlerResult:
         """
         Called when a member has left a room.
 
@@ -46,19 +49,19 @@ class LobbyObserver:
         @param room: the room, which exists until L{roomClosed} is called.
         """
 
-    def messageSent(self, room: Room, message: bytes) -> None:
+    def messageSent(self, room: Room, message: bytes) -> HandlerResult:
         """
         Called when a message from this node is sent to a room.
         """
 
-    def roomOpened(self, room: Room) -> None:
+    def roomOpened(self, room: Room) -> HandlerResult:
         """
         Called when a room is opened.
 
         @param room: the room, without members.
         """
 
-    def roomClosed(self, room: Room) -> None:
+    def roomClosed(self, room: Room) -> HandlerResult:
         """
         Called when a room is closed because its last member has left.
 
@@ -483,7 +486,14 @@ class Lobby:
     def _notify(self, method: str, *arguments: object) -> None:
         for observer in list(self.observers):
             try:
-                getattr(observer, method)(*arguments)
+                result = getattr(observer, method)(*arguments)
+                handler = None if result is None else startHandler(result)
             except Exception:
                 # An exception in an observer must not affect the room and its members.
                 self.log.failure("error in {method} of a lobby observer", method=method)
+                continue
+            if handler is not None:
+                handler.deferred.addErrback(self._observerFailed, method)
+
+    def _observerFailed(self, reason: Failure, method: str) -> None:
+        self.log.failure("error in {method} of a lobby observer", reason, method=method)

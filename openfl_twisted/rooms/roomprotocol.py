@@ -9,12 +9,14 @@ C{XMLSocket} clients in rooms.
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import isawaitable
 from urllib.parse import unquote
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from openfl_twisted.coroutines import HandlerResult
 from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms import vocabulary
@@ -56,9 +58,12 @@ class RoomProtocol(XMLSocketProtocol):
         path = self.transport.requestPath.partition("?")[0].strip("/")
         if path and not self.transport.disconnecting:
             try:
-                self.joinRoom(unquote(path))
+                result = self.joinRoom(unquote(path))
             except LobbyError as problem:
                 self.refuse(problem.code, str(problem))
+                return
+            if result is not None:
+                self.handlerReturned(self._reportLater(result))
 
     def sendQueueDropped(self, chunks: list[bytes]) -> None:
         """
@@ -71,15 +76,17 @@ class RoomProtocol(XMLSocketProtocol):
             lost = len(chunks) if apart else sum(chunk.count(END) for chunk in chunks)
             self.lobby.lose(self.member, lost)
 
-    def joinRoom(self, room: str, name: str | None = None) -> None:
+    def joinRoom(self, room: str, name: str | None = None) -> HandlerResult:
         """
-        Join a room. An override can also send messages, such as a greeting.
+        Join a room. An override can also send messages, such as a greeting. It can be a
+        coroutine function.
 
         @param room: the name of the room; it is opened if it does not exist.
         @param name: the name of the member; C{None} to generate an unused name.
         @raise LobbyError: if the client cannot join, see L{Lobby.join}.
         """
         self.member = self.lobby.join(room, self, name)
+        return None
 
     def deliverMessage(self, message: bytes) -> None:
         """
@@ -150,7 +157,7 @@ class RoomProtocol(XMLSocketProtocol):
         super().closeFor(reason, code)
         self.disconnectedByOperator()
 
-    def lineReceived(self, line: bytes) -> None:
+    def lineReceived(self, line: bytes) -> HandlerResult:
         """
         Handle a message, and report an error to the client. While the broker is congested, the
         message is held, and no further messages are read.
@@ -158,18 +165,30 @@ class RoomProtocol(XMLSocketProtocol):
         remote = self.lobby.remoteRooms
         if remote is not None and remote.congested and self.postpone(line, self.lineReceived):
             remote.whenDrained(self.unblockReading)
-            return
+            return None
         before = self.lobby.deliveries
+        result: HandlerResult = None
         try:
-            self.handleLine(line)
+            result = self.handleLine(line)
         except LobbyError as problem:
             self.refuse(problem.code, str(problem))
         # Parsing and answering a room message costs more than handling a message without rooms.
         self.spend(1 + (self.lobby.deliveries - before) // _DELIVERIES_PER_WORK)
+        return None if result is None else self._reportLater(result)
 
-    def handleLine(self, line: bytes) -> None:
+    async def _reportLater(self, result: HandlerResult) -> None:
         """
-        Handle a message. Subclasses override this method.
+        Wait for an asynchronous handler, and report its C{LobbyError} to the client.
+        """
+        try:
+            if isawaitable(result):
+                await result
+        except LobbyError as problem:
+            self.refuse(problem.code, str(problem))
+
+    def handleLine(self, line: bytes) -> HandlerResult:
+        """
+        Handle a message. Subclasses override this method; it can be a coroutine function.
 
         @param line: the message without its terminator.
         @raise LobbyError: if the client's request cannot be fulfilled.
@@ -218,15 +237,15 @@ class PathRoomProtocol(RoomProtocol):
     sent to the other members.
     """
 
-    def handleLine(self, line: bytes) -> None:
+    def handleLine(self, line: bytes) -> HandlerResult:
         """
         Send the message to the other members. Without a request path, the first message
         names the room.
         """
         if self.member is None:
-            self.joinRoom(decodeUTF8(line))
-        else:
-            self.sendToRoom(line)
+            return self.joinRoom(decodeUTF8(line))
+        self.sendToRoom(line)
+        return None
 
     def refuse(self, code: str, text: str) -> None:
         """
@@ -252,7 +271,7 @@ class XMLRoomProtocol(RoomProtocol):
     # The codes of the refusals that have already been logged for this client.
     _refused: frozenset[str] = frozenset()
 
-    def joinRoom(self, room: str, name: str | None = None) -> None:
+    def joinRoom(self, room: str, name: str | None = None) -> HandlerResult:
         """
         Join a room, and leave the previous room. If the client cannot join the new room, it
         stays in the previous room.
@@ -262,8 +281,9 @@ class XMLRoomProtocol(RoomProtocol):
         if before is not None:
             self.lobby.leave(before)
         self.write(vocabulary.welcome(*self._needMember()))
+        return None
 
-    def handleLine(self, line: bytes) -> None:
+    def handleLine(self, line: bytes) -> HandlerResult:
         """
         Handle a request, or send any other message to the room. A message that is not valid
         UTF-8 is refused: it is not valid XML, and clients would decode it differently.
@@ -272,14 +292,14 @@ class XMLRoomProtocol(RoomProtocol):
             request = vocabulary.parseRequest(line.decode())
         except UnicodeDecodeError:
             self.refuse("xml", "the message is not UTF-8")
-            return
+            return None
         except VocabularyError as problem:
             self.refuse("xml", str(problem))
-            return
+            return None
         if request is None:
             self.sendToRoom(line)
-        else:
-            self._do[request.name](self, request)
+            return None
+        return self._do[request.name](self, request)
 
     def refuse(self, code: str, text: str) -> None:
         """
@@ -303,8 +323,8 @@ class XMLRoomProtocol(RoomProtocol):
             raise LobbyError("room", "you are not in a room")
         return self.member, self.member.room
 
-    def _join(self, request: Request) -> None:
-        self.joinRoom(request.attributes.get("room", ""), request.attributes.get("name"))
+    def _join(self, request: Request) -> HandlerResult:
+        return self.joinRoom(request.attributes.get("room", ""), request.attributes.get("name"))
 
     def _leave(self, request: Request) -> None:
         member, _ = self._needMember()
@@ -357,7 +377,7 @@ class XMLRoomProtocol(RoomProtocol):
         for message in self.lobby.takeMissed(self.member):
             self.write(message)
 
-    _do: dict[str, Callable[["XMLRoomProtocol", Request], None]] = {
+    _do: dict[str, Callable[["XMLRoomProtocol", Request], HandlerResult]] = {
         "join": _join,
         "leave": _leave,
         "say": _say,

@@ -87,6 +87,22 @@ class Owner(Protocol):
         Called before an operator disconnects the client.
         """
 
+    def handlerReturned(self, result: object) -> object:
+        """
+        Called with the result of a method that has processed an item from the receive buffer,
+        if the result is not C{None}.
+
+        @param result: the result, such as a coroutine.
+        """
+
+    def handlerFailed(self, reason: Failure) -> None:
+        """
+        Log an exception raised by a method that has processed an item, and close the
+        connection.
+
+        @param reason: the exception.
+        """
+
     def transportChanged(self, connection: "Connection") -> None:
         """
         Called when TLS has started: use another connection as the transport.
@@ -545,6 +561,30 @@ class Connection:
         self.abortConnection()
 
     # Reading: called by the protocol and the receive buffer
+
+    def handlerReturned(self, result: object) -> None:
+        """
+        Pass the result of a method that has processed an item to the owner.
+
+        @param result: the result; not C{None}.
+        """
+        if self.owner is not None:
+            self.owner.handlerReturned(result)
+
+    def handlerFailed(self, reason: Failure) -> None:
+        """
+        Pass an exception raised by a method that has processed an item to the owner. Without
+        an owner, log the exception, and abort the connection.
+
+        @param reason: the exception.
+        """
+        if self.owner is not None:
+            self.owner.handlerFailed(reason)
+            return
+        _log.failure(
+            "unhandled error while serving {peer}; connection aborted", reason, peer=self.getPeer()
+        )
+        self.abortConnection()
 
     def pauseProducing(self) -> None:
         self.paused = True

@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.writebatch import currentBatch
@@ -53,14 +55,20 @@ class Reader(Protocol):
         Deliver the receive buffer, then resume reading from the underlying transport.
         """
 
-    def abortConnection(self) -> None:
-        """
-        Close the connection immediately, and drop unsent data.
-        """
-
     def getPeer(self) -> Any:
         """
         Return the address of the peer, for log lines.
+        """
+
+    def handlerReturned(self, result: object) -> None:
+        """
+        Called with the result of a method that processes an item, if the result is not
+        C{None}.
+        """
+
+    def handlerFailed(self, reason: Failure) -> None:
+        """
+        Log an exception raised by a method that processes an item, and close the connection.
         """
 
 
@@ -86,12 +94,13 @@ class ReceiveBuffer:
       - The loss of the connection is reported once, after the last item.
 
     The buffer can contain items although the protocol is not paused: the buffer is I{blocked}
-    after the protocol has called L{block}, and the buffer I{yields its turn} after L{MAX_WORK}
-    messages.
+    after the protocol has called L{block}, it is I{busy} while an asynchronous handler runs,
+    and it I{yields its turn} after L{MAX_WORK} messages.
     """
 
     __slots__ = (
         "_blocked",
+        "_busy",
         "_clock",
         "_connection",
         "_delivering",
@@ -115,7 +124,7 @@ class ReceiveBuffer:
         self._groups: deque[tuple[Callable[[Any], object], deque[Any]]] = deque()
         # The groups that were put back during the current delivery; they precede the other groups.
         self._first: list[tuple[Callable[[Any], object], deque[Any]]] = []
-        self._blocked = self._delivering = False
+        self._blocked = self._busy = self._delivering = False
         self._turn: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
         self._end: Callable[[], object] | None = None
@@ -166,6 +175,23 @@ class ReceiveBuffer:
             if self._turn is None:
                 self._connection.readAgain()
 
+    def beginHandler(self) -> None:
+        """
+        Stop delivery until L{endHandler} is called: an asynchronous handler is running. The
+        loss of the connection is then reported after the handler has ended.
+        """
+        self._busy = True
+        self._connection.reading = False
+        self._connection.stopReading()
+
+    def endHandler(self) -> None:
+        """
+        Resume delivery after L{beginHandler}.
+        """
+        if self._busy:
+            self._busy = False
+            self._connection.readAgain()
+
     @property
     def isEnding(self) -> bool:
         """
@@ -178,7 +204,7 @@ class ReceiveBuffer:
         """
         Whether delivery is currently stopped, independent of whether the protocol is paused.
         """
-        return self._blocked or self._turn is not None
+        return self._blocked or self._busy or self._turn is not None
 
     def yieldTurn(self) -> None:
         """
@@ -201,7 +227,7 @@ class ReceiveBuffer:
     def deliver(self) -> bool:
         """
         Deliver items while the connection is reading. An exception raised by a handler is
-        logged and aborts the connection, because the caller is not always the reactor.
+        passed to the connection, because the caller is not always the reactor.
 
         @return: whether the buffer is empty now.
         """
@@ -214,15 +240,11 @@ class ReceiveBuffer:
         try:
             currentBatch.run(self._deliver)
         except Exception:
-            self.log.failure(
-                "unhandled error while serving {peer}; connection aborted",
-                peer=connection.getPeer(),
-            )
-            connection.abortConnection()
+            connection.handlerFailed(Failure())
             return False
         finally:
             self._delivering = False
-        if self._first or self._groups or self._blocked or self._turn is not None:
+        if self._first or self._groups or self.isBlocked:
             return False
         if self._end is not None and connection.paused:
             return False
@@ -247,21 +269,24 @@ class ReceiveBuffer:
             item = items.popleft()
             if not items:
                 groups.popleft()
-            receive(item)
+            result = receive(item)
             connection.work += len(item) if type(item) is list else 1
+            if result is not None:
+                connection.handlerReturned(result)
 
     def deliverNow(self, *, drop: bool) -> None:
         """
         Deliver the buffered items, even if delivery is blocked, and discard the buffer. If the
-        connection is paused or closing, the items are dropped instead. A protocol whose
-        C{connectionLost} cannot be delayed calls this method when the connection is lost.
+        connection is paused or closing, or a handler is running, the items are dropped instead.
+        A protocol whose C{connectionLost} cannot be delayed calls this method when the
+        connection is lost.
 
         @param drop: whether to drop the items without delivering them.
         """
         connection = self._connection
         self._blocked = False
         self._end = _nothing
-        while not (drop or connection.paused or connection.disconnecting):
+        while not (drop or connection.paused or connection.disconnecting or self._busy):
             if self._turn is not None:
                 self._turn.cancel()
                 self._turn = None
@@ -271,14 +296,20 @@ class ReceiveBuffer:
         self.discard()
         connection.receiveBuffer = None
 
-    def holdEnd(self, notify: Callable[[], object]) -> None:
+    def holdEnd(self, notify: Callable[[], object], reason: Failure) -> None:
         """
         Delay the notification that the connection is lost until the buffer is empty, but at
-        most for L{LATE_END_TIMEOUT} seconds.
+        most for L{LATE_END_TIMEOUT} seconds. If the connection was not closed cleanly while an
+        asynchronous handler is running, the items are dropped, and the protocol is notified
+        immediately, so that it can cancel the handler.
 
         @param notify: notifies the protocol.
+        @param reason: why the connection is lost.
         """
         self._end = notify
+        if self._busy and reason.check(ConnectionDone) is None:
+            self.finish()
+            return
         self._blocked = False
         self._timer = self._clock.callLater(LATE_END_TIMEOUT, self._timedOut)
         if self._turn is None and not self._connection.paused:
@@ -286,7 +317,7 @@ class ReceiveBuffer:
 
     def _timedOut(self) -> None:
         self.log.warn(
-            "{peer} closed: the paused application left data unread for {seconds:g} s",
+            "{peer} closed: the application left data unread for {seconds:g} s",
             peer=self._connection.getPeer(),
             seconds=LATE_END_TIMEOUT,
         )
@@ -323,7 +354,7 @@ class ReceiveBuffer:
         """
         self._first.clear()
         self._groups.clear()
-        self._blocked = False
+        self._blocked = self._busy = False
         for call in (self._turn, self._timer):
             if call is not None and call.active():
                 call.cancel()

@@ -736,7 +736,7 @@ class _Ending:
         if connection.receiveBuffer is None:
             connection.notifyLost(reason)
         else:
-            connection.receiveBuffer.holdEnd(partial(connection.notifyLost, reason))
+            connection.receiveBuffer.holdEnd(partial(connection.notifyLost, reason), reason)
 
 
 def _noFileno() -> int:

@@ -839,19 +839,25 @@ class WebSocketTransport(Connection, TwistedProtocol):
         elif self.receiveBuffer is None:
             self._notifyLost()
         else:
-            self.receiveBuffer.holdEnd(self._notifyLost)
+            self.receiveBuffer.holdEnd(self._notifyLost, self._lossReason)
 
     def _notifyLost(self) -> None:
         self.stopReceiving()
         if self.closeCode is None:
             self.closeCode = _ABNORMAL
         protocol, self.protocol = self.protocol, None
-        reason = self._reason
+        protocol.connectionLost(self._lossReason)
+
+    @property
+    def _lossReason(self) -> Failure:
+        """
+        Why the connection is lost.
+        """
         if self._clean:
-            reason = connectionDone
-        elif reason.check(ConnectionDone):
-            reason = Failure(ConnectionLost("the peer sent no WebSocket Close"))
-        protocol.connectionLost(reason)
+            return connectionDone
+        if self._reason.check(ConnectionDone):
+            return Failure(ConnectionLost("the peer sent no WebSocket Close"))
+        return self._reason
 
     # Timers
 

@@ -217,7 +217,7 @@ class ConnectionWrapper(BufferedTransport):
         if self.receiveBuffer is None:
             self.notifyLost(reason)
         else:
-            self.receiveBuffer.holdEnd(partial(self.notifyLost, reason))
+            self.receiveBuffer.holdEnd(partial(self.notifyLost, reason), reason)
 
     # Called by the protocol
 

@@ -114,7 +114,9 @@ class ReadTests(SynchronousTestCase):
         """
         protocol = BinarySocketProtocol()
         protocol.makeConnection(StringTransport())
-        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a")
+        protocol.dataReceived(b"a")
+        [error] = self.flushLoggedErrors(NotImplementedError)
+        self.assertEqual(str(error.value), "BinarySocketProtocol must override socketDataReceived")
 
 
 class WriteTests(SynchronousTestCase):

@@ -383,8 +383,9 @@ class LineEchoTests(SynchronousTestCase):
         Subclasses must implement C{greet} and C{textReceived}.
         """
         protocol = LineEchoProtocol()
-        self.assertRaises(NotImplementedError, protocol.makeConnection, StringTransport())
-        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a\n")
+        protocol.makeConnection(StringTransport())
+        self.assertRaises(NotImplementedError, protocol.textReceived, b"a", b"\n")
+        self.assertEqual(len(self.flushLoggedErrors(NotImplementedError)), 1)
 
     def test_resetDuringInspection(self) -> None:
         """

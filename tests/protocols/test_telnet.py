@@ -124,7 +124,9 @@ class ReadTests(SynchronousTestCase):
         """
         protocol = TelnetProtocol()
         protocol.makeConnection(StringTransport())
-        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a")
+        protocol.dataReceived(b"a")
+        [error] = self.flushLoggedErrors(NotImplementedError)
+        self.assertEqual(str(error.value), "TelnetProtocol must override textReceived")
 
 
 class WriteTests(SynchronousTestCase):

@@ -140,11 +140,23 @@ class ReceiveTests(SynchronousTestCase):
 
     def test_notOverridden(self) -> None:
         """
-        Subclasses must implement C{messageReceived}.
+        Subclasses must implement a handler. For a misspelt handler, the error suggests the
+        right name.
         """
-        protocol = XMLSocketProtocol()
-        protocol.makeConnection(StringTransport())
-        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a\0")
+
+        class Misspelt(XMLSocketProtocol):
+            def mesageReceived(self, message: str) -> None: ...
+
+        wanted = "must override messageReceived or messagesReceived or lineReceived"
+        for kind, text in (
+            (XMLSocketProtocol, wanted),
+            (Misspelt, f"{wanted}; it defines mesageReceived, did you mean messageReceived?"),
+        ):
+            protocol = kind()
+            protocol.makeConnection(StringTransport())
+            protocol.dataReceived(b"a\0")
+            [error] = self.flushLoggedErrors(NotImplementedError)
+            self.assertEqual(str(error.value), f"{kind.__name__} {text}")
 
 
 class Batches(XMLSocketProtocol):

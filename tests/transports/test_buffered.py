@@ -170,11 +170,13 @@ class OneWriteTests(SynchronousTestCase):
 
     def test_faultInAHandler(self) -> None:
         """
-        If a handler raises, data written before is sent, and the exception propagates
-        to the caller. No further data is received.
+        If a handler raises, the exception is logged, data written before is sent, and the
+        connection is closed. No further data is received.
         """
         sender, transport = connect()
-        self.assertRaises(ValueError, sender.dataReceived, b"abXc")
+        sender.dataReceived(b"abXc")
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertTrue(sender.transport.disconnecting)
         self.assertEqual(transport.writes, [b"ab"])
         sender.dataReceived(b"d")
         self.assertEqual(transport.writes, [b"ab"])
@@ -840,4 +842,6 @@ class TransportTests(SynchronousTestCase):
         """
         protocol = StreamProtocol()
         protocol.makeConnection(StringTransport())
-        self.assertRaises(NotImplementedError, protocol.dataReceived, b"a")
+        protocol.dataReceived(b"a")
+        [error] = self.flushLoggedErrors(NotImplementedError)
+        self.assertEqual(str(error.value), "StreamProtocol must override bytesReceived")

@@ -246,6 +246,8 @@ class OrderTests(SynchronousTestCase):
         """
         Run a script on a connection.
         """
+        # Discard the errors of the previous example.
+        self.flushLoggedErrors(ValueError)
         currentBatch.waiting = None
         self.addCleanup(setattr, currentBatch, "waiting", None)
         line: Line = make(script, 0)
@@ -325,10 +327,10 @@ class OrderTests(SynchronousTestCase):
         if script.ends == ["ConnectionDone"] and not script.exceeded:
             self.assertEqual(line.sent, bytes(script.accepted))
             self.assertEqual(script.dropped, [])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), script.hasRaised)
         if isinstance(line, TCPLine):
             self.assertEqual(line.sent + b"".join(script.dropped), bytes(script.accepted))
             self.assertEqual((line.reactor.readers, line.reactor.writers), ({}, {}))
-            self.assertEqual(len(line.reactor.errors), script.hasRaised)
         for producer in script.producers:
             self.assertLessEqual(producer.told.count("stop"), 1)
             if producer.isRegistered:

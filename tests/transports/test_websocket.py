@@ -687,7 +687,7 @@ class HeldTests(WebSocketTestCase):
         self.assertEqual(inner.told, ["made", b"P", "ConnectionLost"])
         self.assertEqual(
             linesOf(logs),
-            ["192.168.1.1:54321 closed: the paused application left data unread for 30 s"],
+            ["192.168.1.1:54321 closed: the application left data unread for 30 s"],
         )
         inner.transport.resumeProducing()
         self.assertEqual(inner.told, ["made", b"P", "ConnectionLost"])
