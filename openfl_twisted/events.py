@@ -13,8 +13,9 @@ without a listener, with the functions passed to L{setReporter}.
 import logging
 import weakref
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from copy import copy
+from inspect import isawaitable
 from types import MethodType
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -217,15 +218,19 @@ class Event:
         """
         return self.formatToString(type(self).__name__, *_COMMON_FIELDS, *self._ownFields)
 
-    def _deliver(self, target: "IEventDispatcher", registrations: Sequence[_Registration]) -> None:
+    def _deliver(
+        self, target: "IEventDispatcher", registrations: Sequence[_Registration]
+    ) -> list[Awaitable[Any]]:
         """
         Call the listeners, then report their exceptions.
 
         @param registrations: the listeners in calling order. The sequence must not change
             while the listeners are called.
+        @return: the results of asynchronous listeners.
         """
         self._target = target
         hasListener = False
+        started: list[Awaitable[Any]] = []
         raised: list[Exception] = []
         try:
             for registration in registrations:
@@ -236,9 +241,12 @@ class Event:
                 if self._isStopped:
                     break
                 try:
-                    listener(self)
+                    result = listener(self)
                 except Exception as error:
                     raised.append(error)
+                else:
+                    if result is not None and isawaitable(result):
+                        started.append(result)
         finally:
             # Empty the list of exceptions: otherwise an exception would reference itself through
             # its traceback and this frame.
@@ -246,6 +254,7 @@ class Event:
                 _uncaughtError(raised.pop(0), self)
         if not hasListener:
             self._unhandled()
+        return started
 
     def _unhandled(self) -> None:
         """
@@ -506,6 +515,39 @@ def setReporter(
     return previous
 
 
+def _closeCoroutine(awaitable: Awaitable[Any], event: Event) -> None:
+    if isinstance(awaitable, Coroutine):
+        awaitable.close()
+    problem = RuntimeError("asynchronous listeners need Twisted: import openfl_twisted.net")
+    _uncaughtError(problem, event)
+
+
+_Runner = Callable[[Awaitable[Any], Event], object]
+_runListener: _Runner = _closeCoroutine
+
+
+def setRunner(runner: _Runner) -> _Runner:
+    """
+    Set the function that runs asynchronous listeners, for all dispatchers.
+    L{openfl_twisted.net} sets a function that runs them in Twisted's reactor. The default
+    reports an error, see L{setReporter}.
+
+    @param runner: called with the coroutine or Deferred that a listener has returned, and the
+        event.
+    @return: the previous function, so that the caller can restore it.
+    """
+    global _runListener
+    previous, _runListener = _runListener, runner
+    return previous
+
+
+def reportError(error: Exception, event: Event) -> None:
+    """
+    Report an exception of an asynchronous listener, see L{setReporter}.
+    """
+    _uncaughtError(error, event)
+
+
 # Dispatchers
 
 
@@ -577,8 +619,9 @@ class EventDispatcher:
         listener first. A listener added by another listener of the same type is not called for
         the current event.
 
-        @param listener: called with the event. Listeners are compared with C{==}, so a
-            bound method is the same listener each time it is accessed.
+        @param listener: called with the event; it can be a coroutine function. Listeners are
+            compared with C{==}, so a bound method is the same listener each time it is
+            accessed.
         @param useCapture: whether the listener is for the capture phase. Such a listener is
             registered separately, and never called: there is no display list.
         @param priority: listeners are called from the highest priority to the lowest,
@@ -636,8 +679,19 @@ class EventDispatcher:
         table = self._registrations
         registrations = table.get((event.type, False), ()) if table else ()
         target = self if self._eventTarget is None else self._eventTarget
-        event._deliver(target, registrations)  # noqa: SLF001 - of the same module
+        started = event._deliver(target, registrations)  # noqa: SLF001 - of the same module
+        if started:
+            self._runListeners(started, event)
         return not event.isDefaultPrevented()
+
+    def _runListeners(self, started: Sequence[Awaitable[Any]], event: Event) -> None:
+        """
+        Run asynchronous listeners.
+
+        @param started: the coroutines and Deferreds that the listeners have returned.
+        """
+        for awaitable in started:
+            _runListener(awaitable, event)
 
     def hasEventListener(self, type: str) -> bool:
         """

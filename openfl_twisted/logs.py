@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-import openfl_twisted
 import twisted
 from openfl_twisted.addresses import describe
 from openfl_twisted.wire.text import escape
@@ -35,9 +34,7 @@ Time after which the number of events beyond L{_MAX_EVENTS} is logged: 10 second
 
 
 # The folders of this package and of Twisted. Their frames precede those of the application.
-_LIBRARIES = tuple(
-    f"{Path(module.__file__ or '').parent}{os.sep}" for module in (openfl_twisted, twisted)
-)
+_LIBRARIES = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, twisted.__file__))
 
 # Matches a field of a log format.
 _field = re.compile(r"\{[^{}]*\}")
@@ -134,7 +131,9 @@ class _EventLimit:
                 )
 
 
-def logHandlerError(logger: Logger, reason: Failure, peer: object) -> None:
+def logHandlerError(
+    logger: Logger, reason: Failure, peer: object, consequence: str = "; connection closed"
+) -> None:
     """
     Log an exception that was raised by an application's handler, with the traceback from the
     handler on. Repetitions of an error are only counted while L{limitLog} is in effect.
@@ -142,6 +141,7 @@ def logHandlerError(logger: Logger, reason: Failure, peer: object) -> None:
     @param logger: the logger.
     @param reason: the exception.
     @param peer: the address of the peer.
+    @param consequence: the end of the log line.
     """
     traceback = reason.getTracebackObject()
     own = traceback
@@ -163,10 +163,11 @@ def logHandlerError(logger: Logger, reason: Failure, peer: object) -> None:
         if not limit.admits(_Kind(logger, LogLevel.error, text + where, text), 1):
             return
     logger.failure(
-        "unhandled error in {place} while serving {peer}; connection closed",
+        "unhandled error in {place} while serving {peer}{consequence}",
         reason,
         place=place,
         peer=peer,
+        consequence=consequence,
     )
 
 

@@ -19,6 +19,7 @@ from openfl_twisted.logs import (
     _MAX_EVENTS,
     _PackageLogger,
     limitLog,
+    logHandlerError,
     packageLogger,
 )
 from openfl_twisted.wire.text import MAX_SHOWN, escape
@@ -156,6 +157,36 @@ class LimitTests(SynchronousTestCase):
             for _ in range(_MAX_EVENTS + 5):
                 self.log.warn("{peer} refused", peer="a")
         self.assertEqual(len(logs), _MAX_EVENTS + 5)
+
+    def test_repeatedErrors(self) -> None:
+        """
+        The same error of a handler is logged once; its repetitions are counted. An error at
+        another place is logged.
+        """
+
+        def first() -> None:
+            raise ValueError("one")
+
+        def second() -> None:
+            raise ValueError("two")
+
+        with capturedLogs() as logs:
+            for handler in (first, first, second, first):
+                try:
+                    handler()
+                except ValueError:
+                    logHandlerError(self.log, Failure(), "a")
+            self.clock.advance(_LOG_INTERVAL)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(
+            [formatEvent(event) for event in logs],
+            [
+                "unhandled error in LimitTests.test_repeatedErrors while serving a; connection closed",
+                "unhandled error in LimitTests.test_repeatedErrors while serving a; connection closed",
+                "2 more in the last 10 s: unhandled ValueError in LimitTests.test_repeatedErrors",
+            ],
+        )
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
 
     def test_shutdown(self) -> None:
         """

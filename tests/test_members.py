@@ -501,7 +501,14 @@ MODULES: list[tuple[ModuleType, dict[str, str]]] = [
         },
     ),
     (utils, {"classAliases": "the registered classes"}),
-    (events, {"setReporter": "reports unhandled errors"}),
+    (
+        events,
+        {
+            "setReporter": "reports unhandled errors",
+            "setRunner": "runs asynchronous listeners",
+            "reportError": "reports errors of asynchronous listeners",
+        },
+    ),
     (
         errors,
         {

@@ -6,7 +6,7 @@ L{openfl_twisted.protocols}. Events are dispatched by the reactor, never within 
 that causes them.
 """
 
-from openfl_twisted.net import _errorlogging
+from openfl_twisted.net import _listeners
 from openfl_twisted.net._ipversion import IPVersion
 from openfl_twisted.net._objects import registerClassAlias
 from openfl_twisted.net._permission import forgetPolicyFiles
@@ -31,4 +31,4 @@ __all__ = [
     "registerClassAlias",
 ]
 
-_errorlogging.install()
+_listeners.install()

@@ -4,11 +4,11 @@ connection, and their events.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from automat import TypeMachineBuilder
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IStreamClientEndpoint, ITransport
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint, ITransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 
@@ -61,6 +61,14 @@ class LinkProtocol(StreamProtocol):
 
     def bindTransport(self, transport: ITransport) -> ProgressTransport:
         return ProgressTransport(transport, self)
+
+    def getClock(self) -> IReactorTime:
+        """
+        Return the reactor of the link; the global reactor if no link is assigned.
+        """
+        if self.link is None:
+            return super().getClock()
+        return cast("IReactorTime", self.link.reactor)
 
     def handedOver(self) -> None:
         """

@@ -2,16 +2,21 @@
 Base class of C{Socket} and C{XMLSocket}: connecting and closing.
 """
 
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
-from openfl_twisted.events import EventDispatcher
+from openfl_twisted.events import DataEvent, Event, EventDispatcher, ProgressEvent
 from openfl_twisted.net._link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
+from openfl_twisted.net._listeners import awaitListener
 from openfl_twisted.net._permission import permissions
 from openfl_twisted.net._reasons import reasonOf
+
+# The events of received data.
+_RECEIVING = frozenset((DataEvent.DATA, ProgressEvent.SOCKET_DATA))
 
 
 class StreamSocket(EventDispatcher):
@@ -124,6 +129,18 @@ class StreamSocket(EventDispatcher):
         Called with data received on the connection.
         """
         raise NotImplementedError
+
+    def _runListeners(self, started: Sequence[Awaitable[Any]], event: Event) -> None:
+        """
+        Run asynchronous listeners. While a listener for received data runs, no data is
+        delivered, and reading is paused.
+        """
+        connection = self._link.connection
+        if connection is None or event.type not in _RECEIVING:
+            super()._runListeners(started, event)
+            return
+        for awaitable in started:
+            connection.handlerReturned(awaitListener(awaitable, event))
 
     def _progressed(self) -> None:
         """

@@ -5,14 +5,15 @@ C{openfl.net.DatagramSocket}: UDP datagrams, with events.
 import ipaddress
 import socket
 import struct
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError, MessageLengthError
-from twisted.internet.protocol import DatagramProtocol
 
 from openfl_twisted import errors
-from openfl_twisted.events import DatagramSocketDataEvent
+from openfl_twisted.coroutines import HandlerResult
+from openfl_twisted.events import DatagramSocketDataEvent, Event
 from openfl_twisted.net._boundsocket import (
     ANY_ADDRESS,
     BoundSocket,
@@ -20,6 +21,8 @@ from openfl_twisted.net._boundsocket import (
     checkPort,
     invalidSocket,
 )
+from openfl_twisted.net._listeners import awaitListener
+from openfl_twisted.protocols.datagram import AsyncDatagramProtocol
 from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.utils import ByteArray
 
@@ -29,14 +32,13 @@ Maximum size of a datagram (bytes).
 """
 
 
-class _Datagrams(DatagramProtocol):
-    noisy = False
-
-    def __init__(self, arrived: Any) -> None:
+class _Datagrams(AsyncDatagramProtocol):
+    def __init__(self, arrived: Callable[[bytes, str, int], HandlerResult]) -> None:
+        super().__init__()
         self._arrived = arrived
 
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        self._arrived(datagram, addr[0], addr[1])
+    def datagramReceived(self, datagram: bytes, addr: Any) -> HandlerResult:
+        return self._arrived(datagram, addr[0], addr[1])
 
 
 def _checkIPv4(address: str) -> ipaddress.IPv4Address:
@@ -76,6 +78,8 @@ class DatagramSocket(BoundSocket):
         self._broadcast = False
         self._multicastTTL = 1
         self._multicastInterface: str | None = None
+        # The asynchronous listeners of the event that is being dispatched.
+        self._started: list[Awaitable[None]] = []
 
     def _local(self) -> tuple[str | None, int]:
         if self._port is None:
@@ -322,6 +326,12 @@ class DatagramSocket(BoundSocket):
         except OSError as error:
             raise invalidSocket(error.strerror) from None
 
+    def _runListeners(self, started: Sequence[Awaitable[Any]], event: Event) -> None:
+        """
+        Run asynchronous listeners. No datagrams are read until they have ended.
+        """
+        self._started += [awaitListener(awaitable, event) for awaitable in started]
+
     def close(self) -> Deferred[None]:
         """
         Close the socket permanently. No event is dispatched.
@@ -336,12 +346,10 @@ class DatagramSocket(BoundSocket):
         self._peer = None
         return maybeDeferred(lambda: None if port is None else port.stopListening())
 
-    def _arrived(self, datagram: bytes, host: str, number: int) -> None:
-        if self._closed:
-            # A listener has closed the socket while the port was reading several datagrams.
-            return
-        if self._peer is not None and (host, number) != self._peer:
-            return
+    def _arrived(self, datagram: bytes, host: str, number: int) -> HandlerResult:
+        if self._closed or (self._peer is not None and (host, number) != self._peer):
+            # A listener may have closed the socket while the port was reading several datagrams.
+            return None
         self.dispatchEvent(
             DatagramSocketDataEvent(
                 DatagramSocketDataEvent.DATA,
@@ -352,3 +360,10 @@ class DatagramSocket(BoundSocket):
                 data=ByteArray(datagram),
             )
         )
+        started, self._started = self._started, []
+        return _awaitEach(started) if started else None
+
+
+async def _awaitEach(listeners: Iterable[Awaitable[None]]) -> None:
+    for listener in listeners:
+        await listener

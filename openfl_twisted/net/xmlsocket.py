@@ -14,7 +14,13 @@ from openfl_twisted import errors
 from openfl_twisted.events import DataEvent, IOErrorEvent
 from openfl_twisted.net._reasons import socketError
 from openfl_twisted.net._streamsocket import StreamSocket
-from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
+from openfl_twisted.wire.messages import (
+    END,
+    MAX_LENGTH,
+    MessageSplitter,
+    MessageTooLong,
+    receiveUpTo,
+)
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
 MAX_WAITING = 1000
@@ -121,17 +127,23 @@ class XMLSocket(StreamSocket):
         self._paused = False
 
     def _received(self, data: bytes) -> None:
-        self._splitter.maxLength = self.maxLength
         connection = self._link.connection
+        self._splitter.maxLength = self.maxLength
         messages, tooLong = receiveUpTo(self._splitter, data)
-        for message in messages:
-            self.dispatchEvent(DataEvent(DataEvent.DATA, data=decodeUTF8(message)))
-            if self._link.connection is not connection:
-                # A listener has closed the connection, or has called connect() again.
-                return
-        if tooLong and connection is not None:
-            text = str(socketError(str(tooLong)))
-            self.dispatchEvent(IOErrorEvent(IOErrorEvent.IO_ERROR, text=text, id=2031))
+        if connection is None:
+            return
+        connection.deliverEach(messages, self._messageReceived)
+        if tooLong:
+            connection.deliverEach((tooLong,), self._tooLong)
+
+    def _messageReceived(self, message: bytes) -> None:
+        self.dispatchEvent(DataEvent(DataEvent.DATA, data=decodeUTF8(message)))
+
+    def _tooLong(self, problem: MessageTooLong) -> None:
+        connection = self._link.connection
+        text = str(socketError(str(problem)))
+        self.dispatchEvent(IOErrorEvent(IOErrorEvent.IO_ERROR, text=text, id=2031))
+        if connection is not None:
             connection.transport.abortConnection()
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
     from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming
     from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
-    from openfl_twisted.protocols.datagram import DatagramEchoProtocol
+    from openfl_twisted.protocols.datagram import AsyncDatagramProtocol, DatagramEchoProtocol
     from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
     from openfl_twisted.protocols.oneport import OnePortFactory
     from openfl_twisted.protocols.policychecker import PermittedEndpoint
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 
 __all__ = [
+    "AsyncDatagramProtocol",
     "BinarySocketFactory",
     "BinarySocketProtocol",
     "BridgeFactory",
@@ -93,6 +94,7 @@ _MODULES = {
     "BridgeFraming": "bridge",
     "BroadcastProtocol": "broadcast",
     "EchoProtocol": "broadcast",
+    "AsyncDatagramProtocol": "datagram",
     "DatagramEchoProtocol": "datagram",
     "LineEchoFactory": "lineecho",
     "LineEchoProtocol": "lineecho",

@@ -1,12 +1,23 @@
 """
-A UDP echo server, for testing C{DatagramSocket} programs.
+UDP: a base class for protocols, and an echo server for testing C{DatagramSocket} programs.
 """
 
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.protocol import DatagramProtocol
+from twisted.python.failure import Failure
 
-from openfl_twisted.logs import packageLogger
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.coroutines import (
+    HandlerResult,
+    RunningHandler,
+    isCancellation,
+    startHandler,
+)
+from openfl_twisted.logs import logHandlerError, packageLogger
+from openfl_twisted.protocols.streamprotocol import missingHandler
 
 MAX_DATAGRAM = 65535
 """
@@ -17,6 +28,76 @@ PREFIX = b"Echo -- "
 """
 The prefix of an answer.
 """
+
+
+# For type checkers, Twisted's datagramReceived would forbid handlers that are coroutine functions.
+_Base: Any = DatagramProtocol
+
+
+class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
+    """
+    Receives datagrams one at a time: C{datagramReceived} can be a coroutine function, or
+    return a Deferred. While it runs, no datagrams are read; the kernel drops datagrams when
+    the buffer of the socket is full. When the port is closed, the handler is cancelled.
+    """
+
+    noisy = False
+    log = packageLogger()
+    transport: Any
+
+    def __init__(self) -> None:
+        self._running: RunningHandler | None = None
+        # The datagrams that were read together with the datagram that is being handled. A port
+        # reads at most 256 KiB at a time.
+        self._held: deque[tuple[bytes, Any]] = deque()
+
+    def makeConnection(self, transport: Any) -> None:
+        super().makeConnection(transport)
+        self._handle: Callable[[bytes, Any], HandlerResult] = self.datagramReceived
+        # The port calls the attribute of the instance.
+        self.datagramReceived = self._receive  # type: ignore[method-assign]
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> HandlerResult:
+        """
+        Called with each datagram. Subclasses override this method.
+
+        @param addr: the IP address and port of the sender.
+        """
+        raise missingHandler(self, "datagramReceived")
+
+    def _receive(self, datagram: bytes, addr: Any) -> None:
+        if self._running is not None:
+            self._held.append((datagram, addr))
+            return
+        result = self._handle(datagram, addr)
+        handler = None if result is None else startHandler(result)
+        if handler is None:
+            return
+        handler.deferred.addErrback(self._failed, addr)
+        if handler.isRunning:
+            self._running = handler
+            self.transport.stopReading()
+            handler.deferred.addCallback(self._ended)
+
+    def _failed(self, reason: Failure, addr: Any) -> None:
+        if self.transport is not None or not isCancellation(reason):
+            logHandlerError(self.log, reason, f"{addr[0]}:{addr[1]}", "")
+
+    def _ended(self, result: object) -> None:
+        self._running = None
+        while self._held and self._running is None:
+            self._receive(*self._held.popleft())
+        if self._running is None and self.transport is not None:
+            self.transport.startReading()
+
+    def stopProtocol(self) -> None:
+        """
+        Cancel the running handler, and drop the held datagrams.
+        """
+        self._held.clear()
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel(clockOrReactor(None))
 
 
 class DatagramEchoProtocol(DatagramProtocol):

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.interface import Method
 
 import openfl_twisted
+from openfl_twisted.coroutines import HandlerResult
 
 FULLY_DESCRIBED = (
     "addresses",
@@ -47,7 +48,8 @@ Packages in which each parameter, result and exception is described in a field. 
 a docstring can describe them in a sentence.
 """
 
-_NOTHING = (None, "None", NoReturn, inspect.Signature.empty)
+# The result of a handler is described with its type.
+_NOTHING = (None, "None", NoReturn, inspect.Signature.empty, HandlerResult)
 _RESULT = (
     r"@return|^\s*(Get|Say whether|Make|Name|Find|Write|Read|Copy|Encode|Know|Return|Parse|Create"
     r"|Format|Decode)\b"

@@ -489,4 +489,4 @@ class MessagesTests(XMLSocketTestCase):
         self.socket.pauseReading()
         found, over = self.collect(messages)
         self.successResultOf(over)
-        self.assertEqual(len(found), MAX_WAITING + MAX_WAITING // 2 + 1)
+        self.assertEqual(len(found), MAX_WAITING)

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.protocols.basic import FileSender
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -88,6 +89,12 @@ class Owner:
         raise NotImplementedError
 
     def disconnectedByOperator(self) -> None:
+        raise NotImplementedError
+
+    def handlerReturned(self, result: object) -> None:
+        raise NotImplementedError
+
+    def handlerFailed(self, reason: Failure) -> None:
         raise NotImplementedError
 
     def transportChanged(self, connection: Connection) -> None:
