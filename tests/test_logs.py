@@ -170,6 +170,7 @@ class LimitTests(SynchronousTestCase):
         def second() -> None:
             raise ValueError("two")
 
+        place = "LimitTests.test_repeatedErrors"
         with capturedLogs() as logs:
             for handler in (first, first, second, first):
                 try:
@@ -181,9 +182,8 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(
             [formatEvent(event) for event in logs],
             [
-                "unhandled error in LimitTests.test_repeatedErrors while serving a; connection closed",
-                "unhandled error in LimitTests.test_repeatedErrors while serving a; connection closed",
-                "2 more in the last 10 s: unhandled ValueError in LimitTests.test_repeatedErrors",
+                *[f"unhandled error in {place} while serving a; connection closed"] * 2,
+                f"2 more in the last 10 s: unhandled ValueError in {place}",
             ],
         )
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
