@@ -7,6 +7,7 @@ WebSocket and TLS clients, and answers Flash policy requests.
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +32,9 @@ from openfl_twisted.transports.tcp import coalesceWrites
 from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import PolicyError
+
+# The named arguments of the openfl: prefix.
+_ARGUMENTS = ("policy", "accept", "greetingDelay", "passThrough", "tlsCertificate", "tlsKey")
 
 
 @implementer(IStreamServerEndpoint)
@@ -312,6 +316,10 @@ def parseServer(
         settings["tls"] = certificates.connectionCreator(reactor)
     elif tlsKey is not None:
         raise ValueError(f"tlsKey={tlsKey} requires tlsCertificate")
+    for name in rest:
+        similar = get_close_matches(name, _ARGUMENTS, 1, 0.8)
+        if similar:
+            raise ValueError(f"{name}= is not an argument of openfl: did you mean {similar[0]}=?")
     return openflEndpoint(serverEndpoint(reactor, _describe(arguments, rest)), **settings)
 
 

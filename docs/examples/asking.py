@@ -4,16 +4,15 @@ C{python asking.py 9339}.
 """
 
 import sys
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import react
 
+from openfl_twisted import run
 from openfl_twisted.events import ProgressEvent
 from openfl_twisted.net import Socket
 
 
-async def main(reactor: Any, port: str) -> None:
+async def main(port: str) -> None:
     """
     Send the numbers, and print the answer.
     """
@@ -36,4 +35,4 @@ async def main(reactor: Any, port: str) -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])
+    run(main, *sys.argv[1:])

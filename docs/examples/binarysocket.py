@@ -4,11 +4,10 @@ C{python binarysocket.py}.
 """
 
 import sys
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import react
 
+from openfl_twisted import run
 from openfl_twisted.events import ProgressEvent, ServerSocketConnectEvent
 from openfl_twisted.net import ServerSocket, Socket
 from openfl_twisted.utils import Endian
@@ -30,7 +29,7 @@ def onConnect(event: ServerSocketConnectEvent) -> None:
     socket.addEventListener(ProgressEvent.SOCKET_DATA, onData)
 
 
-async def main(reactor: Any) -> None:
+async def main() -> None:
     """
     Add two numbers in each byte order.
     """
@@ -55,4 +54,4 @@ async def main(reactor: Any) -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)))
+    run(main)

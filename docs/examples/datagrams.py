@@ -3,17 +3,16 @@ UDP: one socket sends a datagram to another. Run it with C{python datagrams.py}.
 """
 
 import sys
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import react
 
+from openfl_twisted import run
 from openfl_twisted.events import DatagramSocketDataEvent
 from openfl_twisted.net import DatagramSocket
 from openfl_twisted.utils import ByteArray
 
 
-async def main(reactor: Any) -> None:
+async def main() -> None:
     """
     Send a datagram from one socket to another.
     """
@@ -37,4 +36,4 @@ async def main(reactor: Any) -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)))
+    run(main)

@@ -4,15 +4,12 @@ C{python hello.py}.
 """
 
 import sys
-from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-
+from openfl_twisted import run
 from openfl_twisted.net import XMLSocket
 
 
-async def main(reactor: Any, port: str = "8080") -> None:
+async def main(port: str = "8080") -> None:
     socket = XMLSocket("127.0.0.1", int(port))
     await socket.whenConnected()
     socket.send("<hello/>")
@@ -22,4 +19,4 @@ async def main(reactor: Any, port: str = "8080") -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])
+    run(main, *sys.argv[1:])

@@ -6,9 +6,8 @@ import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import react
 
-from openfl_twisted import errors
+from openfl_twisted import errors, run
 from openfl_twisted.events import ProgressEvent, ServerSocketConnectEvent
 from openfl_twisted.net import ServerSocket, Socket
 from openfl_twisted.utils import classAliases
@@ -71,7 +70,7 @@ async def call(socket: Socket, operation: str, *arguments: Any) -> Any:
     return await answered
 
 
-async def main(reactor: Any) -> None:
+async def main() -> None:
     """
     Call an existing operation, and an unknown one.
     """
@@ -90,4 +89,4 @@ async def main(reactor: Any) -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)))
+    run(main)

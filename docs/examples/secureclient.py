@@ -4,16 +4,13 @@ C{python secureclient.py HOST PORT CA.pem}.
 """
 
 import sys
-from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-
+from openfl_twisted import run
 from openfl_twisted.net import SecureSocket
 from openfl_twisted.tls import Trust
 
 
-async def main(reactor: Any, host: str, port: str, authority: str) -> None:
+async def main(host: str, port: str, authority: str) -> None:
     """
     Connect, and print the status of the server's certificate.
     """
@@ -29,4 +26,4 @@ async def main(reactor: Any, host: str, port: str, authority: str) -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])
+    run(main, *sys.argv[1:])

@@ -4,11 +4,10 @@ data. Run it with C{python serversocketexample.py}.
 """
 
 import sys
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import react
 
+from openfl_twisted import run
 from openfl_twisted.errors import Error
 from openfl_twisted.events import Event, IOErrorEvent, ProgressEvent, ServerSocketConnectEvent
 from openfl_twisted.net import ServerSocket, Socket
@@ -72,7 +71,7 @@ def trace(message: object) -> None:
     sys.stdout.flush()
 
 
-async def main(reactor: Any, port: str = "8087") -> None:
+async def main(port: str = "8087") -> None:
     """
     Run until the program is stopped.
     """
@@ -81,4 +80,4 @@ async def main(reactor: Any, port: str = "8087") -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])
+    run(main, *sys.argv[1:])

@@ -6,13 +6,11 @@ received text. Run it with C{python telnet.py 127.0.0.1 8080}.
 import codecs
 import sys
 from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.stdio import StandardIO
-from twisted.internet.task import react
 from twisted.protocols.basic import LineOnlyReceiver
 
+from openfl_twisted import run
 from openfl_twisted.events import Event, IOErrorEvent, ProgressEvent, SecurityErrorEvent
 from openfl_twisted.net import Socket
 from openfl_twisted.utils import ByteArray
@@ -106,7 +104,7 @@ class TelnetSocket(LineOnlyReceiver):
         self.telnet.writeBytesToSocket(bytes)
 
 
-async def main(reactor: Any, server: str, port: str) -> None:
+async def main(server: str, port: str) -> None:
     """
     Send typed lines while the connection is open, and return when the server closes it.
     """
@@ -117,4 +115,4 @@ async def main(reactor: Any, server: str, port: str) -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])
+    run(main, *sys.argv[1:])

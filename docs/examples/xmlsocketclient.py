@@ -4,11 +4,8 @@ it with C{python xmlsocketclient.py 127.0.0.1 8080}.
 """
 
 import sys
-from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import react
-
+from openfl_twisted import run
 from openfl_twisted.events import DataEvent, Event, IOErrorEvent
 from openfl_twisted.net import XMLSocket
 
@@ -38,7 +35,7 @@ class XMLSocketClient:
         sys.stdout.write(f"{event.text}\n")
 
 
-async def main(reactor: Any, host: str, port: str) -> None:
+async def main(host: str, port: str) -> None:
     """
     Run until the connection ends.
     """
@@ -47,4 +44,4 @@ async def main(reactor: Any, host: str, port: str) -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])
+    run(main, *sys.argv[1:])

@@ -8,6 +8,7 @@ from typing import Any
 from openfl_twisted import errors
 from openfl_twisted.events import EventDispatcher
 from openfl_twisted.net._ports import toPort
+from openfl_twisted.net._reminder import reminder
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 Flash's default; it is the program that binds.
 """
@@ -73,6 +74,8 @@ class BoundSocket(EventDispatcher):
         super().__init__()
         if reactor is None:
             from twisted.internet import reactor
+
+            reminder.expectRun(reactor)
         self._reactor: Any = reactor
 
     def _local(self) -> tuple[str | None, int]:

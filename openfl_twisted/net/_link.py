@@ -25,6 +25,7 @@ from openfl_twisted.events import (
 from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.net._ports import toPort
 from openfl_twisted.net._reasons import socketError
+from openfl_twisted.net._reminder import reminder
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.progress import ProgressTransport
@@ -202,6 +203,8 @@ class Link:
         """
         if reactor is None:
             from twisted.internet import reactor
+
+            reminder.expectRun(reactor)
         self.reactor = reactor
         self.connection: LinkProtocol | None = None
         self.received = received

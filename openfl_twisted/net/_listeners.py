@@ -20,7 +20,8 @@ def _logUncaughtError(error: Exception, event: Event) -> None:
 
 
 def _logUnhandledError(message: str, event: ErrorEvent) -> None:
-    _log.error("{text}", text=message)
+    # Until a log is started, Twisted writes only critical events to the standard error.
+    _log.critical("{text}", text=message)
 
 
 async def awaitListener(awaitable: Awaitable[Any], event: Event) -> None:

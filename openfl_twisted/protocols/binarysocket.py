@@ -34,6 +34,8 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         number, the connection is closed.
     """
 
+    handlers = ("socketDataReceived",)
+    _factoryName = "BinarySocketFactory"
     maxUnread = _MAX_UNREAD
 
     def makeConnection(self, transport: ITransport) -> None:
@@ -77,7 +79,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         @param bytesLoaded: number of bytes just received; C{bytesAvailable} also includes
             earlier unread bytes.
         """
-        raise missingHandler(self, "socketDataReceived")
+        raise missingHandler(self)
 
     def unreadExceeded(self) -> None:
         """

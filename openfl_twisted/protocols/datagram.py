@@ -39,8 +39,11 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
     Receives datagrams one at a time: C{datagramReceived} can be a coroutine function, or
     return a Deferred. While it runs, no datagrams are read; the kernel drops datagrams when
     the buffer of the socket is full. When the port is closed, the handler is cancelled.
+
+    @cvar handlers: the names of the methods that a subclass must override.
     """
 
+    handlers = ("datagramReceived",)
     noisy = False
     log = packageLogger()
     transport: Any
@@ -63,7 +66,7 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
 
         @param addr: the IP address and port of the sender.
         """
-        raise missingHandler(self, "datagramReceived")
+        raise missingHandler(self)
 
     def _receive(self, datagram: bytes, addr: Any) -> None:
         if self._running is not None:

@@ -41,6 +41,7 @@ from openfl_twisted.protocols.foreign import REASONS, refuse
 from openfl_twisted.protocols.policyfile import (
     PolicySource,
     answerRequest,
+    checkPolicy,
     firstAnswer,
     policyFor,
 )
@@ -409,6 +410,7 @@ class OnePortFactory(WrapperFactory[Any]):
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
+        checkPolicy(policy)
         self.policy = policy
         self.accept = frozenset(accept)
         self.hasTLS = tls is not None

@@ -46,6 +46,19 @@ port of the connection, such as L{PolicyFile.forPort}; or C{None} for no answer.
 """
 
 
+def checkPolicy(policy: object) -> None:
+    """
+    Check that an argument can be a L{PolicySource}.
+
+    @raise TypeError: if it cannot.
+    """
+    if not (policy is None or isinstance(policy, PolicyFile) or callable(policy)):
+        raise TypeError(
+            "policy must be a PolicyFile, a function that returns one, or None for no answer, not"
+            f" {policy!r}; PolicyFile.fromXML parses the text of a policy file"
+        )
+
+
 def policyFor(policy: PolicySource, host: IAddress) -> PolicyFile | None:
     """
     Return the policy file for a port.
@@ -230,6 +243,7 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
             0 for no limit.
         @param clock: the clock (default: the global reactor).
         """
+        checkPolicy(policy)
         self.policy = policy
         self.timeout = timeout
         self.maxLength = maxLength

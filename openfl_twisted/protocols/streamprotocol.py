@@ -5,7 +5,8 @@ Base classes of the stream protocols of this package and of their factories.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Self, TypeVar, cast
+from inspect import iscoroutinefunction
+from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -39,6 +40,18 @@ from openfl_twisted.wire.policy.request import isRequest
 
 T = TypeVar("T")
 
+# The methods that are called by transports, which do not wait for a coroutine.
+_SYNCHRONOUS = {
+    "connectionLost",
+    "dataReceived",
+    "lineLengthExceeded",
+    "makeConnection",
+    "readConnectionLost",
+    "sendQueueDropped",
+    "sendQueueExceeded",
+    "writeConnectionLost",
+}
+
 # The value of "refused" if no protocol is refused.
 _NONE: Collection[Signature] = frozenset()
 
@@ -66,6 +79,8 @@ class StreamProtocol(Protocol):
     A protocol with a limited send queue. While the protocol is paused, it receives no data.
     Subclasses override L{bytesReceived}.
 
+    @cvar handlers: the names of the methods for received data, one of which a subclass must
+        override.
     @cvar maxQueue: maximum length of the send queue for a slow peer (bytes; default 2 MiB; 0
         for no limit). A limit set by the factory takes precedence.
     @ivar limits: the limits of the connection, from its factory and its class.
@@ -79,9 +94,12 @@ class StreamProtocol(Protocol):
     transport: Connection
     factory: Any
     log = packageLogger()
+    handlers: ClassVar[tuple[str, ...]] = ("bytesReceived",)
     maxQueue = MAX_QUEUE
     limits: ConnectionLimits
     refused: Collection[Signature]
+    # The factory that errors suggest to users.
+    _factoryName = "Factory.forProtocol"
     _firstBytes: FirstBytes | None = None
     # The timeout for inspecting the first bytes.
     _detectionTimer: DetectionTimer | None = None
@@ -91,6 +109,32 @@ class StreamProtocol(Protocol):
     _isLost = False
     # The asynchronous handlers that are running; usually at most one.
     _handlers: tuple[RunningHandler, ...] = ()
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """
+        Check the methods of the subclass.
+
+        @raise TypeError: if a method that must not be a coroutine function is one.
+        """
+        super().__init_subclass__(**keywords)
+        for name in _SYNCHRONOUS & vars(cls).keys():
+            if iscoroutinefunction(vars(cls)[name]):
+                raise TypeError(
+                    f"{cls.__name__}.{name} cannot be a coroutine function: start a coroutine"
+                    " in it with Deferred.fromCoroutine"
+                )
+
+    @classmethod
+    def doStart(cls) -> NoReturn:
+        """
+        Called by Twisted when the class is passed instead of a factory.
+
+        @raise TypeError: always.
+        """
+        raise TypeError(
+            f"{cls.__name__} is a protocol, but a factory is needed: pass"
+            f" {cls._factoryName}({cls.__name__})"
+        )
 
     def __new__(cls, *args: object, **named: object) -> Self:
         """
@@ -362,7 +406,7 @@ class StreamProtocol(Protocol):
 
         @param data: the chunk, of any length.
         """
-        raise missingHandler(self, "bytesReceived")
+        raise missingHandler(self)
 
     def inspect(self, data: bytes) -> bytes:
         """
@@ -544,24 +588,32 @@ class StreamProtocol(Protocol):
         return describe(self.transport.getPeer())
 
 
-def missingHandler(protocol: object, *names: str) -> NotImplementedError:
+def _describeMissing(cls: type) -> tuple[str, bool]:
+    """
+    Describe the handlers that a protocol class must override.
+
+    @return: the description, and whether the class defines a similar name.
+    """
+    names: Sequence[str] = cls.handlers  # type: ignore[attr-defined]
+    text = f"{cls.__name__} must override {' or '.join(names)}"
+    inherited = {name for base in cls.__mro__[1:] for name in vars(base)}
+    own = vars(cls).keys() - inherited - {*names}
+    for name in names:
+        similar = get_close_matches(name, own, 1, 0.8)
+        if similar:
+            return f"{text}; it defines {similar[0]}, did you mean {name}?", True
+    return text, False
+
+
+def missingHandler(protocol: object) -> NotImplementedError:
     """
     Create the error of a protocol that does not override a handler. If the class defines a
     method with a similar name, the error suggests the right name.
 
     @param protocol: the protocol.
-    @param names: the handlers, one of which must be overridden.
     @return: the error.
     """
-    cls = type(protocol)
-    text = f"{cls.__name__} must override {' or '.join(names)}"
-    own = vars(cls).keys() - {name for base in cls.__mro__[1:] for name in vars(base)} - {*names}
-    for name in names:
-        similar = get_close_matches(name, own, 1, 0.8)
-        if similar:
-            text += f"; it defines {similar[0]}, did you mean {name}?"
-            break
-    return NotImplementedError(text)
+    return NotImplementedError(_describeMissing(type(protocol))[0])
 
 
 _slots: Any = StreamProtocol
@@ -582,6 +634,28 @@ def _limitsOf(protocol: type) -> ConnectionLimits:
     """
     names = {name: _ATTRIBUTES.get(name, name) for name in ConnectionLimits._fields}
     return ConnectionLimits(**{name: getattr(protocol, names[name], 0) for name in names})
+
+
+def _checkProtocol(factory: object, protocol: Any) -> None:
+    """
+    Check the protocol of a factory.
+
+    @raise TypeError: if it cannot create protocols, or is a class with a misspelt handler.
+    """
+    isClass = isinstance(protocol, type)
+    if not callable(protocol) or (isClass and not issubclass(protocol, Protocol)):
+        name = type(factory).__name__
+        raise TypeError(
+            f"{name} needs a protocol class, such as your subclass of"
+            f" {name.replace('Factory', 'Protocol')}, not {protocol!r:.80}"
+        )
+    if isClass and issubclass(protocol, StreamProtocol):
+        base = next(each for each in protocol.__mro__ if "handlers" in vars(each))
+        names = protocol.handlers
+        if all(getattr(protocol, name) is getattr(base, name) for name in names):
+            text, isMisspelt = _describeMissing(protocol)
+            if isMisspelt:
+                raise TypeError(text)
 
 
 class StreamFactory(Factory[P]):
@@ -605,6 +679,7 @@ class StreamFactory(Factory[P]):
         @param limits: limits of the connections, by their names in L{ConnectionLimits};
             C{None} for the limit of the protocol's class.
         """
+        _checkProtocol(self, protocol)
         self.protocol = protocol
         self.cut = dict.fromkeys(LIMITS, 0)
         self.foreign = {signature.value: 0 for signature in FOREIGN}

@@ -48,6 +48,8 @@ class TelnetProtocol(StreamProtocol):
     @cvar newline: terminator of sent lines.
     """
 
+    handlers = ("textReceived",)
+    _factoryName = "TelnetFactory"
     encoding = "utf-8"
     newline = NEWLINE
 
@@ -83,7 +85,7 @@ class TelnetProtocol(StreamProtocol):
 
         @param text: one or more complete characters. Newlines are LF.
         """
-        raise missingHandler(self, "textReceived")
+        raise missingHandler(self)
 
     def readConnectionLost(self) -> None:
         """

@@ -9,14 +9,14 @@ in C{LineReceiver}, the processing time is proportional to the number of receive
 
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
 from functools import lru_cache
-from typing import Any, Self, TypeAlias
+from typing import Any, NoReturn, Self, TypeAlias
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from openfl_twisted.coroutines import HandlerResult
-from openfl_twisted.protocols.policyfile import PolicySource, answerRequest
+from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, checkPolicy
 from openfl_twisted.protocols.ratelimit import RateLimiter
 from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol, missingHandler
 from openfl_twisted.transports.receivebuffer import MAX_WORK
@@ -54,6 +54,31 @@ def _withPolicy(refused: frozenset[Signature]) -> frozenset[Signature]:
 _HANDLERS = frozenset(("messageReceived", "messagesReceived"))
 
 
+def _checkText(message: str) -> str:
+    """
+    Return a message.
+
+    @raise TypeError: if the message is not text.
+    """
+    if not isinstance(message, str):
+        raise TypeError(f"a message must be text, not {message!r:.80}: send bytes with sendLine")
+    return message
+
+
+class _NotConnected:
+    """
+    Replaces an attribute of a protocol until it is connected.
+    """
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RuntimeError(
+            "the protocol is not connected yet: send messages in connectionMade or later"
+        )
+
+
+_notConnected: Any = _NotConnected()
+
+
 def _encodeAll(messages: Iterable[str]) -> list[bytes]:
     """
     Encode messages, and append a NUL byte to each.
@@ -61,8 +86,8 @@ def _encodeAll(messages: Iterable[str]) -> list[bytes]:
     try:
         # encodeUTF8, inlined for speed.
         return [(message + "\0").encode() for message in messages]
-    except UnicodeEncodeError:
-        return [encodeUTF8(message + "\0") for message in messages]
+    except (UnicodeEncodeError, TypeError):
+        return [encodeUTF8(_checkText(message) + "\0") for message in messages]
 
 
 class XMLSocketProtocol(StreamProtocol):
@@ -93,6 +118,8 @@ class XMLSocketProtocol(StreamProtocol):
 
     __slots__ = ("_counter", "_inspects", "_splitter")
 
+    handlers = ("messageReceived", "messagesReceived", "lineReceived")
+    _factoryName = "XMLSocketFactory"
     MAX_LENGTH = MAX_LENGTH
     policy: PolicySource = None
     messageRate = 0.0
@@ -104,6 +131,8 @@ class XMLSocketProtocol(StreamProtocol):
     # The splitter exists only while a message is incomplete.
     _splitter: MessageSplitter | None
     _rateLimiter: RateLimiter | None = None
+    # The object that counts the messages: the factory or the protocol.
+    _counter: "XMLSocketFactory | XMLSocketProtocol"
     _tap: _Tap | None = None
     _loggedInvalid = False
     # Whether a subclass overrides lineReceived, and whether messagesReceived is called instead of
@@ -130,13 +159,14 @@ class XMLSocketProtocol(StreamProtocol):
         self = super().__new__(cls)
         self._inspects = True
         self._splitter = None
+        self._counter = _notConnected
         return self
 
     def prepare(self) -> None:
         limits = self.limits
         if limits.messageRate or limits.byteRate:
             self._rateLimiter = RateLimiter(limits.messageRate, limits.byteRate, self.getClock())
-        self._counter: XMLSocketFactory | XMLSocketProtocol = self
+        self._counter = self
         if isinstance(self.factory, XMLSocketFactory):
             self._counter = self.factory
             self.factory.countIn(self)
@@ -424,7 +454,7 @@ class XMLSocketProtocol(StreamProtocol):
         @param message: the message without its NUL byte, decoded by
             L{openfl_twisted.wire.text.decodeUTF8}; can be empty.
         """
-        raise missingHandler(self, "messageReceived", "messagesReceived", "lineReceived")
+        raise missingHandler(self)
 
     def lineLengthExceeded(self, line: MessageTooLong) -> None:
         """
@@ -447,13 +477,13 @@ class XMLSocketProtocol(StreamProtocol):
         """
         self._counter.messagesOut += 1
         if len(message) > _LONG:
-            self._sendLong(encodeUTF8(message))
+            self._sendLong(encodeUTF8(_checkText(message)))
             return
         # encodeUTF8, inlined for speed.
         try:
             data = (message + "\0").encode()
-        except UnicodeEncodeError:
-            data = encodeUTF8(message + "\0")
+        except (UnicodeEncodeError, TypeError):
+            data = encodeUTF8(_checkText(message) + "\0")
         self.transport.write(data)
 
     def sendMessages(self, messages: Sequence[str]) -> None:
@@ -469,15 +499,18 @@ class XMLSocketProtocol(StreamProtocol):
             transport.writeMessages(_encodeAll(messages))
             return
         else:
-            text = "\0".join(messages)
+            try:
+                text = "\0".join(messages)
+            except TypeError:
+                text = "\0".join(map(_checkText, messages))
         if len(text) > _LONG:
-            self._sendLong(encodeUTF8(text))
+            self._sendLong(encodeUTF8(_checkText(text)))
         elif count:
             # encodeUTF8, inlined for speed.
             try:
                 data = (text + "\0").encode()
-            except UnicodeEncodeError:
-                data = encodeUTF8(text + "\0")
+            except (UnicodeEncodeError, TypeError):
+                data = encodeUTF8(_checkText(text) + "\0")
             transport.write(data)
 
     def sendLine(self, line: bytes) -> None:
@@ -575,6 +608,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         )
         self.refused = FOREIGN.difference(passThrough)
         self.clock = clock
+        checkPolicy(policy)
         self.policy = policy
         # A dictionary instead of a set, which would use up to four times as much memory.
         self._connected: dict[XMLSocketProtocol, None] = {}

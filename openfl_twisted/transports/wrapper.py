@@ -53,6 +53,12 @@ class WrapperFactory(Factory[P]):
         """
         @param wrappedFactory: the factory of the wrapped protocols.
         """
+        if isinstance(wrappedFactory, type):
+            name = wrappedFactory.__name__
+            raise TypeError(
+                f"{type(self).__name__} needs a factory, not the class {name}: pass an instance,"
+                f" such as XMLSocketFactory({name}) for a protocol"
+            )
         self.wrappedFactory = wrappedFactory
 
     def logPrefix(self) -> str:

@@ -1,0 +1,167 @@
+"""
+Likely mistakes of newcomers: each raises one helpful sentence where it is made.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.protocols import (
+    BinarySocketFactory,
+    BinarySocketProtocol,
+    OnePortFactory,
+    PolicyFileFactory,
+    XMLSocketFactory,
+    XMLSocketProtocol,
+)
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
+from openfl_twisted.testing import MemoryNetwork
+from openfl_twisted.transports.guard import GuardFactory
+
+
+class Shouter(XMLSocketProtocol):
+    """
+    A protocol without mistakes.
+    """
+
+    def messageReceived(self, message: str) -> None:
+        self.sendMessage(message.upper())
+
+
+class Misspelt(XMLSocketProtocol):
+    """
+    A protocol with a misspelt handler.
+    """
+
+    def mesageReceived(self, message: str) -> None: ...
+
+
+def asyncLost() -> None:
+    """
+    Define a handler as a coroutine function that cannot be one.
+    """
+
+    class Saving(XMLSocketProtocol):
+        async def connectionLost(self, reason: Any) -> None:  # type: ignore[override]
+            ...
+
+
+class MistakeTests(SynchronousTestCase):
+    """
+    The errors that name the mistake.
+    """
+
+    def test_atOnce(self) -> None:
+        """
+        Mistakes that are found when the server is set up.
+        """
+        reactor: Any = MemoryNetwork().reactor
+        endpoint = serverFromString(reactor, "tcp:8080")
+        make: Any = XMLSocketFactory
+        onePort: Any = OnePortFactory
+        guard: Any = GuardFactory
+        policyFile: Any = PolicyFileFactory
+        policy = "policy must be a PolicyFile, a function that returns one, or None for no answer"
+        cases: list[tuple[Callable[[], object], type[Exception], str]] = [
+            (
+                lambda: reactor.listenTCP(0, Shouter),
+                TypeError,
+                "Shouter is a protocol, but a factory is needed: pass XMLSocketFactory(Shouter)",
+            ),
+            (
+                lambda: reactor.listenTCP(0, StreamProtocol),
+                TypeError,
+                "pass Factory.forProtocol(StreamProtocol)",
+            ),
+            (
+                lambda: reactor.listenTCP(0, BinarySocketProtocol),
+                TypeError,
+                "pass BinarySocketFactory(BinarySocketProtocol)",
+            ),
+            (
+                lambda: onePort(Shouter),
+                TypeError,
+                (
+                    "OnePortFactory needs a factory, not the class Shouter: pass an instance, such"
+                    " as XMLSocketFactory(Shouter)"
+                ),
+            ),
+            (lambda: guard(Shouter), TypeError, "GuardFactory needs a factory"),
+            (lambda: make(Shouter, policy="none"), TypeError, f"{policy}, not 'none'"),
+            (lambda: onePort(make(Shouter), policy="none"), TypeError, policy),
+            (lambda: policyFile("<cross-domain-policy/>"), TypeError, policy),
+            (
+                lambda: make(Shouter()),
+                TypeError,
+                (
+                    "XMLSocketFactory needs a protocol class, such as your subclass"
+                    " of XMLSocketProtocol, not <"
+                ),
+            ),
+            (lambda: make(XMLSocketFactory), TypeError, "needs a protocol class"),
+            (
+                lambda: BinarySocketFactory(None),  # type: ignore[arg-type]
+                TypeError,
+                (
+                    "BinarySocketFactory needs a protocol class, such as your subclass"
+                    " of BinarySocketProtocol, not None"
+                ),
+            ),
+            (
+                lambda: make(Misspelt),
+                TypeError,
+                "it defines mesageReceived, did you mean messageReceived?",
+            ),
+            (asyncLost, TypeError, "Saving.connectionLost cannot be a coroutine function"),
+            (
+                lambda: serverFromString(reactor, "openfl:tcp:8080:plicy=none"),
+                ValueError,
+                "plicy= is not an argument of openfl: did you mean policy=?",
+            ),
+        ]
+        for do, kind, text in cases:
+            with self.assertRaises(kind) as raised:
+                do()
+            self.assertIn(text, str(raised.exception))
+        self.failureResultOf(endpoint.listen(Shouter), TypeError)
+
+    def test_sending(self) -> None:
+        """
+        Mistakes that are found when a message is sent.
+        """
+        protocol: Any = Shouter()
+        for send in (protocol.sendMessage, protocol.sendLine):
+            with self.assertRaisesRegex(RuntimeError, "is not connected yet: send messages in"):
+                send("a")
+        factory: Any = XMLSocketFactory(Shouter)
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(StringTransport())
+        text = "a message must be text, not b'a"
+        for data in (b"a", b"a" * 100_000):
+            with self.assertRaisesRegex(TypeError, text):
+                protocol.sendMessage(data)
+            with self.assertRaisesRegex(TypeError, text):
+                factory.broadcast(data)
+            with self.assertRaisesRegex(TypeError, text):
+                protocol.sendMessages([data, data])
+            with self.assertRaisesRegex(TypeError, text):
+                protocol.sendMessages([data])
+
+    def test_working(self) -> None:
+        """
+        Correct programs are not refused.
+        """
+
+        class Sending(XMLSocketProtocol):
+            def messageSent(self) -> None: ...
+
+        class Inherited(Shouter):
+            def mesageReceived(self) -> None: ...
+
+        for kind in (Shouter, Inherited, Sending, lambda: Shouter()):
+            XMLSocketFactory(kind)
+        reactor = MemoryNetwork().reactor
+        serverFromString(reactor, "openfl:tcp:8080:interface=127.0.0.1:policy=none")

@@ -1,0 +1,224 @@
+"""
+L{openfl_twisted.run}, and the reminder of users who forget to run the reactor.
+"""
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock, deferLater
+from twisted.logger import globalLogBeginner
+from twisted.trial.unittest import SynchronousTestCase
+
+import openfl_twisted
+from openfl_twisted import run
+from openfl_twisted.net._reminder import _Reminder
+
+
+class Reactor(Clock):
+    """
+    A reactor whose clock advances while it runs.
+
+    @ivar running: whether the reactor runs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running = False
+        self._starting: list[Callable[[], object]] = []
+        self._ending: list[Callable[[], Deferred[Any] | None]] = []
+
+    def callWhenRunning(self, do: Callable[[], object]) -> None:
+        self._starting.append(do)
+
+    def addSystemEventTrigger(self, phase: str, event: str, do: Any) -> None:
+        self._ending.append(do)
+
+    def run(self) -> None:
+        """
+        Advance the clock until the reactor is stopped, and until the triggers have ended.
+        """
+        self.running = True
+        for do in self._starting:
+            do()
+        while self.running:
+            self.advance(1)
+        for end in self._ending:
+            ended = end()
+            over: list[Any] = [] if ended is not None else [None]
+            if ended is not None:
+                ended.addBoth(over.append)
+            while not over:
+                self.advance(1)
+
+    def stop(self) -> None:
+        self.running = False
+
+
+class RunTests(SynchronousTestCase):
+    """
+    L{run} on an in-memory reactor.
+    """
+
+    def setUp(self) -> None:
+        self.reactor: Any = Reactor()
+        begin = mock.patch.object(globalLogBeginner, "beginLoggingTo")
+        self.beginLoggingTo = begin.start()
+        self.addCleanup(begin.stop)
+        self.seen: list[Any] = []
+
+    def test_coroutine(self) -> None:
+        """
+        The program ends with its coroutine; log lines are written to the standard error.
+        """
+
+        async def main(name: str) -> None:
+            await deferLater(self.reactor, 1)
+            self.seen.append(name)
+
+        run(main, "a", reactor=self.reactor)
+        self.assertEqual((self.seen, self.reactor.running), (["a"], False))
+        self.beginLoggingTo.assert_called_once()
+
+    def test_function(self) -> None:
+        """
+        After a function, the reactor runs until it is stopped.
+        """
+
+        def main() -> None:
+            self.reactor.callLater(5, self.reactor.stop)
+            self.reactor.callLater(4, self.seen.append, 4)
+
+        run(main, reactor=self.reactor)
+        self.assertEqual(self.seen, [4])
+
+    def test_interrupted(self) -> None:
+        """
+        When the reactor is stopped, the coroutine is cancelled, and may finish its work.
+        """
+
+        async def main() -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                await deferLater(self.reactor, 1)
+                self.seen.append("saved")
+                raise
+
+        self.reactor.callLater(1, self.reactor.stop)
+        run(main(), reactor=self.reactor)
+        self.assertEqual(self.seen, ["saved"])
+
+    def test_error(self) -> None:
+        """
+        An exception is logged, and the exit status is 1.
+        """
+
+        async def later() -> None:
+            await deferLater(self.reactor, 1)
+            raise ValueError("an error of the user's")
+
+        def now() -> None:
+            raise ValueError("an error of the user's")
+
+        for main in (later, now):
+            self.setUp()
+            with self.assertRaises(SystemExit) as raised:
+                run(main, reactor=self.reactor)
+            self.assertEqual(raised.exception.code, 1)
+            self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_exit(self) -> None:
+        """
+        C{sys.exit} in the program sets the exit status.
+        """
+        for error, status in ((SystemExit("bad"), "bad"), (KeyboardInterrupt(), 130)):
+            self.setUp()
+            with self.assertRaises(SystemExit) as raised:
+                run(mock.Mock(side_effect=error), reactor=self.reactor)
+            self.assertEqual(raised.exception.code, status)
+        run(mock.Mock(side_effect=SystemExit(0)), reactor=Reactor())
+
+    def test_running(self) -> None:
+        """
+        L{run} cannot be called while the reactor is running.
+        """
+
+        async def main() -> None:
+            with self.assertRaisesRegex(RuntimeError, "the reactor is already running"):
+                run(main(), reactor=self.reactor)
+            with self.assertRaisesRegex(RuntimeError, "the reactor is already running"):
+                run(main, reactor=self.reactor)
+            self.seen.append(1)
+
+        run(main, reactor=self.reactor)
+        self.assertEqual(self.seen, [1])
+
+    def test_process(self) -> None:
+        """
+        A program in a process of its own uses the C{openfl} reactor where the system has it.
+        Error events without a listener are written to the standard error.
+        """
+        program = (
+            "import sys, openfl_twisted\n"
+            "from openfl_twisted.net import XMLSocket\n"
+            "async def main():\n"
+            "    from twisted.internet import reactor\n"
+            "    socket = XMLSocket('127.0.0.1', 1)\n"
+            "    await socket.whenClosed()\n"
+            "    print(type(reactor).__name__)\n"
+            "openfl_twisted.run(main)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Error #2044: Unhandled IOErrorEvent", done.stderr)
+        if sys.platform == "linux":
+            self.assertEqual(done.stdout.strip(), "OpenFLReactor")
+
+
+class ReminderTests(SynchronousTestCase):
+    """
+    The line at exit.
+    """
+
+    def test_forgotten(self) -> None:
+        """
+        A program that opens a socket, but does not run the reactor, writes one line at exit.
+        """
+        program = "from openfl_twisted.net import XMLSocket\nXMLSocket('127.0.0.1', 1)\n"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(
+            done.stderr,
+            "openfl_twisted: sockets were opened, but the reactor has never run, so nothing was"
+            " sent or received. Call openfl_twisted.run(main).\n",
+        )
+
+    def test_ran(self) -> None:
+        """
+        Nothing is written if the reactor has run.
+        """
+        for runs in (True, False):
+            reactor = Reactor()
+            reminder = _Reminder()
+            with mock.patch("atexit.register") as register:
+                for _ in range(2):
+                    reminder.expectRun(reactor)
+            register.assert_called_once_with(reminder.remind)
+            if runs:
+                reactor.callLater(0, reactor.stop)
+                reactor.run()
+            with mock.patch("sys.stderr", io.StringIO()) as error:
+                reminder.remind()
+            self.assertEqual(bool(error.getvalue()), not runs)
+
+    def test_name(self) -> None:
+        """
+        The package has no other late names.
+        """
+        with self.assertRaisesRegex(AttributeError, "no attribute 'rnu'"):
+            openfl_twisted.rnu  # noqa: B018
