@@ -20,7 +20,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "commands": [{"services", "telnetclient", "load"}],
     "add-ons": [{"pytestplugin"}, {"dashboard", "brokers", "sessions", "testing", "workers"}],
     "APIs": [
-        {"net", "rooms", "endpoints"},
+        {"net", "rooms", "endpoints", "dispatch"},
         {"events", "security", "system"},
         {"utils"},
         {"errors"},

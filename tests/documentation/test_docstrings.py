@@ -24,6 +24,7 @@ FULLY_DESCRIBED = (
     "brokers",
     "clocks",
     "dashboard",
+    "dispatch",
     "endpoints",
     "errors",
     "events",
