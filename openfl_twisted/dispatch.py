@@ -147,7 +147,7 @@ class _Converter(NamedTuple):
     """
     Converts the values of one parameter.
 
-    @ivar wanted: what the value must be, for the error.
+    @ivar wanted: the description of a valid value, for the error.
     @ivar fromText: converts text.
     @ivar fromJSON: converts a value of JSON.
     """
@@ -600,7 +600,7 @@ class XMLDispatchProtocol(DispatchProtocol):
 
     def sendError(self, code: str, text: str) -> None:
         """
-        Send C{<error code="…">…</error>}.
+        Send the error as C{<error code="…">…</error>}, the form that rooms use too.
         """
         self.send("error", code=code, text=text)
 
@@ -670,7 +670,7 @@ class JSONDispatchProtocol(DispatchProtocol):
 
     def sendError(self, code: str, text: str) -> None:
         """
-        Send C{{"type": "error", "code": …, "text": …}}.
+        Send the error as C{{"type": "error", "code": …, "text": …}}.
         """
         self.send("error", code=code, text=text)
 
@@ -737,7 +737,7 @@ class XtDispatchProtocol(DispatchProtocol):
 
     def sendError(self, code: str, text: str) -> None:
         """
-        Send C{%xt%error%CODE%TEXT%}, with the room -1 after C{error} if C{hasRoom} is set.
+        Send the error as C{%xt%error%CODE%TEXT%}. If C{hasRoom} is set, the room is -1.
         """
         self.send("error", code, text.replace("%", ""))
 

@@ -60,7 +60,8 @@ class ElementTests(SynchronousTestCase):
 
     def test_parts(self) -> None:
         """
-        An element has attributes, text and children; C{None} is no attribute.
+        An element has attributes, text and children. An attribute with the value C{None} is
+        omitted.
         """
         self.assertEqual(element("at", who=1, x=None), '<at who="1"/>')
         self.assertEqual(
