@@ -362,6 +362,9 @@ class DispatchProtocol(XMLSocketProtocol):
     Base class of protocols with handlers by name. Use one of its subclasses, which define the
     format of the messages.
 
+    If a C{RoomProtocol} is the second base class, the messages that have a handler are delivered
+    to it, and all other messages are those of the room.
+
     @cvar allowsExtra: whether a message can contain more parameters than its handler has; they
         are ignored. Otherwise (default), such a message is answered with an error.
     """
@@ -455,6 +458,27 @@ class DispatchProtocol(XMLSocketProtocol):
         if found is None:
             return self.unknownReceived(request.name, message)
         return found.function(self, **arguments)
+
+    def handleLine(self, line: bytes) -> Any:
+        """
+        Called by a C{RoomProtocol} with each message.
+
+        @param line: the message without its terminator.
+        @return: the result of the handler, or of the room's method.
+        """
+        if self._hasHandler(line):
+            return self.messageReceived(decodeUTF8(line))
+        # The next base class is a RoomProtocol.
+        return super().handleLine(line)  # type: ignore[misc]
+
+    def _hasHandler(self, line: bytes) -> bool:
+        """
+        Check whether a message for a room has a handler.
+        """
+        try:
+            return self.readRequest(decodeUTF8(line)).name in self._handlers
+        except DispatchError:
+            return False
 
     def readRequest(self, message: str) -> Request:
         """
@@ -564,8 +588,6 @@ class XMLDispatchProtocol(DispatchProtocol):
     and the child elements that contain only text: C{<move><x>3</x><y>4</y></move>} is the same
     message. The parameter C{text} is the text of the root element.
 
-    As a base class together with a C{RoomProtocol}, it handles the messages that have a
-    handler, and all other messages are those of the room.
     """
 
     def readRequest(self, message: str) -> Request:
@@ -585,18 +607,9 @@ class XMLDispatchProtocol(DispatchProtocol):
         values["text"] = _TWICE if "text" in values else root.text
         return Request(root.name, values)
 
-    def handleLine(self, line: bytes) -> Any:
-        """
-        Called by a C{RoomProtocol} with each message.
-
-        @param line: the message without its terminator.
-        @return: the result of the handler, or of the room's method.
-        """
+    def _hasHandler(self, line: bytes) -> bool:
         found = _startTag.match(line)
-        if found is not None and decodeUTF8(found[1]) in self._handlers:
-            return self.messageReceived(decodeUTF8(line))
-        # The next base class is a RoomProtocol.
-        return super().handleLine(line)  # type: ignore[misc]
+        return found is not None and decodeUTF8(found[1]) in self._handlers
 
     def sendError(self, code: str, text: str) -> None:
         """

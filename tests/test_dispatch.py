@@ -24,7 +24,7 @@ from openfl_twisted.dispatch import (
 )
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
+from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.testing import MemoryNetwork, Peer, connectedPair, everyByte
 from openfl_twisted.wire.xmltext import element, formatValue
 
@@ -763,7 +763,7 @@ class DefinitionTests(SynchronousTestCase):
 
 class RoomTests(SynchronousTestCase):
     """
-    L{XMLDispatchProtocol} with a room protocol.
+    Handlers in a class that is also a room protocol.
     """
 
     def test_room(self) -> None:
@@ -798,6 +798,31 @@ class RoomTests(SynchronousTestCase):
         )
         self.assertIn(b'<error code="xml">', answers[2])
         self.assertEqual(two.received, b'hello\0<rolling/>\0<say from="Ann">a</say>\0')
+
+    def test_otherFormats(self) -> None:
+        """
+        Any format can be combined with any room protocol.
+        """
+
+        class Player(JSONDispatchProtocol, PathRoomProtocol):
+            @handler
+            def roll(self, sides: int = 6) -> None:
+                self.send("rolled", sides=sides)
+
+        factory = RoomFactory(Player, Lobby())
+        network = MemoryNetwork()
+        one, two = (connectedPair(Peer(), factory, network=network).client for _ in "ab")
+        for each in (one, two):
+            each.send(b"garden\0")
+        network.flush()
+        one.send(b'{"type":"roll"}\0{"type":"roll","sides":"a"}\0{"type":"say"}\0{"type":\0')
+        network.flush()
+        self.assertEqual(
+            one.received,
+            b'{"type":"rolled","sides":6}\0'
+            b'{"type":"error","code":"parameter","text":"roll: sides must be an integer"}\0',
+        )
+        self.assertEqual(two.received, b'{"type":"say"}\0{"type":\0')
 
 
 numbers = st.integers(-(2**63), 2**63 - 1)

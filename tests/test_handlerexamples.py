@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
 def load(name: str) -> Any:
     """
-    Import an example.
+    Return the module of an example in C{docs/examples}.
     """
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     assert spec is not None and spec.loader is not None
@@ -39,7 +39,7 @@ class Game:
 
     def join(self) -> "Client":
         """
-        Connect a client.
+        Connect another client to the server.
         """
         return Client(self)
 
@@ -76,7 +76,7 @@ class Client:
 
     def close(self) -> None:
         """
-        Disconnect.
+        Close the connection, and run the network until it is idle.
         """
         self.peer.close()
         self.network.flush()
@@ -234,7 +234,7 @@ class ExampleTests(SynchronousTestCase):
     def test_smartFoxRefuses(self) -> None:
         """
         A name in use is refused. A client without a login joins no room, and its messages are
-        sent to nobody.
+        dropped.
         """
         game = Game(load("smartfox").User, split=False)
         ann, other = game.join(), game.join()
