@@ -21,7 +21,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "commands": [{"services", "telnetclient", "load"}],
     "add-ons": [{"pytestplugin"}, {"dashboard", "brokers", "sessions", "testing", "workers"}],
     "APIs": [
-        {"net", "rooms", "endpoints", "running"},
+        {"net", "rooms", "endpoints", "dispatch", "running"},
         {"events", "security", "system"},
         {"utils"},
         {"errors"},

@@ -4,23 +4,24 @@ C{twistd -n openfl-xml --app dice:Dice}.
 """
 
 import secrets
-from xml.sax.saxutils import quoteattr
 
+from openfl_twisted.dispatch import XMLDispatchProtocol, handler
+from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.rooms.roomprotocol import XMLRoomProtocol
 
 
-class Dice(XMLRoomProtocol):
+class Dice(XMLDispatchProtocol, XMLRoomProtocol):
     """
     Adds the request C{<roll/>}.
     """
 
-    def handleLine(self, line: bytes) -> None:
+    @handler
+    def roll(self) -> None:
         """
-        For C{<roll/>}, roll a die, and notify all members.
+        Roll a die, and notify all members.
         """
-        if line != b"<roll/>" or self.member is None or self.member.room is None:
-            super().handleLine(line)
-            return
+        if self.member is None or self.member.room is None:
+            raise LobbyError("room", "you are not in a room")
         value = secrets.randbelow(6) + 1
-        message = f'<rolled name={quoteattr(self.member.name)} value="{value}"/>\0'
-        self.lobby.announce(self.member.room, message.encode())
+        message = self.formatMessage("rolled", name=self.member.name, value=value)
+        self.lobby.announce(self.member.room, f"{message}\0".encode())

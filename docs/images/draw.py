@@ -291,6 +291,7 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("APIs", BLUE, [
         ("net events utils errors security system", "OpenFL's names"),
         ("rooms", "lobby, members"),
+        ("dispatch", "handlers"),
         ("endpoints running", "openfl:, run()"),
     ]),
     ("protocols", TEAL, [("protocols", "one Protocol and its Factory in each module")]),

@@ -34,7 +34,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         number, the connection is closed.
     """
 
-    handlers = ("socketDataReceived",)
+    _handlerNames = ("socketDataReceived",)
     _factoryName = "BinarySocketFactory"
     maxUnread = _MAX_UNREAD
 

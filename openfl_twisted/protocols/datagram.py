@@ -39,11 +39,9 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
     Receives datagrams one at a time: C{datagramReceived} can be a coroutine function, or
     return a Deferred. While it runs, no datagrams are read; the kernel drops datagrams when
     the buffer of the socket is full. When the port is closed, the handler is cancelled.
-
-    @cvar handlers: the names of the methods that a subclass must override.
     """
 
-    handlers = ("datagramReceived",)
+    _handlerNames = ("datagramReceived",)
     noisy = False
     log = packageLogger()
     transport: Any

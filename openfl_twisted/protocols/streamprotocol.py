@@ -79,8 +79,6 @@ class StreamProtocol(Protocol):
     A protocol with a limited send queue. While the protocol is paused, it receives no data.
     Subclasses override L{bytesReceived}.
 
-    @cvar handlers: the names of the methods for received data, one of which a subclass must
-        override.
     @cvar maxQueue: maximum length of the send queue for a slow peer (bytes; default 2 MiB; 0
         for no limit). A limit set by the factory takes precedence.
     @ivar limits: the limits of the connection, from its factory and its class.
@@ -94,7 +92,8 @@ class StreamProtocol(Protocol):
     transport: Connection
     factory: Any
     log = packageLogger()
-    handlers: ClassVar[tuple[str, ...]] = ("bytesReceived",)
+    # The methods for received data, one of which a subclass must override.
+    _handlerNames: ClassVar[tuple[str, ...]] = ("bytesReceived",)
     maxQueue = MAX_QUEUE
     limits: ConnectionLimits
     refused: Collection[Signature]
@@ -108,7 +107,7 @@ class StreamProtocol(Protocol):
     # Whether connectionLost was called.
     _isLost = False
     # The asynchronous handlers that are running; usually at most one.
-    _handlers: tuple[RunningHandler, ...] = ()
+    _running: tuple[RunningHandler, ...] = ()
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """
@@ -191,7 +190,7 @@ class StreamProtocol(Protocol):
         """
         before = self.transport.receiveBuffer
         self.transport = connection
-        if self._handlers:
+        if self._running:
             connection.ensureBuffer().beginHandler()
             if before is not None:
                 before.endHandler()
@@ -293,7 +292,7 @@ class StreamProtocol(Protocol):
         if not handler.isRunning:
             handler.deferred.addErrback(self.handlerFailed)
             return False
-        self._handlers += (handler,)
+        self._running += (handler,)
         if not (self._isLost or self.transport.disconnecting):
             self.transport.ensureBuffer().beginHandler()
         handler.deferred.addErrback(self._asyncFailed)
@@ -311,8 +310,8 @@ class StreamProtocol(Protocol):
             self.handlerFailed(reason)
 
     def _handlerEnded(self, result: object, handler: RunningHandler) -> None:
-        self._handlers = tuple(each for each in self._handlers if each is not handler)
-        if self._handlers or self._isLost:
+        self._running = tuple(each for each in self._running if each is not handler)
+        if self._running or self._isLost:
             return
         currentBatch.run(self.handlerFinished)
         buffer = self.transport.receiveBuffer
@@ -384,7 +383,7 @@ class StreamProtocol(Protocol):
         self.finishReading(reason)
         self._endInspection()
         self._isLost = True
-        for handler in self._handlers:
+        for handler in self._running:
             handler.cancel(self.getClock())
         super().connectionLost(reason)
 
@@ -594,7 +593,7 @@ def _describeMissing(cls: type) -> tuple[str, bool]:
 
     @return: the description, and whether the class defines a similar name.
     """
-    names: Sequence[str] = cls.handlers  # type: ignore[attr-defined]
+    names: Sequence[str] = cls._handlerNames  # type: ignore[attr-defined]
     text = f"{cls.__name__} must override {' or '.join(names)}"
     inherited = {name for base in cls.__mro__[1:] for name in vars(base)}
     own = vars(cls).keys() - inherited - {*names}
@@ -650,8 +649,8 @@ def _checkProtocol(factory: object, protocol: Any) -> None:
             f" {name.replace('Factory', 'Protocol')}, not {protocol!r:.80}"
         )
     if isClass and issubclass(protocol, StreamProtocol):
-        base = next(each for each in protocol.__mro__ if "handlers" in vars(each))
-        names = protocol.handlers
+        base = next(each for each in protocol.__mro__ if "_handlerNames" in vars(each))
+        names = protocol._handlerNames
         if all(getattr(protocol, name) is getattr(base, name) for name in names):
             text, isMisspelt = _describeMissing(protocol)
             if isMisspelt:

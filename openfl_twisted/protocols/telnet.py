@@ -48,7 +48,7 @@ class TelnetProtocol(StreamProtocol):
     @cvar newline: terminator of sent lines.
     """
 
-    handlers = ("textReceived",)
+    _handlerNames = ("textReceived",)
     _factoryName = "TelnetFactory"
     encoding = "utf-8"
     newline = NEWLINE

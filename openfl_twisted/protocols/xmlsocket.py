@@ -118,7 +118,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     __slots__ = ("_counter", "_inspects", "_splitter")
 
-    handlers = ("messageReceived", "messagesReceived", "lineReceived")
+    _handlerNames = ("messageReceived", "messagesReceived", "lineReceived")
     _factoryName = "XMLSocketFactory"
     MAX_LENGTH = MAX_LENGTH
     policy: PolicySource = None

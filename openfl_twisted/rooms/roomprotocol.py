@@ -318,6 +318,18 @@ class XMLRoomProtocol(RoomProtocol):
         if limit in _EXCESSES:
             self.write(vocabulary.refusal(limit, _EXCESSES[limit]))
 
+    def setAttribute(self, key: str, value: str) -> None:
+        """
+        Set an attribute of the member, and notify the other members of the room.
+
+        @param key: the name of the attribute.
+        @param value: the value; empty to remove the attribute.
+        @raise LobbyError: if the client is in no room, or the lobby refuses the attribute.
+        """
+        member, room = self._needMember()
+        self.lobby.setAttribute(member, key, value)
+        self.lobby.announce(room, vocabulary.attributeSet(member, key, value), exclude=(member,))
+
     def _needMember(self) -> tuple[Member, Room]:
         if self.member is None or self.member.room is None:
             raise LobbyError("room", "you are not in a room")
@@ -363,10 +375,7 @@ class XMLRoomProtocol(RoomProtocol):
         self.spend(elements // _ELEMENTS_PER_WORK)
 
     def _set(self, request: Request) -> None:
-        member, room = self._needMember()
-        key, value = (request.attributes.get(each, "") for each in ("key", "value"))
-        self.lobby.setAttribute(member, key, value)
-        self.lobby.announce(room, vocabulary.attributeSet(member, key, value), exclude=(member,))
+        self.setAttribute(request.attributes.get("key", ""), request.attributes.get("value", ""))
 
     def _resume(self, request: Request) -> None:
         if self.member is not None:

@@ -134,6 +134,19 @@ def _checkAmounts(data: bytes, limits: XMLLimits) -> None:
         raise XMLError(f"a namespace has more than {limits.namespace} bytes")
 
 
+def _checkDocument(data: bytes) -> None:
+    """
+    Check the limits of a message, and refuse a DTD.
+
+    @raise XMLError: if the data exceeds a limit or contains a DTD.
+    """
+    _checkAmounts(data, _DEFAULT_LIMITS)
+    # This check also refuses "<!DOCTYPE" in a comment or in text, but guarantees that no DTD is
+    # parsed.
+    if b"<!DOCTYPE" in data:
+        raise XMLError("a document type declaration is not allowed")
+
+
 class _Reader:
     """
     One run of expat.
@@ -183,21 +196,39 @@ class _Reader:
         self.parser.StartNamespaceDeclHandler = None
 
 
-class _ElementReader(_Reader):
+class _StrictReader(_Reader):
+    """
+    Reads a document in UTF-8 without processing instructions.
+    """
+
+    def __init__(self, limits: XMLLimits) -> None:
+        super().__init__(limits, "utf-8")
+        self.parser.XmlDeclHandler = self._declare
+        self.parser.ProcessingInstructionHandler = self._refuseInstruction
+
+    def _declare(self, version: str, encoding: str | None, standalone: int) -> None:
+        if version != "1.0":
+            raise XMLError("only XML 1.0 is allowed")
+        if encoding is not None and encoding.lower() != "utf-8":
+            raise XMLError("only the encoding UTF-8 is allowed")
+
+    def _refuseInstruction(self, *_about: object) -> None:
+        raise XMLError("a processing instruction is not allowed")
+
+
+class _ElementReader(_StrictReader):
     """
     Reads the root element. The handlers are called only for the root, because a Python call
     per element costs ten times as much as parsing the element.
     """
 
     def __init__(self, limits: XMLLimits) -> None:
-        super().__init__(limits, "utf-8")
+        super().__init__(limits)
         self._name = ""
         self._attributes: dict[str, str] = {}
         self._start: int | None = None
         self._end: int | None = None
         self._inTail = False
-        self.parser.XmlDeclHandler = self._declare
-        self.parser.ProcessingInstructionHandler = self._refuseInstruction
         self.parser.StartElementHandler = self._startRoot
 
     def read(self, data: bytes) -> Element:
@@ -218,15 +249,6 @@ class _ElementReader(_Reader):
         name, prefix = _split(self._name)
         content = data[self._start : self._end]
         return Element(name, prefix, self._attributes, self.declaresNamespaces, content)
-
-    def _declare(self, version: str, encoding: str | None, standalone: int) -> None:
-        if version != "1.0":
-            raise XMLError("only XML 1.0 is allowed")
-        if encoding is not None and encoding.lower() != "utf-8":
-            raise XMLError("only the encoding UTF-8 is allowed")
-
-    def _refuseInstruction(self, *_about: object) -> None:
-        raise XMLError("a processing instruction is not allowed")
 
     def _startRoot(self, name: str, attributes: dict[str, str]) -> None:
         self._name, self._attributes = name, attributes
@@ -266,14 +288,80 @@ def readElement(data: bytes) -> Element:
     @param data: the document, in UTF-8.
     @raise XMLError: if the data is anything else, or exceeds one of L{XMLLimits}.
     """
-    _checkAmounts(data, _DEFAULT_LIMITS)
-    # This check also refuses "<!DOCTYPE" in a comment or in text, but guarantees that no DTD is
-    # parsed.
-    if b"<!DOCTYPE" in data:
-        raise XMLError("a document type declaration is not allowed")
+    _checkDocument(data)
     reader = _ElementReader(_DEFAULT_LIMITS)
     try:
         return reader.read(data)
+    finally:
+        reader.release()
+
+
+class Node(NamedTuple):
+    """
+    An element of a document.
+
+    @ivar depth: 1 for the root element, 2 for its children.
+    @ivar name: the name.
+    @ivar attributes: the attributes.
+    @ivar text: the text directly in the element, without the text in its children.
+    """
+
+    depth: int
+    name: str
+    attributes: dict[str, str]
+    text: str
+
+
+class _NodeReader(_StrictReader):
+    """
+    Reads all elements of a document.
+    """
+
+    def __init__(self, limits: XMLLimits) -> None:
+        super().__init__(limits)
+        # The elements in document order, with the parts of their text. The second list contains
+        # the elements whose end has not been read.
+        self.found: list[tuple[int, str, dict[str, str], list[str]]] = []
+        self._open: list[list[str]] = []
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._startElement
+        self.parser.EndElementHandler = self._endElement
+        self.parser.CharacterDataHandler = self._addText
+
+    def _startElement(self, name: str, attributes: dict[str, str]) -> None:
+        if self.declaresNamespaces:
+            raise XMLError("a namespace is not allowed")
+        if len(self._open) == self.limits.depth:
+            raise XMLError(f"more than {self.limits.depth} nested elements")
+        text: list[str] = []
+        self._open.append(text)
+        # Without declarations, only names with the prefix "xml" are in a namespace.
+        self.found.append((len(self._open), name.replace(_SEPARATOR, "}"), attributes, text))
+
+    def _endElement(self, _name: str) -> None:
+        self._open.pop()
+
+    def _addText(self, text: str) -> None:
+        self._open[-1].append(text)
+
+
+def readNodes(data: bytes) -> list[Node]:
+    """
+    Parse a document that is exactly one element of XML 1.0, and return all its elements. The
+    rules are those of L{readElement}; in addition, namespaces are refused.
+
+    @param data: the document, in UTF-8.
+    @return: the elements in document order, beginning with the root element.
+    @raise XMLError: if the data is anything else, or exceeds one of L{XMLLimits}.
+    """
+    _checkDocument(data)
+    reader = _NodeReader(_DEFAULT_LIMITS)
+    try:
+        reader.feed(data, final=True)
+        return [
+            Node(depth, name, attributes, "".join(text))
+            for depth, name, attributes, text in reader.found
+        ]
     finally:
         reader.release()
 

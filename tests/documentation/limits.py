@@ -28,6 +28,10 @@ LIMITS = {
     "transports.receivebuffer MAX_WORK": Row("messages handled before"),
     "wire.websocket.frames _MAX_OTHERS": Row("control frames and fragments"),
     "wire.text MAX_BROKEN": Row("invalid UTF-8 sequences"),
+    "wire.xt MAX_FIELDS": Row("fields of a %xt% message"),
+    "wire.strictjson MAX_DEPTH": Row("nested objects and arrays"),
+    "wire.strictjson MAX_NUMBER": Row("number in a message"),
+    "dispatch MAX_MALFORMED": Row("malformed messages of a client"),
     # Connections
     "transports.guard MAX_CONNECTIONS": Row("connections"),
     "protocols.oneport _MAX_UNDETECTED": Row("undetected clients"),

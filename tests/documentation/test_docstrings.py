@@ -25,6 +25,7 @@ FULLY_DESCRIBED = (
     "brokers",
     "clocks",
     "dashboard",
+    "dispatch",
     "endpoints",
     "errors",
     "events",

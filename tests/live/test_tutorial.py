@@ -99,7 +99,7 @@ async def board(step: str, *arguments: str) -> AsyncIterator[int]:
 async def test_step1() -> None:
     """
     Moves are broadcast. A new player receives the positions of the others, and leaving
-    players are reported. Invalid moves and messages are refused.
+    players are reported. Invalid moves and messages are answered with an error.
     """
     async with board("step1") as port:
         one = await player(port)
@@ -112,10 +112,16 @@ async def test_step1() -> None:
             '<at who="2" x="15" y="0"/>',
             '<at who="2" x="14" y="0"/>',
         ]
-        for wrong in ['<move x="16" y="0"/>', '<move x="a" y="0"/>', "<hello/>", "no XML"]:
-            other = await player(port)
-            other.send(wrong)
-            await other.socket.whenClosed()
+        for wrong, code in [
+            ('<move x="16" y="0"/>', "move"),
+            ('<move x="a" y="0"/>', "parameter"),
+            ('<move x="1"/>', "parameter"),
+            ("<hello/>", "unknown"),
+            ("no XML", "malformed"),
+        ]:
+            two.send(wrong)
+            [error] = await two.until("<error")
+            assert f'code="{code}"' in error
         await two.end()
         assert await one.until("gone") == [
             '<at who="2" x="15" y="0"/>',
@@ -144,9 +150,9 @@ async def playTogether(port: int) -> None:
         ann.send(f'<set key="at" value="{wrong}"/>')
         [error] = await ann.until("<error")
         assert 'code="move"' in error
-    ann.send('<set key="color" value="red"/>', "<set ")
-    [error] = await ann.until("<error")
-    assert 'code="xml"' in error
+    ann.send('<set key="color" value="red"/>', "<set ", "<say ")
+    errors = await ann.until('code="xml"')
+    assert 'code="malformed"' in errors[0]
     assert await ben.until("color") == ['<set name="Ann" key="color" value="red" />']
     ann.send("<leave/>")
     assert await ben.until("<left") == ['<left name="Ann" />']

@@ -9,12 +9,20 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IReactorCore
 from twisted.internet.task import deferLater
 
+from openfl_twisted.dispatch import (
+    JSONDispatchProtocol,
+    SmartFoxProtocol,
+    XMLDispatchProtocol,
+    XtDispatchProtocol,
+    handler,
+)
 from openfl_twisted.events import Event
 from openfl_twisted.net import Socket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.security import CertificateStatus
 from openfl_twisted.testing import (
     Attempt,
@@ -34,6 +42,7 @@ from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
+from openfl_twisted.wire.xmltext import element
 
 
 class Game(XMLSocketProtocol):
@@ -45,6 +54,69 @@ class Game(XMLSocketProtocol):
         assert_type(self.transport, Connection)
         self.sendMessage(message)
         self.factory.broadcast(message, exclude=[self])
+
+
+class Player(XMLDispatchProtocol):
+    """
+    Handlers by name: the decorator keeps the signature.
+    """
+
+    @handler
+    def move(self, x: int, y: int | None = None) -> int:
+        self.send("moved", x=x, y=y)
+        self.factory.broadcast(self.formatMessage("moved", x=x), exclude=[self])
+        return x
+
+    @handler("say")
+    async def speak(self, text: str) -> str:
+        assert_type(self.move(3), int)
+        assert_type(await self.speak("a"), str)
+        self.move("3")  # type: ignore[arg-type]
+        self.send("said", text=b"a")  # type: ignore[arg-type]
+        return text
+
+
+class JSONPlayer(JSONDispatchProtocol):
+    """
+    JSON values are not restricted.
+    """
+
+    @handler
+    def move(self, x: int) -> None:
+        self.send("moved", path=[x, None])
+
+
+class XtPlayer(XtDispatchProtocol):
+    """
+    C{%xt%} parameters have no names.
+    """
+
+    @handler("u#sp")
+    def move(self, x: int) -> None:
+        self.send("sp", x, "a", True)
+        self.send("sp", None)  # type: ignore[arg-type]
+
+
+class Penguin(SmartFoxProtocol):
+    """
+    Both kinds of messages.
+    """
+
+    @handler
+    def rndK(self) -> None:
+        self.sendSystem("rndK", element("k", text="a"), room=-1)
+        self.send("h", room=3)
+
+
+class Dice(XMLDispatchProtocol, XMLRoomProtocol):
+    """
+    Handlers and rooms.
+    """
+
+    @handler
+    def roll(self) -> None:
+        self.send("rolled", value=6)
+        assert_type(self.factory, RoomFactory)
 
 
 class Numbers(BinarySocketProtocol):

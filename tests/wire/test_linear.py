@@ -31,9 +31,11 @@ from openfl_twisted.wire import (
     messages,
     nats,
     proxyheader,
+    strictjson,
     strictxml,
     telnet,
     text,
+    xt,
 )
 from openfl_twisted.wire.amf import codec, flex
 from openfl_twisted.wire.amf.values import ClassRegistry
@@ -340,6 +342,15 @@ PARSERS = {
         [b"a", b".", b"-", b"\xc3\xa9", b"\xcc\x80", b":", b"[", b"%", b"\xc2\xad"],
     ),
     "strictxml": Parser(whole(lambda data: strictxml.readElement(b"<a>" + data + b"</a>")), XML),
+    "strictxml nodes": Parser(
+        whole(lambda data: strictxml.readNodes(b"<a>" + data + b"</a>")), XML
+    ),
+    "strictjson": Parser(
+        decoded(lambda text: strictjson.readObject('{"a":[' + text + "]}")),
+        [b'"', b"\\", b"[", b"]", b"{", b"}", b'"a":', b"1", b",", b".", b"e", b"{},", b'"\\""'],
+        16384,
+    ),
+    "xt": Parser(decoded(lambda text: xt.split("%xt%" + text)), [b"%", b"a", b"xt%"]),
     "telnet": Parser(
         stream(lambda: telnet.TelnetReader().receive),
         [b"a", b"\xff", b"\xff\xfa", b"\xff\xf0", b"\xff\xfd\x01", b"\r"],
@@ -399,6 +410,7 @@ OTHERS = {
     "chunkbuffer",
     "tokenbucket",
     "websocket.messages",
+    "xmltext",
     # cryptography parses; what we do with it is in the tests of tls.
     "x509.certificates",
     "x509.paths",

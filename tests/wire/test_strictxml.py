@@ -13,9 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.wire.strictxml import (
     _MAX_TOKEN,
     Element,
+    Node,
     XMLError,
     XMLLimits,
     readElement,
+    readNodes,
     walk,
 )
 from tests.effort import callsOf
@@ -319,3 +321,65 @@ class WalkTests(SynchronousTestCase):
             self.assertNotEqual(str(error), "")
         else:
             self.assertTrue(elements)
+
+
+class NodeTests(SynchronousTestCase):
+    """
+    L{readNodes} returns all elements of a document.
+    """
+
+    def test_nodes(self) -> None:
+        """
+        The elements are in document order, each with its own text.
+        """
+        self.assertEqual(
+            readNodes(b"<?xml version='1.0'?><a x='1'>t<b>u<![CDATA[<v>]]></b><!-- c -->w<b/></a>"),
+            [
+                Node(1, "a", {"x": "1"}, "tw"),
+                Node(2, "b", {}, "u<v>"),
+                Node(2, "b", {}, ""),
+            ],
+        )
+
+    def test_refused(self) -> None:
+        """
+        Namespaces, processing instructions, DTDs, other encodings and deep nesting are refused.
+        """
+        for text in (
+            "",
+            "a",
+            "<a/>b",
+            "<a/><b/>",
+            "<a xmlns='u'/>",
+            "<a><b xmlns:c='u'/></a>",
+            "<a:b/>",
+            "<a><?p?></a>",
+            "<!DOCTYPE a><a/>",
+            "<?xml version='1.0' encoding='latin-1'?><a/>",
+            "<?xml version='1.1'?><a/>",
+            "<a>" * 101 + "</a>" * 101,
+            "<a>" + "<b/>" * 1500 + "</a>",
+        ):
+            self.assertRaises(XMLError, readNodes, text.encode())
+
+    @given(st.lists(st.sampled_from(PIECES)).map("".join) | st.text())
+    def test_any(self, text: str) -> None:
+        """
+        Any text is either refused, or read as by ElementTree. L{readElement} accepts the same
+        documents, except those with namespaces.
+        """
+        data = text.encode()
+        try:
+            found = readNodes(data)
+        except XMLError:
+            with contextlib.suppress(XMLError):
+                self.assertTrue(readElement(data).declaresNamespaces)
+            return
+        tree = ET.fromstring(text)
+        self.assertEqual(
+            [(each.name, each.attributes) for each in found],
+            [(each.tag, each.attrib) for each in tree.iter()],
+        )
+        self.assertEqual(
+            found[0].text, (tree.text or "") + "".join(each.tail or "" for each in tree)
+        )

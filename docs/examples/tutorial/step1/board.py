@@ -8,8 +8,7 @@ from itertools import count
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from openfl_twisted.protocols import XMLSocketProtocol
-from openfl_twisted.wire.strictxml import readElement
+from openfl_twisted.dispatch import XMLDispatchProtocol, handler
 
 SIZE = 16
 """
@@ -19,22 +18,7 @@ Number of squares of the board in each direction.
 _numbers = count(1)
 
 
-def readMove(message: str) -> tuple[int, int]:
-    """
-    Parse a move: C{<move x="3" y="4"/>}.
-
-    @return: the coordinates.
-    @raise ValueError: if the message is not a move, or moves the dot off the board.
-    """
-    # XMLError is a ValueError.
-    move = readElement(message.encode())
-    x, y = (int(move.attributes.get(name, "-1")) for name in ("x", "y"))
-    if move.name != "move" or not (0 <= x < SIZE and 0 <= y < SIZE):
-        raise ValueError('the message must be a move on the board, such as <move x="3" y="4"/>')
-    return x, y
-
-
-class Player(XMLSocketProtocol):
+class Player(XMLDispatchProtocol):
     """
     A player. Its dot appears with the first move.
     """
@@ -47,17 +31,17 @@ class Player(XMLSocketProtocol):
         Return the message with the position of the player.
         """
         x, y = self.position
-        return f'<at who="{self.number}" x="{x}" y="{y}"/>'
+        return self.formatMessage("at", who=self.number, x=x, y=y)
 
-    def messageReceived(self, message: str) -> None:
+    @handler
+    def move(self, x: int, y: int) -> None:
         """
         Move the dot, and notify all players.
         """
-        try:
-            self.position = readMove(message)
-        except ValueError as problem:
-            self.closeFor(str(problem))
+        if not (0 <= x < SIZE and 0 <= y < SIZE):
+            self.sendError("move", f"a square has two coordinates from 0 to {SIZE - 1}")
             return
+        self.position = x, y
         if not self.number:
             self.number = next(_numbers)
             for other in self.factory.connections - {self}:
@@ -71,4 +55,4 @@ class Player(XMLSocketProtocol):
         """
         super().connectionLost(reason)
         if self.number:
-            self.factory.broadcast(f'<gone who="{self.number}"/>')
+            self.factory.broadcast(self.formatMessage("gone", who=self.number))

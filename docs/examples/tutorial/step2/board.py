@@ -10,44 +10,29 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
+from openfl_twisted.dispatch import XMLDispatchProtocol, handler
 from openfl_twisted.protocols import OnePortFactory
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.room import RoomLimits
+from openfl_twisted.rooms.room import LobbyError, RoomLimits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
-from openfl_twisted.rooms.vocabulary import VocabularyError, parseRequest
 from openfl_twisted.transports.guard import GuardFactory
-from openfl_twisted.wire.text import decodeUTF8
 
 _position = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
 
 
-def breaksRules(message: str) -> bool:
-    """
-    Check whether a message would move a dot off the board.
-    """
-    try:
-        request = parseRequest(message)
-    except VocabularyError:
-        # XMLRoomProtocol answers a malformed message with an error.
-        return False
-    if request is None or request.name != "set" or request.attributes.get("key") != "at":
-        return False
-    return _position.fullmatch(request.attributes.get("value", "")) is None
-
-
-class Player(XMLRoomProtocol):
+class Player(XMLDispatchProtocol, XMLRoomProtocol):
     """
     A player. L{XMLRoomProtocol} provides rooms, names and attributes.
     """
 
-    def handleLine(self, line: bytes) -> None:
+    @handler
+    def set(self, key: str, value: str = "") -> None:
         """
-        Handle a message if it obeys the rules.
+        Set an attribute if it obeys the rules.
         """
-        if breaksRules(decodeUTF8(line)):
-            self.refuse("move", "a position is two numbers from 0 to 15, such as 3,4")
-        else:
-            super().handleLine(line)
+        if key == "at" and not _position.fullmatch(value):
+            raise LobbyError("move", "a position is two numbers from 0 to 15, such as 3,4")
+        self.setAttribute(key, value)
 
 
 def makeFactory() -> RoomFactory:
