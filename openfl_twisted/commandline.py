@@ -25,6 +25,7 @@ class Group(enum.StrEnum):
 
     @cvar APPLICATION: the options that choose what the server does.
     @cvar LISTENING: the options for endpoints and client types.
+    @cvar LOAD: the options of a load test.
     @cvar TLS: the options for certificates.
     @cvar ACCESS: the options for policy files and trusted proxies.
     @cvar LIMITS: the limits and timeouts.
@@ -39,6 +40,7 @@ class Group(enum.StrEnum):
 
     APPLICATION = "Application"
     LISTENING = "Listening"
+    LOAD = "Load"
     TLS = "TLS"
     ACCESS = "Access"
     LIMITS = "Limits (0 for no limit; sizes in bytes, suffixes K and M allowed)"
