@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorTime,
@@ -132,6 +132,7 @@ class LoadTest:
     @ivar factory: creates the bots.
     @ivar plan: the plan.
     @ivar describe: describes the exception of a failed connection attempt.
+    @ivar ready: called when all connection attempts have ended.
     @ivar statistics: the counters of all connections.
     @ivar connections: the open connections by number.
     @ivar connected: number of connections that were opened.
@@ -149,6 +150,7 @@ class LoadTest:
     factory: IProtocolFactory
     plan: Plan
     describe: Callable[[Exception], str] = describeError
+    ready: Callable[[], object] = lambda: None
     statistics: Statistics = field(default_factory=Statistics)
     connections: dict[int, BotConnection] = field(default_factory=dict)
     connected: int = 0
@@ -175,6 +177,7 @@ class LoadTest:
         """
         self._enter("connecting")
         await self._connectAll()
+        self.ready()
         self._enter("running")
         await self._act()
         if self.connected:
@@ -235,7 +238,7 @@ class LoadTest:
         self.connections[number] = protocol
 
     def _notOpened(self, reason: Failure) -> None:
-        if not (self._stopping and reason.check(CancelledError)):
+        if not self._stopping:
             self.failed.add(self.describe(cast("Exception", reason.value)))
 
     def _tried(self, _: object, number: int) -> None:

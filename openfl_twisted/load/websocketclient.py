@@ -198,15 +198,16 @@ class _WebSocketClient(Protocol):
                 # The library rejects a masked frame before it reads the payload.
                 start, length = end, 0
             if length > MAX_FRAME:
+                self._deliver(payloads)
                 self._frames.fail(CloseCode.MESSAGE_TOO_BIG)
                 self._flush()
-                self.transport.loseConnection()
+                self._end()
                 return
             stop = start + length
             if stop > end:
                 wanted = stop - at
                 break
-            if held[at] in (_BINARY, _TEXT):
+            if held[at] in (_BINARY, _TEXT) and held[at + 1] < _MASK:
                 payloads.append(held[start:stop])
             else:
                 self._deliver(payloads)
@@ -227,8 +228,14 @@ class _WebSocketClient(Protocol):
                 self._deliver([bytes(event.data)])
         self._flush()
         if frames.close_rcvd is not None or frames.parser_exc is not None:
-            self.disconnecting = True
-            self.transport.loseConnection()
+            self._end()
+
+    def _end(self) -> None:
+        """
+        Close the connection after the closing handshake or an error.
+        """
+        self.disconnecting = True
+        self.transport.loseConnection()
 
     def _deliver(self, payloads: list[bytes]) -> None:
         data = b"".join(payloads)
