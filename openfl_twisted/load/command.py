@@ -7,8 +7,8 @@ import gc
 import json
 import re
 import sys
-import time
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any, ClassVar, NoReturn
 
 from twisted.internet.defer import Deferred
@@ -329,7 +329,7 @@ def makeTest(reactor: Any, options: Options) -> LoadTest:
         options["max-unanswered"],
     )
     endpoint = target.endpoint(reactor, timeout, options["trust"])
-    return LoadTest(reactor, time.perf_counter, endpoint, factory, plan, describe, _freeze)
+    return LoadTest(reactor, perf_counter, endpoint, factory, plan, describe)
 
 
 def _freeze() -> None:
@@ -344,7 +344,7 @@ def _freeze() -> None:
 class Progress:
     """
     Prints the progress: on a terminal, one line that is updated every second, otherwise one
-    line every ten seconds.
+    line every ten seconds. L{runTest} also prints it when the bots begin to act.
     """
 
     def __init__(self, test: LoadTest, clock: Any, tell: Callable[[str], object], *, live: bool):
@@ -360,7 +360,7 @@ class Progress:
         self._messages = 0
         self._time = test.now()
         self._interval = _PROGRESS_ON_TERMINAL if live else _PROGRESS
-        self._loop = LoopingCall(self._print)
+        self._loop = LoopingCall(self.show)
         self._loop.clock = clock
 
     def start(self) -> None:
@@ -377,7 +377,10 @@ class Progress:
         if self._live:
             self._tell(f"\r{_CLEAR_LINE}")
 
-    def _print(self) -> None:
+    def show(self) -> None:
+        """
+        Print the progress.
+        """
         statistics, now = self._test.statistics, self._test.now()
         messages = statistics.messagesIn + statistics.messagesOut
         rate = (messages - self._messages) / max(now - self._time, 0.001)
@@ -454,7 +457,13 @@ async def runTest(reactor: Any, options: Options, errors: Reasons) -> int:
         return ended
 
     # When a signal ends the program, print the report first.
-    trigger = reactor.addSystemEventTrigger("before", "shutdown", interrupted)
+    reactor.addSystemEventTrigger("before", "shutdown", interrupted)
+
+    def ready() -> None:
+        progress.show()
+        _freeze()
+
+    test.ready = ready
     progress.start()
     await test.run()
     progress.stop()
@@ -465,9 +474,6 @@ async def runTest(reactor: Any, options: Options, errors: Reasons) -> int:
         sys.stdout.flush()
     for error, count in errors.counts.items():
         _tell(f"openfl-load: {count} times: {error}\n")
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        # During the shutdown, the trigger no longer exists.
-        reactor.removeSystemEventTrigger(trigger)
     ended.callback(None)
     return 0 if test.succeeded else _FAILED
 

@@ -132,7 +132,7 @@ class LoadTest:
     @ivar factory: creates the bots.
     @ivar plan: the plan.
     @ivar describe: describes the exception of a failed connection attempt.
-    @ivar ready: called when all connection attempts have ended.
+    @ivar ready: called when all connection attempts have ended, before the bots act.
     @ivar statistics: the counters of all connections.
     @ivar connections: the open connections by number.
     @ivar connected: number of connections that were opened.
@@ -177,11 +177,8 @@ class LoadTest:
         """
         self._enter("connecting")
         await self._connectAll()
-        self.ready()
         self._enter("running")
         await self._act()
-        if self.connected:
-            self.elapsed = self.now() - self.phase.since
         self._enter("closing")
         await self._closeAll()
         self._enter("ended")
@@ -273,6 +270,8 @@ class LoadTest:
         plan = self.plan
         if self._stopping or not self.connections:
             return
+        self.ready()
+        start = self.now()
         perSecond = plan.clients * plan.rate
         calls = round(perSecond * plan.duration)
         schedule = Schedule(
@@ -291,6 +290,7 @@ class LoadTest:
         await over
         schedule.catchUp()
         schedule.stop()
+        self.elapsed = self.now() - start
         self.lag = schedule.latest
         self.late = schedule.dropped
 

@@ -47,7 +47,7 @@ def describeProgress(test: LoadTest, rate: float) -> str:
     phase = test.phase
     open_ = len(test.connections)
     parts = [f"{phase.name} {test.now() - phase.since:.0f} s", f"{open_:,} bots"]
-    if phase.name != "connecting":
+    if test.statistics.messagesIn or test.statistics.messagesOut:
         parts += [f"{rate:,.0f} messages/s", describeTimes(test.statistics.answers)]
     for count, word in (
         (test.failed.total, "not connected"),

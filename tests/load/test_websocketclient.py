@@ -105,8 +105,9 @@ class ClientTestCase(SynchronousTestCase):
         self.server = ServerProtocol()
         self.server.receive_data(self.transport.value())
         self.transport.clear()
-        [self.request] = self.server.events_received()
-        assert isinstance(self.request, Request)
+        [request] = self.server.events_received()
+        assert isinstance(request, Request)
+        self.request = request
         self.server.send_response(self.server.accept(self.request))
         self.response = b"".join(self.server.data_to_send())
         return connected
