@@ -12,6 +12,7 @@ from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+import openfl_twisted.load.command
 from openfl_twisted.commandline import (
     Group,
     GroupedOptions,
@@ -22,7 +23,7 @@ from openfl_twisted.commandline import (
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
 from openfl_twisted.telnetclient import command
 
-COMMANDS = (xmlserver, echoserver, policyserver, bridge, command)
+COMMANDS = (xmlserver, echoserver, policyserver, bridge, command, openfl_twisted.load.command)
 
 
 class Server(GroupedOptions):

@@ -46,6 +46,8 @@ class TimedBot:
     """
     Base class of a bot that decides which data is an answer: it calls L{countAnswer}. Each call
     of C{act} that sends data is one request.
+
+    @ivar onAnswer: called by L{countAnswer}; set by the load test.
     """
 
     onAnswer: Callable[[], object] | None = None
@@ -78,7 +80,7 @@ class EchoBot(TimedBot, XMLSocketProtocol):
 
     def act(self) -> None:
         """
-        Send a message.
+        Send the next message, which contains the numbers of the bot and of the message.
         """
         self._count += 1
         start = f'<load id="{self._number}-{self._count}">'

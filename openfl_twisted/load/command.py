@@ -74,6 +74,9 @@ _PROGRESS_ON_TERMINAL, _PROGRESS = 1.0, 10.0
 # Files that the process needs for other purposes than connections.
 _OTHER_FILES = 50
 
+# Matches a rate: a decimal number, and the unit.
+_rate = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:/(s|min))?")
+
 # Clears the rest of a line of a terminal.
 _CLEAR_LINE = "\x1b[K"
 
@@ -122,7 +125,7 @@ def rate(text: str) -> float:
     @return: the number per second; 0 for none.
     @raise ValueError: if the text is invalid.
     """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:/(s|min))?", text)
+    found = _rate.fullmatch(text)
     number = float(found[1]) / (60 if found[2] == "min" else 1) if found else -1.0
     if not 0 <= number <= MAX_RATE:
         raise ValueError(
@@ -365,7 +368,7 @@ class Progress:
 
     def start(self) -> None:
         """
-        Start the timer.
+        Start the timer. The progress is printed for the first time after one interval.
         """
         self._loop.start(self._interval, now=False)
 
@@ -379,7 +382,7 @@ class Progress:
 
     def show(self) -> None:
         """
-        Print the progress.
+        Print the progress now, also between two intervals.
         """
         statistics, now = self._test.statistics, self._test.now()
         messages = statistics.messagesIn + statistics.messagesOut

@@ -24,8 +24,8 @@ from openfl_twisted.load.histogram import Histogram
 from openfl_twisted.load.websocketclient import WebSocketClosed
 from openfl_twisted.transports.connection import Connection
 
-CLOSED_BY_SERVER = "the server closed the connection"
-CLOSED_BY_BOT = "the bot closed the connection"
+_CLOSED_BY_SERVER = "the server closed the connection"
+_CLOSED_BY_BOT = "the bot closed the connection"
 
 
 class BotError(Exception):
@@ -34,6 +34,9 @@ class BotError(Exception):
     """
 
     def __init__(self, problem: Exception) -> None:
+        """
+        @param problem: the exception.
+        """
         super().__init__(f"error in the bot: {describeError(problem)}")
 
 
@@ -60,6 +63,9 @@ class Statistics:
 class ConnectionOwner(Protocol):
     """
     The load test to which a connection belongs.
+
+    @ivar statistics: the counters of all connections.
+    @ivar maxUnanswered: the number of unanswered requests at which a bot skips its next call.
     """
 
     statistics: Statistics
@@ -73,6 +79,9 @@ class ConnectionOwner(Protocol):
     def connectionEnded(self, connection: "BotConnection", reason: str) -> None:
         """
         Called when a connection is lost.
+
+        @param connection: the connection.
+        @param reason: the reason, as one line.
         """
 
 
@@ -82,8 +91,8 @@ class BotConnection(TwistedProtocol):
     Wraps a bot: counts its messages, and measures the answer times. For the bot, it is the
     transport. An exception in the bot closes its connection, and is the reason for its end.
 
+    @ivar bot: the protocol of the bot.
     @ivar unanswered: the times of the unanswered requests, oldest first.
-    @ivar lost: why the connection was lost; C{None} before that.
     @ivar ending: whether the load test has closed the connection.
     @ivar hasFailed: whether the bot has raised an exception.
     @ivar number: the number of the bot.
@@ -94,7 +103,6 @@ class BotConnection(TwistedProtocol):
     def __init__(self, bot: Any, owner: ConnectionOwner) -> None:
         self.bot = bot
         self.unanswered: deque[float] = deque()
-        self.lost: str | None = None
         self.ending = False
         self.hasFailed = False
         self.number = -1
@@ -108,8 +116,6 @@ class BotConnection(TwistedProtocol):
         self._reason = ""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "transport":
-            raise AttributeError(name)
         return getattr(self.transport, name)
 
     # Called by the transport
@@ -143,7 +149,6 @@ class BotConnection(TwistedProtocol):
         self._call(self.bot.connectionLost, reason)
         if self._timed:
             self.bot.onAnswer = None
-        self.lost = self._reason
         self._owner.connectionEnded(self, self._reason)
 
     def _call(self, method: Callable[..., object], *arguments: object) -> None:
@@ -206,11 +211,14 @@ class BotConnection(TwistedProtocol):
         self.write(b"".join(iovec))
 
     def loseConnection(self) -> None:
-        self._reason = self._reason or CLOSED_BY_BOT
+        self._reason = self._reason or _CLOSED_BY_BOT
         self.transport.loseConnection()
 
     def abortConnection(self) -> None:
-        self._reason = self._reason or CLOSED_BY_BOT
+        """
+        Close the connection immediately. The report counts it as closed by the bot.
+        """
+        self._reason = self._reason or _CLOSED_BY_BOT
         self.transport.abortConnection()
 
     def getPeer(self) -> IAddress:
@@ -243,8 +251,8 @@ def _describeLoss(reason: Failure) -> str:
     """
     match reason.value:
         case WebSocketClosed():
-            return f"{CLOSED_BY_SERVER}: {reason.value}"
+            return f"{_CLOSED_BY_SERVER}: {reason.value}"
         case error.ConnectionDone():
-            return CLOSED_BY_SERVER
+            return _CLOSED_BY_SERVER
         case _:
             return "the connection was reset or lost"

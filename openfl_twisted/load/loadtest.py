@@ -75,7 +75,7 @@ class Reasons:
 
     def add(self, reason: str) -> None:
         """
-        Count an event.
+        Count an event under its reason, or with the other reasons.
         """
         if reason not in self.counts and len(self.counts) >= MAX_REASONS:
             reason = _OTHER
@@ -142,6 +142,8 @@ class LoadTest:
     @ivar late: number of calls of C{act} that were dropped because this process was late.
     @ivar lag: the longest time by which a call was late (seconds).
     @ivar unanswered: number of requests without an answer, after the test.
+    @ivar phase: the progress of the test.
+    @ivar maxUnanswered: C{maxUnanswered} of the plan.
     """
 
     clock: IReactorTime
@@ -227,10 +229,6 @@ class LoadTest:
 
     def _opened(self, protocol: BotConnection, number: int) -> None:
         self.connected += 1
-        if protocol.lost is not None:
-            # The connection was lost before it was reported as open.
-            self.closed.add(protocol.lost)
-            return
         protocol.number = number
         self.connections[number] = protocol
 
@@ -251,6 +249,9 @@ class LoadTest:
     def connectionEnded(self, connection: BotConnection, reason: str) -> None:
         """
         Count a connection that is lost. The test ends when all connections are lost.
+
+        @param connection: the connection.
+        @param reason: the reason.
         """
         if self.connections.pop(connection.number, None) is None:
             return

@@ -63,7 +63,7 @@ class Schedule:
 
     def stop(self) -> None:
         """
-        Make no further calls.
+        Make no further calls; C{ended} fires.
         """
         if not self._over:
             self._over = True

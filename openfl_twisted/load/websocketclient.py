@@ -289,7 +289,7 @@ class _WebSocketClient(Protocol):
 
     def abortConnection(self) -> None:
         """
-        Close the connection immediately.
+        Close the connection immediately, without a Close frame.
         """
         self.disconnecting = True
         self.transport.abortConnection()

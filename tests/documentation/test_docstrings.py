@@ -27,6 +27,7 @@ FULLY_DESCRIBED = (
     "endpoints",
     "errors",
     "events",
+    "load",
     "logs",
     "net",
     "protocols",

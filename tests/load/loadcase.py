@@ -46,7 +46,7 @@ class LoadTestCase(SynchronousTestCase):
 
     def listen(self, factory: Any) -> None:
         """
-        Listen with a factory.
+        Listen with a factory on the port of the default target.
         """
         self.reactor.listenTCP(PORT, factory)
 

@@ -6,11 +6,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.testing import StringTransport
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.load import TimedBot
+from openfl_twisted.load.connection import BotConnection
 from openfl_twisted.load.loadtest import (
     ANSWER_TIMEOUT,
     CLOSE_TIMEOUT,
@@ -108,7 +110,7 @@ class Liner(LineReceiver):
 
     def act(self) -> None:
         """
-        Send two lines.
+        Send two lines, in two writes.
         """
         self.sendLine(b"hello")
         self.sendLine(b"world")
@@ -478,9 +480,9 @@ class FailureTests(LoadTestCase):
         self.successResultOf(running)
         self.assertEqual((test.connections, test.closed.counts), ({}, {}))
 
-    def test_lostImmediately(self) -> None:
+    def test_errorAtTheStart(self) -> None:
         """
-        A connection that is lost while it is being reported as open is counted.
+        An exception in C{connectionMade} is counted.
         """
 
         class Fleeting(Leaver):
@@ -491,6 +493,52 @@ class FailureTests(LoadTestCase):
         test = self.run_(self.load(Fleeting))
         self.assertEqual(test.connected, 10)
         self.assertClosed(test, 10, "error in the bot: KeyError: 'x'")
+
+
+class TransportTests(LoadTestCase):
+    """
+    L{BotConnection} as the transport of a bot.
+    """
+
+    def connect(self) -> tuple[BotConnection, StringTransport]:
+        """
+        Connect a bot to a transport without C{setTcpNoDelay}.
+        """
+        connection = BotConnection(Binary(), self.load())
+        transport = StringTransport()
+        connection.makeConnection(transport)
+        return connection, transport
+
+    def test_methods(self) -> None:
+        """
+        The methods of a transport are forwarded.
+        """
+        connection, transport = self.connect()
+        connection.writeSequence([b"a", b"b"])
+        self.assertEqual(transport.value(), b"ab")
+        self.assertEqual(connection.getPeer(), transport.getPeer())
+        self.assertEqual(connection.getHost(), transport.getHost())
+        connection.unregisterProducer()
+        connection.registerProducer(self, True)
+        self.assertIs(transport.producer, self)
+        connection.unregisterProducer()
+        connection.pauseProducing()
+        self.assertEqual(transport.producerState, "paused")
+        connection.resumeProducing()
+        self.assertEqual(transport.producerState, "producing")
+        connection.stopProducing()
+        self.assertTrue(transport.disconnecting)
+
+    def test_closed(self) -> None:
+        """
+        A bot does not act while its connection is closing. The loss of a connection that was
+        never reported as open is ignored.
+        """
+        connection, transport = self.connect()
+        connection.loseConnection()
+        connection.act()
+        self.assertEqual(transport.value(), b"")
+        connection.connectionLost()
 
 
 class ReasonsTests(SynchronousTestCase):

@@ -54,7 +54,7 @@ class Direct:
 
     def connect(self, factory: Any) -> Deferred[Any]:
         """
-        Connect the factory's protocol.
+        Build the factory's protocol, and connect it immediately.
         """
         self.protocol = factory.buildProtocol(None)
         self.protocol.makeConnection(self.transport)
@@ -70,7 +70,7 @@ class Slow(Direct):
 
     def connect(self, factory: Any) -> Deferred[Any]:
         """
-        Wait for the cancellation.
+        Return a Deferred that only counts its cancellation.
         """
 
         def cancel(_: object) -> None:
@@ -81,7 +81,7 @@ class Slow(Direct):
 
 def frame(opcode: Opcode, payload: bytes = b"", *, fin: bool = True, mask: bool = False) -> bytes:
     """
-    Create a frame.
+    Create a frame of the server, which is not masked.
     """
     return Frame(opcode, payload, fin).serialize(mask=mask)
 
@@ -120,7 +120,7 @@ class ClientTestCase(SynchronousTestCase):
 
     def open(self) -> None:
         """
-        Open a WebSocket.
+        Complete the opening handshake.
         """
         connected = self.connect()
         self.receive(self.response)
@@ -300,7 +300,7 @@ class FrameTests(ClientTestCase):
 
     def test_withoutClose(self) -> None:
         """
-        Without a Close frame, the reason is passed on.
+        Without a Close frame, the protocol receives the transport's reason.
         """
         self.open()
         self.direct.protocol.connectionLost()
