@@ -7,6 +7,7 @@ import gc
 import json
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, ClassVar, NoReturn
@@ -504,7 +505,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     globalLogBeginner.beginLoggingTo([counter], redirectStandardIO=False)
 
     async def run(reactor: Any) -> None:
-        status = await runTest(reactor, options, counter.errors)
+        try:
+            status = await runTest(reactor, options, counter.errors)
+        except Exception:
+            # An error of this program. The log would only count it.
+            _tell(traceback.format_exc())
+            status = _FAILED
         if status:
             raise SystemExit(status)
 

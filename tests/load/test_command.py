@@ -416,6 +416,22 @@ class MainTests(LoadTestCase):
             else:
                 self.assertEqual(outcomes, [None])
 
+    def test_bug(self) -> None:
+        """
+        An unexpected exception is printed, although the log is quiet.
+        """
+        outcomes: list[Any] = []
+        self.patch(command, "runTest", lambda *_: self.fail("unexpected"))
+        self.patch(command, "react", lambda run: run(self.reactor).addBoth(outcomes.append))
+        self.patch(sys, "stderr", io.StringIO())
+        with (
+            patch.object(command, "setLogLevel"),
+            patch.object(globalLogBeginner, "beginLoggingTo"),
+        ):
+            main([TARGET])
+        self.assertIn("unexpected", sys.stderr.getvalue())
+        self.assertEqual(outcomes[0].value.code, 1)
+
     def test_files(self) -> None:
         """
         The limit of open files is raised if the system allows it.
