@@ -4,14 +4,19 @@ from the same L{Option}s.
 """
 
 import enum
+import math
 import os
 import sys
+import sysconfig
 import textwrap
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from twisted.python import usage
+from twisted.python.reflect import namedModule
 
 
 class Group(enum.StrEnum):
@@ -20,6 +25,7 @@ class Group(enum.StrEnum):
 
     @cvar APPLICATION: the options that choose what the server does.
     @cvar LISTENING: the options for endpoints and client types.
+    @cvar LOAD: the options of a load test.
     @cvar TLS: the options for certificates.
     @cvar ACCESS: the options for policy files and trusted proxies.
     @cvar LIMITS: the limits and timeouts.
@@ -34,6 +40,7 @@ class Group(enum.StrEnum):
 
     APPLICATION = "Application"
     LISTENING = "Listening"
+    LOAD = "Load"
     TLS = "TLS"
     ACCESS = "Access"
     LIMITS = "Limits (0 for no limit; sizes in bytes, suffixes K and M allowed)"
@@ -51,6 +58,75 @@ _COLUMN = 29
 _NARROWEST = 30
 
 _UNITS = (("M", 1024 * 1024), ("K", 1024))
+
+# The longest time that an option of a client program accepts (seconds).
+_LONGEST = 86400
+
+
+def seconds(text: str) -> float:
+    """
+    Parse a time in seconds.
+
+    @param text: a number from 0 to 86400, as C{float} parses it.
+    @raise ValueError: if C{text} is not such a number.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= _LONGEST:
+        raise ValueError(f"{text!r} must be a number of seconds from 0 to {_LONGEST}")
+    return number
+
+
+def loadObject(option: str, name: str) -> Any:
+    """
+    Import the object that an option names. The current directory is also searched.
+
+    @param option: the name of the option, without the dashes.
+    @param name: the value of the option: C{package.module:Name}.
+    @raise usage.UsageError: if the object does not exist, or its module cannot be imported. The
+        text is one line; it contains the file and the line of an error in the module.
+    """
+    module, colon, attribute = name.partition(":")
+    if not (module and colon and attribute):
+        raise usage.UsageError(f"--{option}={name}: must have the form package.module:Class")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return getattr(namedModule(module), attribute)
+    except Exception as problem:
+        # Importing a user's module can raise any exception.
+        raise usage.UsageError(f"--{option}={name}: {describeError(problem)}") from None
+
+
+def describeError(problem: BaseException) -> str:
+    """
+    Describe an exception that a user's code has raised.
+
+    @param problem: the exception.
+    @return: one line: the type and the text of the exception, and where the code has raised it.
+    """
+    text = " ".join(f"{type(problem).__name__}: {problem}".split())
+    if isinstance(problem, SyntaxError):
+        # The text contains the file and the line.
+        return text
+    frames = [
+        frame
+        for frame in traceback.extract_tb(problem.__traceback__)
+        if not frame.filename.startswith("<") and not _isLibrary(Path(frame.filename))
+    ]
+    if not frames:
+        return text
+    return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+
+
+def _isLibrary(path: Path) -> bool:
+    """
+    Return whether a file belongs to this package, or to an installed library.
+    """
+    libraries = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+    return any(path.is_relative_to(each) for each in [str(Path(__file__).parent), *libraries])
 
 
 class Option(NamedTuple):

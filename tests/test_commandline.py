@@ -2,19 +2,28 @@
 Tests for L{openfl_twisted.commandline}.
 """
 
+import os
 import sys
 from io import StringIO
+from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.commandline import Group, GroupedOptions, Option
+import openfl_twisted.load.command
+from openfl_twisted.commandline import (
+    Group,
+    GroupedOptions,
+    Option,
+    describeError,
+    loadObject,
+)
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
 from openfl_twisted.telnetclient import command
 
-COMMANDS = (xmlserver, echoserver, policyserver, bridge, command)
+COMMANDS = (xmlserver, echoserver, policyserver, bridge, command, openfl_twisted.load.command)
 
 
 class Server(GroupedOptions):
@@ -154,3 +163,56 @@ General:
             self.assertEqual(described, names, module.__name__)
             self.assertLessEqual({option.group for option in options.allOptions()}, {*Group})
             self.assertLessEqual(max(map(len, options.getUsage(80).splitlines())), 80)
+
+
+class LoadObjectTests(SynchronousTestCase):
+    """
+    L{loadObject} imports an object, and reports errors in one line.
+    """
+
+    def load(self, source: str) -> str:
+        """
+        Try to import a class from a module in the current directory.
+
+        @return: the error, with C{MODULE} for the name of the module.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        name = f"users_module_{len(sys.modules)}"
+        (folder / f"{name}.py").write_text(source)
+        self.patch(sys, "path", list(sys.path))
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder)
+        text = str(self.assertRaises(UsageError, loadObject, "app", f"{name}:Game"))
+        self.assertNotIn("\n", text)
+        return text.replace(name, "MODULE")
+
+    def test_place(self) -> None:
+        """
+        An error in the module is reported with its file and line.
+        """
+        for source, words in [
+            ("\ndef (", "SyntaxError: invalid syntax (MODULE.py, line 2)"),
+            ("x = 1\ny = z\n", "NameError: name 'z' is not defined (MODULE.py, line 2)"),
+            ("import no_such_thing", "No module named 'no_such_thing' (MODULE.py, line 1)"),
+            ("import json\n\njson.loads('')", "(MODULE.py, line 3)"),
+            ("raise ValueError('a\\nb')", "ValueError: a b (MODULE.py, line 1)"),
+        ]:
+            text = self.load(source)
+            self.assertTrue(text.startswith("--app=MODULE:Game: "), text)
+            self.assertIn(words, text)
+
+    def test_missing(self) -> None:
+        """
+        A missing module or attribute has no place in a file.
+        """
+        text = self.load("x = 1")
+        self.assertEqual(
+            text, "--app=MODULE:Game: AttributeError: module 'MODULE' has no attribute 'Game'"
+        )
+        error = self.assertRaises(UsageError, loadObject, "app", "no_such_module:Game")
+        self.assertEqual(
+            str(error),
+            "--app=no_such_module:Game: ModuleNotFoundError: No module named 'no_such_module'",
+        )
+        self.assertEqual(describeError(ValueError("x")), "ValueError: x")

@@ -650,7 +650,7 @@ def _checkProtocol(factory: object, protocol: Any) -> None:
         )
     if isClass and issubclass(protocol, StreamProtocol):
         base = next(each for each in protocol.__mro__ if "_handlerNames" in vars(each))
-        names = protocol._handlerNames
+        names = protocol._handlerNames  # noqa: SLF001 - of the same module
         if all(getattr(protocol, name) is getattr(base, name) for name in names):
             text, isMisspelt = _describeMissing(protocol)
             if isMisspelt:

@@ -2,17 +2,14 @@
 C{twistd openfl-xml}: a server for C{XMLSocket} programs.
 """
 
-import os
-import sys
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from twisted.application.service import IService
 from twisted.python import usage
-from twisted.python.reflect import namedModule
 
-from openfl_twisted.commandline import Group, Option
+from openfl_twisted.commandline import Group, Option, loadObject
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
@@ -42,20 +39,11 @@ from openfl_twisted.wire.messages import MAX_LENGTH
 
 def _loadProtocol(name: str) -> type[XMLSocketProtocol]:
     """
-    Import the protocol class of C{--app}. The current directory is also searched.
+    Import the protocol class of C{--app}.
 
     @raise usage.UsageError: if the class is missing or unsuitable.
     """
-    module, colon, attribute = name.partition(":")
-    if not (module and colon and attribute):
-        raise usage.UsageError(f"--app={name}: must have the form package.module:Class")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = getattr(namedModule(module), attribute)
-    except Exception as problem:
-        # Importing a user's module can raise any exception.
-        raise usage.UsageError(f"--app={name}: {type(problem).__name__}: {problem}") from None
+    found = loadObject("app", name)
     if not (isinstance(found, type) and issubclass(found, XMLSocketProtocol)):
         raise usage.UsageError(
             f"--app={name}: the class must be a subclass of "

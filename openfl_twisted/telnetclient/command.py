@@ -3,7 +3,6 @@ The options and the main function of C{openfl-telnet}.
 """
 
 import contextlib
-import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NoReturn
@@ -17,17 +16,16 @@ from twisted.python import usage
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import tookTooLong
-from openfl_twisted.commandline import Group, GroupedOptions, Option
+from openfl_twisted.commandline import Group, GroupedOptions, Option, seconds
 from openfl_twisted.hostnames import hostEndpoint
+from openfl_twisted.protocols.clientendpoints import clientEndpoint, problemOf, readTrust
 from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
-from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.protocols.telnet import TelnetFactory, checkEncoding
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.telnetclient.connection import (
     CLOSE_TIMEOUT,
     TelnetClientProtocol,
     XMLClientProtocol,
-    problemOf,
 )
 from openfl_twisted.telnetclient.terminal import PlainTerminal, Terminal
 from openfl_twisted.tls import Trust
@@ -42,23 +40,6 @@ _NO_CONNECTION = 1
 _WRONG_USAGE = 2
 
 _NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
-_LONGEST = 86400
-
-
-def seconds(text: str) -> float:
-    """
-    Parse a time in seconds.
-
-    @param text: a number from 0 to 86400, as C{float} parses it.
-    @raise ValueError: if C{text} is not such a number.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= _LONGEST:
-        raise ValueError(f"{text!r} must be a number of seconds from 0 to {_LONGEST}")
-    return number
 
 
 class Options(GroupedOptions):
@@ -196,9 +177,7 @@ class Options(GroupedOptions):
         if not self["tls"]:
             raise usage.UsageError("--ca requires --tls")
         try:
-            return Trust.fromPEM(path)
-        except OSError as problem:
-            raise usage.UsageError(f"--ca={path}: {problem.strerror}") from None
+            return readTrust(path)
         except ValueError as problem:
             raise usage.UsageError(f"--ca={problem}") from None
 
@@ -222,17 +201,13 @@ def makeEndpoint(
     @param tell: called with a line of text for each step of the policy check; only with
         C{as-flash}.
     """
-    endpoint: IStreamClientEndpoint = hostEndpoint(
-        reactor, options["host"], options["port"], options["timeout"]
+    endpoint = clientEndpoint(
+        reactor,
+        options["host"],
+        options["port"],
+        options["timeout"],
+        options["trust"] if options["tls"] else None,
     )
-    if options["tls"]:
-        endpoint = SecureEndpoint(
-            endpoint,
-            options["host"],
-            options["trust"],
-            timeout=options["timeout"],
-            clock=reactor,
-        )
     if options["as-flash"] is not None:
         endpoint = PermittedEndpoint(endpoint, lambda: _permission(reactor, options, tell))
     return endpoint

@@ -15,7 +15,6 @@ from twisted.python.failure import Failure
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.protocols.telnet import TelnetProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
-from openfl_twisted.tls import HandshakeFailed
 from openfl_twisted.wire.messages import MessageTooLong
 
 CLOSE_TIMEOUT = 5.0
@@ -146,29 +145,3 @@ class XMLClientProtocol(ClientProtocol, XMLSocketProtocol):
 
     def sendInput(self, line: str) -> None:
         self.sendMessage(line)
-
-
-def problemOf(problem: Exception, host: str, port: int, timeout: float) -> str:
-    """
-    Describe a failed connection attempt in one line.
-
-    @param problem: the exception from the endpoint.
-    @param host: the name or the IP address of the server (IPv6 without brackets).
-    @param port: the port of the server.
-    @param timeout: the timeout of the attempt (seconds).
-    @return: the line, without a newline; it contains the name of the server.
-    """
-    server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    match problem:
-        case error.DNSLookupError():
-            return f"no address was found for {host}"
-        case error.ConnectionRefusedError():
-            return f"{server} refused the connection"
-        case error.TimeoutError():
-            return f"{server} has not answered within {timeout:g} seconds"
-        case HandshakeFailed():
-            return f"{server}: {problem}"
-        case error.ConnectError(args=(str(reason), *_)) if reason:
-            return f"cannot reach {server}: {reason}"
-        case _:
-            return f"cannot reach {server}: {problem}"

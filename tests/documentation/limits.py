@@ -161,9 +161,19 @@ LIMITS = {
     "telnetclient.prompt _MAX_HISTORY": Row("history"),
     "telnetclient.prompt _MAX_HISTORY_BYTES": Row("history", SIZE),
     "telnetclient.connection CLOSE_TIMEOUT": Row("closing by openfl-telnet", TIME),
+    # Load tests
+    "load.command MAX_CLIENTS": Row("bots"),
+    "load.command MAX_RATE": Row("rate of a bot, and of connection attempts"),
+    "load.command MAX_UNANSWERED": Row("unanswered requests of a bot"),
+    "load.loadtest MAX_REASONS": Row("different reasons in a report"),
+    "load.loadtest ANSWER_TIMEOUT": Row("last answers", TIME),
+    "load.loadtest CLOSE_TIMEOUT": Row("closing all bots", TIME),
+    "load.websocketclient MAX_RESPONSE": Row("HTTP response to a bot", SIZE),
 }
 
 NOT_LIMITS = {
+    "load.bots MIN_SIZE": "the least value of an option",
+    "load.loadtest _ABORT_TIMEOUT": "follows an abort, which takes no time",
     "workers.loglines _MAX_PART": "a part of a log line of a worker, which has a limit",
     "workers.loglines _MAX_NAME": "a part of a log line of a worker, which has a limit",
     "protocols.websocket _MAX_SHOWN": "part of a text for people, which the log limits too",

@@ -29,6 +29,7 @@ FULLY_DESCRIBED = (
     "endpoints",
     "errors",
     "events",
+    "load",
     "logs",
     "net",
     "protocols",

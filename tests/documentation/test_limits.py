@@ -14,6 +14,7 @@ from docutils.nodes import entry, row
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
+from openfl_twisted.load import command
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
 from tests.documentation.limits import DAYS, LIMITS, NOT_LIMITS, RATE, SIZE, TIME, Row
 
@@ -133,7 +134,7 @@ class LimitTests(SynchronousTestCase):
         text = PAGE.read_text()
         options = {
             f"--{parameter[0]}"
-            for module in (xmlserver, echoserver, bridge, policyserver)
+            for module in (xmlserver, echoserver, bridge, policyserver, command)
             for cls in module.Options.__mro__
             for parameter in vars(cls).get("optParameters", [])
         }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import openfl_twisted.load.command
 from docs.optiontables import optionsOf, tableOf
 from openfl_twisted import errors, events
 from openfl_twisted.commandline import Group, Option
@@ -16,7 +17,7 @@ from openfl_twisted.telnetclient import command
 from tests.documentation.blocks import DOCS
 
 REFERENCE = DOCS / "reference"
-PROGRAMS = (xmlserver, echoserver, policyserver, bridge, command)
+PROGRAMS = (xmlserver, echoserver, policyserver, bridge, command, openfl_twisted.load.command)
 
 # Twisted adds these options to every command.
 STANDARD = {"help", "version"}

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import openfl_twisted.load.command
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
 from openfl_twisted.telnetclient import command
 from tests.documentation.blocks import DOCS
 
 ROOT = DOCS.parent
-COMMANDS = (xmlserver, echoserver, policyserver, bridge, command)
+COMMANDS = (xmlserver, echoserver, policyserver, bridge, command, openfl_twisted.load.command)
 PAGES = [
     *sorted(DOCS.glob("**/*.rst")),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGES.md")),

@@ -104,8 +104,8 @@ def commandsOf(twistd: Path, **variables: str) -> set[str]:
 def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
     """
     C{twistd} and C{twist} list the commands of a wheel, of an editable install and of the
-    checkout, and not after uninstalling. C{openfl-telnet} runs with the installed
-    dependencies only.
+    checkout, and not after uninstalling. C{openfl-telnet} and C{openfl-load} run with the
+    installed dependencies only.
     """
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     programs = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
@@ -114,7 +114,8 @@ def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
     run(pip, "install", wheel)
     assert commandsOf(twistd) == commandsOf(programs / "twist") == COMMANDS
     assert run(twistd, "openfl-xml", "--version").startswith("openfl-twisted ")
-    assert run(programs / "openfl-telnet", "--version").startswith("openfl-twisted ")
+    for program in ("openfl-telnet", "openfl-load"):
+        assert run(programs / program, "--version").startswith("openfl-twisted ")
     run(pip, "uninstall", "--yes", "openfl-twisted")
     assert commandsOf(twistd) == set()
     run(pip, "install", "--editable", checkout)

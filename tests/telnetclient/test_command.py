@@ -17,6 +17,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.commandline import seconds
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.telnetclient import command
 from openfl_twisted.telnetclient.command import (
@@ -25,7 +26,6 @@ from openfl_twisted.telnetclient.command import (
     main,
     makeEndpoint,
     makeFactory,
-    seconds,
     talk,
 )
 from openfl_twisted.telnetclient.connection import (

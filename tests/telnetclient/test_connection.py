@@ -15,11 +15,8 @@ from openfl_twisted.telnetclient.connection import (
     ClientProtocol,
     TelnetClientProtocol,
     XMLClientProtocol,
-    problemOf,
 )
-from openfl_twisted.tls import HandshakeFailed
 from openfl_twisted.transports.limits import ConnectionLimits
-from openfl_twisted.wire.x509.certificates import Verdict
 from tests.doubles import TightTransport
 
 
@@ -215,35 +212,3 @@ class EndTests(ConnectionTestCase):
             self.successResultOf(connection.lost), "closed: a message is longer than 1048576 bytes"
         )
         self.assertEqual(shown, ["a\n"])
-
-
-class ProblemTests(SynchronousTestCase):
-    """
-    L{problemOf} describes failures.
-    """
-
-    def test_problems(self) -> None:
-        """
-        Each kind of failure has a line that names the server.
-        """
-        verdict = Verdict()
-        for problem, line in [
-            (error.DNSLookupError("x"), "no address was found for h"),
-            (error.ConnectionRefusedError(), "h:1 refused the connection"),
-            (error.TimeoutError(), "h:1 has not answered within 2.5 seconds"),
-            (error.NoRouteError(113, "No route"), "cannot reach h:1: No route"),
-            (error.ConnectError(), "cannot reach h:1: An error occurred while connecting."),
-            (
-                HandshakeFailed([("", "", "wrong version number")], verdict),
-                "h:1: the TLS handshake failed: the peer does not speak TLS",
-            ),
-            (ValueError("odd"), "cannot reach h:1: odd"),
-        ]:
-            self.assertEqual(problemOf(problem, "h", 1, 2.5), line)
-
-    def test_addressOfVersion6(self) -> None:
-        """
-        An IPv6 address is written in brackets.
-        """
-        refused = error.ConnectionRefusedError()
-        self.assertEqual(problemOf(refused, "::1", 23, 20), "[::1]:23 refused the connection")

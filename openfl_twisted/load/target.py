@@ -1,0 +1,91 @@
+"""
+The target of a load test.
+"""
+
+import ipaddress
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from twisted.internet.interfaces import IStreamClientEndpoint
+from websockets.exceptions import InvalidURI
+from websockets.uri import WebSocketURI, parse_uri
+
+from openfl_twisted.load.websocketclient import WebSocketEndpoint
+from openfl_twisted.protocols.clientendpoints import clientEndpoint
+from openfl_twisted.tls import Trust
+
+
+class Target(NamedTuple):
+    """
+    The server to test.
+
+    @ivar text: the target as on the command line.
+    @ivar host: the host name or IP address; IPv6 without brackets.
+    @ivar port: the port.
+    @ivar secure: whether to connect with TLS.
+    @ivar uri: the URI of a WebSocket; C{None} for a TCP connection.
+    """
+
+    text: str
+    host: str
+    port: int
+    secure: bool
+    uri: WebSocketURI | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Target":
+        """
+        Parse C{tcp:HOST:PORT}, C{tls:HOST:PORT}, or a C{ws:} or C{wss:} URL.
+
+        @raise ValueError: if the text is invalid.
+        """
+        kind, _, rest = text.partition(":")
+        if kind in ("ws", "wss"):
+            return cls._parseURL(text)
+        host, _, port = rest.rpartition(":")
+        # Twisted's endpoint descriptions escape the colons of an IPv6 address.
+        host = host.replace("\\:", ":").removeprefix("[").removesuffix("]")
+        if kind not in ("tcp", "tls") or not host:
+            raise ValueError(
+                f"{text!r} must be tcp:HOST:PORT, tls:HOST:PORT, ws://... or wss://..."
+            )
+        if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
+            raise ValueError(f"{text!r}: {port!r} is not a port from 1 to 65535")
+        return cls(text, host, int(port), kind == "tls")
+
+    @classmethod
+    def _parseURL(cls, text: str) -> "Target":
+        try:
+            # urlsplit checks the port, which the library does not.
+            port = urlsplit(text).port
+            uri = parse_uri(text)
+        except (InvalidURI, ValueError) as problem:
+            raise ValueError(f"{text!r} is not a WebSocket URL: {problem}") from None
+        if port == 0:
+            raise ValueError(f"{text!r}: the port must be from 1 to 65535")
+        return cls(text, uri.host, uri.port, uri.secure, uri)
+
+    @property
+    def isLoopback(self) -> bool:
+        """
+        Whether the host is certainly this machine: C{localhost} or a loopback address.
+        """
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def endpoint(self, reactor: Any, timeout: float, trust: Trust) -> IStreamClientEndpoint:
+        """
+        Create the endpoint of the server.
+
+        @param reactor: see L{clientEndpoint}.
+        @param timeout: maximum time to connect (seconds).
+        @param trust: the trust anchors for TLS.
+        """
+        endpoint = clientEndpoint(
+            reactor, self.host, self.port, timeout, trust if self.secure else None
+        )
+        return endpoint if self.uri is None else WebSocketEndpoint(endpoint, self.uri)
