@@ -2,7 +2,7 @@
 Base classes of the stream protocols of this package and of their factories.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Self, TypeVar, cast
 
@@ -23,6 +23,7 @@ from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT, DetectionTimer
+from openfl_twisted.transports.fanout import MAX_FAN_OUT, RECEIVER_WORK, WRITE_WORK, FanOut
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
@@ -210,6 +211,50 @@ class StreamProtocol(Protocol):
         @param work: the number of messages to count, see C{MAX_WORK}.
         """
         self.transport.work += work
+
+    def countFanOut(self, receivers: int, length: int) -> bool:
+        """
+        Count the work of sending a message to several receivers.
+
+        @param receivers: the number of receivers.
+        @param length: the length of the message (bytes).
+        @return: whether the message must be sent with L{fanOut}, because it takes too long to
+            send it in one call, or because an earlier message was not sent to all receivers yet.
+        """
+        transport = self.transport
+        buffer = transport.receiveBuffer
+        if receivers * (RECEIVER_WORK + length) > MAX_FAN_OUT or (
+            buffer is not None and buffer.isBlocked
+        ):
+            return True
+        transport.work += receivers * (WRITE_WORK + length) * MAX_WORK // MAX_FAN_OUT
+        return False
+
+    def fanOut(self, receivers: Iterable[T], send: Callable[[T], object], length: int) -> None:
+        """
+        Send a message from this peer to many receivers, in several reactor iterations. In the
+        meantime, no further messages are received from this peer. If this side has closed the
+        connection, the message is sent immediately; if this side closes the connection later,
+        the remaining receivers do not receive the message.
+
+        @param receivers: the receivers.
+        @param send: sends the message to a receiver. It must do nothing if the receiver has
+            disconnected.
+        @param length: the length of the message (bytes).
+        """
+        fanOut = FanOut(receivers, send, length)
+        if self.transport.disconnecting:
+            fanOut.finish()
+        else:
+            # Parsing a long message can already have taken long.
+            self.spend(MAX_WORK)
+            self.deliverEach((fanOut,), self._continue)
+
+    def _continue(self, fanOut: FanOut[Any]) -> None:
+        fanOut.step()
+        if not fanOut.isComplete:
+            self.spend(MAX_WORK)
+            self.deliverEach((fanOut,), self._continue)
 
     def postpone(self, item: T, receive: Callable[[T], object]) -> bool:
         """

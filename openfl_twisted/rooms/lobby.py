@@ -7,6 +7,7 @@ whatever the number of members that receive it.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -98,6 +99,33 @@ class RemoteRooms(Protocol):
 
         @return: fires with the names of the members; with an empty list if the members are not
             known.
+        """
+
+
+class Sender(Protocol):
+    """
+    The connection from which a message was received, see
+    L{StreamProtocol<openfl_twisted.protocols.streamprotocol.StreamProtocol>}.
+    """
+
+    def countFanOut(self, receivers: int, length: int) -> bool:
+        """
+        Count the work of sending a message to several receivers.
+
+        @param receivers: the number of receivers.
+        @param length: the length of the message (bytes).
+        @return: whether the message must be sent with L{fanOut}.
+        """
+
+    def fanOut(
+        self, receivers: Iterable[Member], send: Callable[[Member], object], length: int
+    ) -> None:
+        """
+        Send a message to many receivers, in several reactor iterations.
+
+        @param receivers: the receivers.
+        @param send: sends the message to a receiver.
+        @param length: the length of the message (bytes).
         """
 
 
@@ -315,23 +343,31 @@ class Lobby:
 
     # Messages
 
-    def send(self, member: Member, message: bytes) -> None:
+    def send(self, member: Member, message: bytes, sender: Sender | None = None) -> None:
         """
         Send a message to all other members of the room.
 
         @param member: the sender.
+        @param sender: see L{deliverTo}.
         @raise LobbyError: with the code C{room} if the sender is in no room.
         """
-        self.announce(self._roomOf(member), message, exclude=(member,))
+        self.announce(self._roomOf(member), message, (member,), sender)
 
-    def announce(self, room: Room, message: bytes, exclude: Iterable[Member] = ()) -> None:
+    def announce(
+        self,
+        room: Room,
+        message: bytes,
+        exclude: Iterable[Member] = (),
+        sender: Sender | None = None,
+    ) -> None:
         """
         Send a message to all members of a room, on all nodes.
 
         @param room: one of L{rooms}.
         @param exclude: members on this node that do not receive the message.
+        @param sender: see L{deliverTo}.
         """
-        self.deliverTo(room, message, exclude)
+        self.deliverTo(room, message, exclude, sender)
         self._notify("messageSent", room, message)
 
     def sendTo(self, member: Member, name: str, message: bytes) -> None:
@@ -357,18 +393,39 @@ class Lobby:
         else:
             raise LobbyError("nobody", f"the room has no member {name}")
 
-    def deliverTo(self, room: Room, message: bytes, exclude: Iterable[Member] = ()) -> None:
+    def deliverTo(
+        self,
+        room: Room,
+        message: bytes,
+        exclude: Iterable[Member] = (),
+        sender: Sender | None = None,
+    ) -> None:
         """
         Deliver a message to the members of a room on this node.
 
         @param room: one of L{rooms}.
         @param exclude: members that do not receive the message.
+        @param sender: the connection from which the message was received (default: none). If it
+            takes long to deliver the message to all members, the message is delivered in
+            several reactor iterations, so that other clients are served in the meantime. A
+            member that leaves in the meantime does not receive the message. Without a sender,
+            the message is delivered immediately.
         """
         excluded = set(exclude)
         # Iterate over a copy, because a delivery can disconnect a slow member, which then leaves.
         members = [member for member in room.members.values() if member not in excluded]
         self.deliveries += len(members)
+        if sender is not None and sender.countFanOut(len(members), len(message)):
+            sender.fanOut(members, partial(self._deliverIn, room, message), len(message))
+            return
         for member in members:
+            self._deliver(member, message)
+
+    def _deliverIn(self, room: Room, message: bytes, member: Member) -> None:
+        """
+        Deliver a message to a member that can have left the room.
+        """
+        if member.room is room:
             self._deliver(member, message)
 
     def deliver(self, member: Member, message: bytes) -> None:

@@ -27,6 +27,10 @@ LIMITS = {
     "wire.lines MAX_LINE_LENGTH": Row("line of the echo servers", SIZE),
     "transports.receivebuffer MAX_WORK": Row("messages handled before"),
     "wire.websocket.frames _MAX_OTHERS": Row("control frames and fragments"),
+    "transports.fanout MAX_FAN_OUT": Row("bytes of one message sent to many", SIZE),
+    "wire.websocket.messages MIN_COMPRESSED": Row("WebSocket message that is compressed"),
+    "wire.websocket.messages MAX_COMPRESSED": Row("WebSocket message that is compressed"),
+    "wire.websocket.messages MAX_CACHED": Row("WebSocket frames cached", SIZE),
     "wire.text MAX_BROKEN": Row("invalid UTF-8 sequences"),
     # Connections
     "transports.guard MAX_CONNECTIONS": Row("connections"),
@@ -167,8 +171,6 @@ NOT_LIMITS = {
     "net.link DEFAULT_TIMEOUT": "the default of OpenFL's property timeout",
     "net.datagramsocket MAX_DATAGRAM": "the maximum of UDP",
     "protocols.datagram MAX_DATAGRAM": "the maximum of UDP",
-    "protocols.broadcast _MAX_WRITES": "how messages for many clients count in MAX_WORK",
-    "protocols.broadcast _MIN_BATCH": "how messages for many clients count in MAX_WORK",
     "reactors.epoll _MAX_EVENTS": "events in one system call; the next call has the others",
     "reactors.udp _MAX_KNOWN": "a cache of addresses",
     "brokers.outbox MAX_PAYLOAD": "a message and its envelope",
@@ -197,5 +199,5 @@ NOT_LIMITS = {
     "wire.websocket.frames _MAX_INFLATED": "the size of a chunk",
     "wire.websocket.frames _MAX_CONTROL": "the maximum of RFC 6455",
     "wire.websocket.messages _MAX_REASON": "the maximum of RFC 6455",
-    "wire.websocket.messages _MAX_SHARED": "how messages are joined",
+    "wire.websocket.messages _MAX_SHORT": "how messages are compressed and cached",
 }

@@ -4,7 +4,7 @@ L{openfl_twisted.rooms.distributedrooms}.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -617,6 +617,57 @@ class IterationTests(SynchronousTestCase):
             self.clock.advance(0)
         self.assertEqual(self.factory.messagesOut - before, 200)
         return first
+
+    def test_longMessage(self) -> None:
+        """
+        A long message is delivered to few members in an iteration. A member that leaves
+        or joins in the meantime does not receive it. Later messages of the sender follow
+        it.
+        """
+        self.client.send('<join room="a"/>')
+        recipients = [RecordingRecipient() for _ in range(20)]
+        members = [self.lobby.join("a", recipient) for recipient in recipients]
+        for recipient in recipients:
+            recipient.received.clear()
+        text = "<say>%s</say>" % ("x" * 1_000_000)
+        self.client.send(text, "<say>b</say>")
+        counts = []
+        while self.clock.getDelayedCalls():
+            counts.append(sum(bool(each.received) for each in recipients))
+            if counts == [0, 0, 5]:
+                self.lobby.leave(members.pop())
+                late = RecordingRecipient()
+                self.lobby.join("a", late)
+                for each in (*recipients, late):
+                    each.received.clear()
+            [call] = self.clock.getDelayedCalls()
+            run = cast("Any", call).func
+            call.cancel()
+            run()
+        self.assertEqual(counts[:3], [0, 0, 5])
+        received = [[len(each) for each in recipient.received] for recipient in recipients]
+        short = len(b'<say from="guest1">b</say>\0')
+        long = short + 1_000_000 - 1
+        self.assertEqual(received, [[short]] * 5 + [[long, short]] * 14 + [[]])
+        self.assertEqual([len(each) for each in late.received], [short])
+
+    def test_longToAll(self) -> None:
+        """
+        In rooms named by their paths, too, a long message is delivered to few members in
+        an iteration.
+        """
+        factory = RoomFactory(PathRoomProtocol, self.lobby, clock=self.clock)
+        client = Client(factory, "/a")
+        recipients = [RecordingRecipient() for _ in range(20)]
+        for recipient in recipients:
+            self.lobby.join("a", recipient)
+        for recipient in recipients:
+            recipient.received.clear()
+        client.send("x" * 1_000_000)
+        self.assertEqual(sum(len(each.received) for each in recipients), 0)
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
+        self.assertEqual([len(each.received) for each in recipients], [1] * 20)
 
     def test_rooms(self) -> None:
         """
