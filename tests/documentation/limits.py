@@ -133,7 +133,9 @@ LIMITS = {
     # Workers
     "services.options MAX_WORKERS": Row("worker processes"),
     "workers.supervisor START_TIMEOUT": Row("time until a worker", TIME),
-    "workers.supervisor MAX_HELD": Row("log lines of a worker"),
+    "workers.supervisor HANG_TIMEOUT": Row("time without a response from a worker", TIME),
+    "workers.supervisor MAX_HELD": Row("log lines of a worker held while"),
+    "workers.loglines MAX_UNWRITTEN": Row("log of a worker", SIZE),
     "workers.backoff MAX_DELAY": Row("delay before a worker", TIME),
     "workers.loglines MAX_LINE": Row("log line of a worker", SIZE),
     "workers.link MAX_LENGTH": Row("message between supervisor and worker", SIZE),
@@ -165,6 +167,8 @@ LIMITS = {
 
 NOT_LIMITS = {
     "workers.loglines _MAX_PART": "a part of a log line of a worker, which has a limit",
+    "workers.loglines _RETRY_INTERVAL": "how often a worker tries to write its log",
+    "workers.loglines _LAST_TIMEOUT": "a part of the time for stopping a worker, which has a limit",
     "workers.loglines _MAX_NAME": "a part of a log line of a worker, which has a limit",
     "protocols.websocket _MAX_SHOWN": "part of a text for people, which the log limits too",
     "net.link MIN_TIMEOUT": "the least value of OpenFL's property timeout",
