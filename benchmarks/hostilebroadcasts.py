@@ -84,7 +84,7 @@ async def longCompressed(target: Any) -> str:
 
 async def shortCompressed(target: Any) -> str:
     """
-    broadcast: 30,000 messages, compressed
+    broadcast: 30,000 messages to compressed WebSockets
     """
     messages = b"".join(frame(b'<move x="%d" y="%d"/>\0' % (at, at)) for at in range(SHORT))
     return await flood(target, messages, UPGRADE)

@@ -104,8 +104,9 @@ class RemoteRooms(Protocol):
 
 class Sender(Protocol):
     """
-    The connection from which a message was received, see
-    L{StreamProtocol<openfl_twisted.protocols.streamprotocol.StreamProtocol>}.
+    The source of a message: a client, see
+    L{StreamProtocol<openfl_twisted.protocols.streamprotocol.StreamProtocol>}, or other nodes,
+    see L{FanOutQueue<openfl_twisted.transports.fanout.FanOutQueue>}.
     """
 
     def countFanOut(self, receivers: int, length: int) -> bool:
@@ -134,6 +135,7 @@ class Lobby:
     The rooms of a server.
 
     @ivar limits: the limits.
+    @ivar clock: the clock.
     @ivar rooms: the rooms by name. A room exists while it has members.
     @ivar refused: number of refused requests, by code (see L{REFUSALS}).
     @ivar lost: number of messages that a member did not receive because the member did not
@@ -167,7 +169,7 @@ class Lobby:
         self.deliveries = 0
         self.observers: list[LobbyObserver] = []
         self.remoteRooms: RemoteRooms | None = None
-        self._clock = clockOrReactor(clock)
+        self.clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
         self._guests = 0
         # The number of memberships kept for disconnected members, and whether reaching maxKept has
@@ -258,7 +260,7 @@ class Lobby:
         resume = member.room.limits.resume
         self._kept += 1
         member.recipient = None
-        member.expiry = self._clock.callLater(resume, self.leave, member)
+        member.expiry = self.clock.callLater(resume, self.leave, member)
 
     def _mayKeep(self) -> bool:
         """
@@ -405,7 +407,7 @@ class Lobby:
 
         @param room: one of L{rooms}.
         @param exclude: members that do not receive the message.
-        @param sender: the connection from which the message was received (default: none). If it
+        @param sender: the source from which the message was received (default: none). If it
             takes long to deliver the message to all members, the message is delivered in
             several reactor iterations, so that other clients are served in the meantime. A
             member that leaves in the meantime does not receive the message. Without a sender,

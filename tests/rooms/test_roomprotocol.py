@@ -18,6 +18,7 @@ from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.rooms.distributedrooms import DistributedRooms
 from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
 from openfl_twisted.rooms.presence import Members, MemoryPresence, Present
+from openfl_twisted.rooms.pubsub import MemoryBroker, MemoryPubSub
 from openfl_twisted.rooms.room import Room, RoomLimits
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
@@ -759,6 +760,38 @@ class NodeTests(SynchronousTestCase):
         self.clients[0].send("<say>hello</say>", "<move/>")
         self.assertEqual(self.read(1), ['<say from="Ann">hello</say>', "<move/>"])
         self.assertEqual(self.read(0), [])
+
+    def test_longMessage(self) -> None:
+        """
+        A long message from another node is delivered in several iterations. In the
+        meantime, the broker is not read, and no later message overtakes the long one.
+        """
+        events: list[str] = []
+        lobby, broker = Lobby(clock=self.clock), MemoryBroker()
+        one, two = MemoryPubSub(broker), MemoryPubSub(broker)
+        self.patch(two, "pauseReading", lambda: events.append("pause"))
+        self.patch(two, "resumeReading", lambda: events.append("resume"))
+        for each in (one, two):
+            each.start()
+        DistributedRooms(lobby, two)
+        recipients = [RecordingRecipient() for _ in range(20)]
+        members = [lobby.join("a", recipient) for recipient in recipients]
+        [topic] = two.topics
+        one.publish(topic, b"A" + b"x" * 1_000_000)
+        one.publish(topic, b"T" + members[-1].name.encode() + b"\0private")
+        one.publish(topic, b"T" + members[0].name.encode() + b"\0private")
+        one.publish(topic, b"Ashort")
+        self.assertEqual([each for each in recipients if each.received], [])
+        self.assertEqual(events, ["pause"])
+        lobby.leave(members[0])
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
+        self.assertEqual(events, ["pause", "resume"])
+        received = [[each[:7] for each in recipient.received] for recipient in recipients]
+        long = b"x" * 7
+        self.assertEqual(received[0], [])
+        self.assertEqual(received[1:-1], [[long, b"short"]] * 18)
+        self.assertEqual(received[-1], [long, b"private", b"short"])
 
     def test_private(self) -> None:
         """
