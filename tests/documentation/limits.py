@@ -177,6 +177,7 @@ NOT_LIMITS = {
     "protocols.datagram MAX_DATAGRAM": "the maximum of UDP",
     "reactors.epoll _MAX_EVENTS": "events in one system call; the next call has the others",
     "reactors.udp _MAX_KNOWN": "a cache of addresses",
+    "transports.declarations _MAX_DECLARATIONS": "a cache of interfaces",
     "brokers.outbox MAX_PAYLOAD": "a message and its envelope",
     "brokers.outbox BrokerLimits.maxPayload": "a message and its envelope",
     "brokers.outbox BrokerLimits.retryDelay": "the first delay, below the maximum",
