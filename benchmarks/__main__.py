@@ -21,8 +21,8 @@ of a server's process, user and system, per message. The servers run on one core
 the load generator on another. The servers are measured alternately, and a ratio is
 the median of the ratios of all rounds. A server is skipped, with a message, if its
 compiler or library is missing. "speed" runs the workloads with goals. "growth"
-measures how the cost grows with the connections, the length of the messages and the
-members of a room.
+measures how the cost grows with the connections, the length of the messages, the
+members of a room and the number of workers.
 """
 
 RUNS = {"speed": 3, "growth": 1}

@@ -148,7 +148,8 @@ class Comparison:
         try:
             running = laboratory.server(command)
             if workload.plot not in _RESTARTED:
-                return laboratory.cost(workload.load, running, settings, self._seconds)
+                measuring = laboratory.rate if workload.isRate else laboratory.cost
+                return measuring(workload.load, running, settings, self._seconds)
             if workload.load == "start":
                 measured = running.cpu if settings["cpu"] else running.elapsed
             else:

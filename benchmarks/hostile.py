@@ -29,8 +29,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 
-from benchmarks import hostilefloods, hostiletls
-from openfl_twisted.protocols.broadcast import EchoProtocol
+from benchmarks import hostilebroadcasts, hostilefloods, hostiletls
+from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolFactory
 from openfl_twisted.protocols.streamprotocol import StreamFactory
@@ -416,6 +416,10 @@ async def main(reactor: Any) -> None:
     tls = hostiletls.createAttacks()
     rooms = RoomFactory(XMLRoomProtocol, Lobby(clock=reactor), announces=True)
     objects = StreamFactory(hostilefloods.ObjectProtocol)
+    broadcasts = OnePortFactory(
+        XMLSocketFactory(BroadcastProtocol),
+        webSocket=partial(WebSocketFactory, compress=True),
+    )
     ports = [
         await TCP4ServerEndpoint(reactor, 0, interface=HOST, backlog=4096).listen(each)
         for each in (
@@ -423,9 +427,12 @@ async def main(reactor: Any) -> None:
             GuardFactory(rooms),
             GuardFactory(objects),
             ProxyProtocolFactory(GuardFactory(factory)),
+            GuardFactory(broadcasts),
         )
     ]
-    echoPort, roomPort, objectPort, proxyPort = (port.getHost().port for port in ports)
+    echoPort, roomPort, objectPort, proxyPort, broadcastPort = (
+        port.getHost().port for port in ports
+    )
     head = f"{'attack':45}{'median':>9}{'p99':>9}{'worst':>9}{'MB sent':>9}{'CPU s':>9}"
     sys.stdout.write(f"{head}      result\n")
     chosen = sys.argv[1:]
@@ -441,6 +448,7 @@ async def main(reactor: Any) -> None:
         (proxyPort, byDescription([hostilefloods.incompleteHeaders])),
         (objectPort, hostilefloods.attacksOnObjects()),
         (roomPort, hostilefloods.attacksOnLargeRooms()),
+        (broadcastPort, byDescription(hostilebroadcasts.BROADCASTS)),
     ):
         await measureAll(Target(reactor, port, b"ping\0", echoPort), attacks)
     await measureAll(Target(reactor, roomPort, b"<rooms/>\0"), attacksOnRooms())

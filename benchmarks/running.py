@@ -52,15 +52,18 @@ class MeasurementError(Exception):
     """
 
 
-def _cores() -> tuple[set[int], set[int]]:
+def _cores() -> tuple[set[int], set[int], set[int]]:
     """
-    Return the cores of the servers and of the load, which are the same on a single core.
+    Return the cores of the servers, of the load, and of servers with workers. With fewer than
+    three cores, they overlap.
     """
     cores = sorted(os.sched_getaffinity(0))
-    return {cores[0]}, {cores[-1]}
+    return {cores[0]}, {cores[-1]}, set(cores[:-1] if len(cores) > 2 else cores)
 
 
-_serverCores, _loadCores = _cores()
+_serverCores, _loadCores, _workerCores = _cores()
+
+_WORKERS = "--workers="
 
 
 @contextmanager
@@ -91,7 +94,9 @@ class RunningServer:
         @raise MeasurementError: if the server does not listen within L{START_TIMEOUT}.
         """
         began = time.perf_counter()
-        with _onCores(_serverCores):
+        found = [each.removeprefix(_WORKERS) for each in command if each.startswith(_WORKERS)]
+        self._workers = int(found[0]) if found else 1
+        with _onCores(_serverCores if self._workers == 1 else _workerCores):
             # A pipe could fill up, since its output is not read during the measurement.
             self._log = tempfile.TemporaryFile()  # noqa: SIM115 It is closed in stop.
             self._process = subprocess.Popen(
@@ -109,7 +114,8 @@ class RunningServer:
 
     def _waitForPort(self, deadline: float) -> int:
         """
-        Poll the system for the listening port, since each program reports it differently.
+        Poll the system for the listening port, since each program reports it differently. With
+        workers, wait until all of them listen.
         """
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -117,12 +123,21 @@ class RunningServer:
                 raise MeasurementError(f"exited immediately: {output.strip()[-_MAX_OUTPUT:]}")
             # The process can exit at this point.
             with suppress(psutil.NoSuchProcess):
-                for found in self._processInfo.net_connections("inet"):
-                    datagrams = found.type == socket.SOCK_DGRAM
-                    if datagrams or found.status == psutil.CONN_LISTEN:
-                        return int(found.laddr.port)
+                ports = [
+                    found.laddr.port
+                    for found in self._processInfo.net_connections("inet")
+                    if found.type == socket.SOCK_DGRAM or found.status == psutil.CONN_LISTEN
+                ]
+                if len(ports) >= self._workers:
+                    return int(ports[0])
             time.sleep(_POLL_TIME)
         raise MeasurementError(f"not listening after {START_TIMEOUT:g} seconds")
+
+    def pids(self) -> list[int]:
+        """
+        Return the process IDs of the process and its workers.
+        """
+        return [self.pid, *(child.pid for child in self._processInfo.children())]
 
     def memory(self) -> int:
         """
@@ -193,8 +208,8 @@ class Laboratory:
     def _load(
         self, load: str, server: RunningServer, settings: Settings
     ) -> "subprocess.Popen[str]":
-        target = {"port": server.port, "pid": server.pid}
-        arguments = [f"{name}={value}" for name, value in {**target, **settings}.items()]
+        arguments = [f"{name}={value}" for name, value in settings.items()]
+        arguments += [f"port={server.port}", *(f"pid={pid}" for pid in server.pids())]
         program = [str(self.folder / "load"), load]
         if load.startswith("tls"):
             program = [sys.executable, str(_TLS_LOAD), load, str(self.folder / ANCHORS)]
@@ -214,7 +229,32 @@ class Laboratory:
         @param load: the kind of load.
         @param settings: the settings of the load.
         @param seconds: duration of the measurement.
-        @return: CPU time of the server per unit of the load (microseconds).
+        @return: CPU time of the server and its workers per unit of the load (microseconds).
+        @raise MeasurementError: if the load generator reports an error.
+        """
+        measured = self._run(load, server, settings, seconds)
+        return measured["cpu"] / measured["count"] * 1e6
+
+    def rate(self, load: str, server: RunningServer, settings: Settings, seconds: float) -> float:
+        """
+        Measure how fast a server completes a load.
+
+        @param load: see L{cost}.
+        @param settings: see L{cost}.
+        @param seconds: see L{cost}.
+        @return: units of the load per second.
+        @raise MeasurementError: if the load generator reports an error.
+        """
+        measured = self._run(load, server, settings, seconds)
+        return measured["count"] / measured["elapsed"]
+
+    def _run(
+        self, load: str, server: RunningServer, settings: Settings, seconds: float
+    ) -> dict[str, float]:
+        """
+        Run the load generator.
+
+        @return: its results: C{count}, C{cpu} and C{elapsed}.
         @raise MeasurementError: if the load generator reports an error.
         """
         # Opening the connections causes further work in the first half of a second.
@@ -229,9 +269,8 @@ class Laboratory:
             raise MeasurementError("the load generator timed out") from None
         if process.returncode:
             raise MeasurementError(problem.strip())
-        measured = json.loads(output)
-        cost: float = measured["cpu"] / measured["count"] * 1e6
-        return cost
+        measured: dict[str, float] = json.loads(output)
+        return measured
 
     def memory(self, load: str, server: RunningServer, settings: Settings) -> float:
         """

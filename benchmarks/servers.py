@@ -13,8 +13,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from benchmarks.running import ANCHORS
-from benchmarks.workloads import Workload
-from openfl_twisted.testing._certificates import CertificateMaker
+from benchmarks.workloads import WORKERS, Workload
+from openfl_twisted.testing import CertificateMaker
 
 ROOT = Path(__file__).parent
 PEERS = ROOT / "peers"
@@ -200,6 +200,7 @@ def _commandServer(certificate: Path, name: str, *reactor: str) -> Server:
         "policy-port": _twistd(*reactor, "openfl-policy", "--allow=*:*"),
         "datagrams": _twistd(*reactor, "openfl-echo", "--udp"),
         "start": xml(),
+        **{f"workers-{count}": xml("--echo", f"--workers={count}") for count in WORKERS},
     }
     # A message is not sent back to its sender, and is sent to idle clients only after
     # protocol detection. Replies to datagrams have a prefix of 8 bytes.

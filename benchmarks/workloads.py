@@ -12,6 +12,11 @@ DELIVERY = "\N{MICRO SIGN}s a delivery"
 
 ROOM = 10
 
+WORKERS = (1, 2)
+"""
+The measured numbers of worker processes.
+"""
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -30,6 +35,7 @@ class Workload:
         cost.
     @ivar goal: the maximum ratio to the reference, or the maximum cost.
     @ivar ahead: a server that must have a higher cost, as a second goal.
+    @ivar isRate: whether the number of units per second is measured instead of the cost.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Workload:
     reference: str | None = "uvloop"
     goal: float | None = None
     ahead: str | None = None
+    isRate: bool = False
 
 
 def load(connections: int, window: int, size: int = 64) -> dict[str, int]:
@@ -322,6 +329,25 @@ def _room(members: int) -> Workload:
     return Workload(f"rooms-{members}", title, "", "rooms", "broadcast", settings, unit=DELIVERY)
 
 
+def _workers(count: int, *, isRate: bool) -> Workload:
+    """
+    Create a workload for a server with several worker processes.
+
+    @param isRate: see L{Workload}.
+    """
+    return Workload(
+        f"{'workers-rate' if isRate else 'workers'}-{count}",
+        f"ping-pong, 64 connections, {count} workers",
+        "",
+        f"workers-{count}",
+        "echo",
+        load(64, 1),
+        unit="messages per second" if isRate else MESSAGE,
+        reference=None,
+        isRate=isRate,
+    )
+
+
 GROWTHS = [
     Growth(
         "connections",
@@ -340,6 +366,18 @@ GROWTHS = [
         "larger rooms, one sender",
         "members",
         {members: _room(members) for members in (10, 50, 200, 1000, 5000)},
+    ),
+    Growth(
+        "workers",
+        "more workers, CPU time of all processes",
+        "workers",
+        {count: _workers(count, isRate=False) for count in WORKERS},
+    ),
+    Growth(
+        "workers-rate",
+        "more workers, throughput of all workers",
+        "workers",
+        {count: _workers(count, isRate=True) for count in WORKERS},
     ),
 ]
 """

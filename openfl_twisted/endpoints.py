@@ -27,6 +27,7 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolEndpoint
 from openfl_twisted.reactors.backlog import deepenBacklog
+from openfl_twisted.reactors.inheriting import IInheritingReactor
 from openfl_twisted.transports.acceptanswer import answerOnAccept
 from openfl_twisted.transports.tcp import coalesceWrites
 from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
@@ -138,8 +139,8 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     Create a server endpoint from a description, like C{serverFromString}; C{haproxy:}
     creates a L{ProxyProtocolEndpoint}.
 
-    @param reactor: the reactor of the endpoint. The reactor of a worker has
-        C{inheritedEndpoint}, which replaces a C{systemd:} endpoint.
+    @param reactor: the reactor of the endpoint. The reactor of a worker is an
+        L{IInheritingReactor}, whose endpoint replaces a C{systemd:} endpoint.
     @param description: the description, such as C{haproxy:tcp:8080}.
     @raise ValueError: if the description is invalid. Endpoints of other plugins may
         raise other exceptions.
@@ -150,7 +151,7 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
             "haproxy: must follow openfl:, because the PROXY header precedes all other data: "
             "write openfl:haproxy:..."
         )
-    if wrapper == "systemd" and hasattr(reactor, "inheritedEndpoint"):
+    if wrapper == "systemd" and IInheritingReactor.providedBy(reactor):
         inherited: IStreamServerEndpoint = reactor.inheritedEndpoint()
         return inherited
     if wrapper == "haproxy":

@@ -28,11 +28,15 @@ double now(void)
 
 static double serverCPU(void)
 {
-    struct timespec time;
-    clockid_t clock;
-    if (clock_getcpuclockid(options.pid, &clock) || clock_gettime(clock, &time))
-        fail("the server's process is gone");
-    return time.tv_sec + time.tv_nsec / 1e9;
+    double total = 0;
+    for (long each = 0; each < options.pids; each++) {
+        struct timespec time;
+        clockid_t clock;
+        if (clock_getcpuclockid(options.pid[each], &clock) || clock_gettime(clock, &time))
+            fail("the server's process is gone");
+        total += time.tv_sec + time.tv_nsec / 1e9;
+    }
+    return total;
 }
 
 void startStopwatch(struct stopwatch *watch)

@@ -2,7 +2,7 @@
  * The load generator: shared declarations.
  *
  * It runs on a separate core, checks every received byte, and reads the
- * CPU time of the server's process from the kernel.
+ * CPU time of the server's processes from the kernel.
  */
 #ifndef LOAD_H
 #define LOAD_H
@@ -12,10 +12,14 @@
 #include <stdint.h>
 #include <time.h>
 
+/* Maximum number of processes of a server. */
+#define MAX_PIDS 64
+
 /* Options of the command line, as NAME=NUMBER. */
 struct options {
     long port;
-    long pid;         /* the server's process */
+    long pid[MAX_PIDS]; /* the server's processes; the option can be repeated */
+    long pids;        /* number of processes */
     long connections;
     long window;      /* outstanding messages per connection */
     long size;        /* bytes of a message, including its NUL byte */

@@ -23,7 +23,7 @@ static const struct {
     const char *name;
     long *value;
 } names[] = {
-    {"port", &options.port}, {"pid", &options.pid}, {"connections", &options.connections},
+    {"port", &options.port}, {"connections", &options.connections},
     {"window", &options.window}, {"size", &options.size}, {"chunk", &options.chunk},
     {"websocket", &options.websocket}, {"prefix", &options.prefix}, {"silent", &options.silent},
     {"join", &options.join}, {"say", &options.say}, {"settle", &options.settle},
@@ -35,6 +35,10 @@ static const struct {
 static void parse(const char *argument)
 {
     const char *equals = strchr(argument, '=');
+    if (!strncmp(argument, "pid=", 4) && options.pids < MAX_PIDS) {
+        options.pid[options.pids++] = atol(argument + 4);
+        return;
+    }
     for (size_t each = 0; equals && each < LENGTH(names); each++)
         if (strlen(names[each].name) == (size_t)(equals - argument)
             && !strncmp(names[each].name, argument, equals - argument)) {

@@ -25,7 +25,7 @@ class Player(XMLSocketProtocol):
     """
 
     def messageReceived(self, message: str) -> None:
-        self.factory.broadcast(message, exclude=[self])
+        self.factory.broadcast(message, exclude=[self], sender=self)
 
 
 class State(resource.Resource):

@@ -20,7 +20,7 @@ class Player(XMLSocketProtocol):
     """
 
     def messageReceived(self, message: str) -> None:
-        self.factory.broadcast(message, exclude=[self])
+        self.factory.broadcast(message, exclude=[self], sender=self)
 
 
 async def main(reactor: Any, endpoint: str) -> None:

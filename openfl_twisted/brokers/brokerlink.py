@@ -74,6 +74,7 @@ class BrokerConnection(Protocol):
         self._reason = ""
         self._timer: IDelayedCall | None = None
         self._heard = False
+        self._isPaused = False
         self._ended = False
 
     # Implemented by subclasses
@@ -143,6 +144,27 @@ class BrokerConnection(Protocol):
             self.transport.unregisterProducer()
         self.transport.loseConnection()
 
+    # Called by the link's user
+
+    def pauseReading(self) -> None:
+        """
+        Receive no further messages until L{resumeReading} is called. The messages of the current
+        read are still delivered.
+        """
+        if not self._isPaused:
+            self._isPaused = True
+            self.transport.pauseProducing()
+
+    def resumeReading(self) -> None:
+        """
+        End the pause of L{pauseReading}. Without a pause, this call has no effect.
+        """
+        if self._isPaused:
+            self._isPaused = False
+            # An answer of the broker could not be received during the pause.
+            self._heard = True
+            self.transport.resumeProducing()
+
     # Called by Twisted
 
     def connectionMade(self) -> None:
@@ -194,7 +216,7 @@ class BrokerConnection(Protocol):
         """
         limits = self.link.limits
         self._timer = None
-        if self._heard:
+        if self._heard or self._isPaused:
             self._timer = self.link.clock.callLater(limits.pingInterval, self._ping)
         else:
             self.fail(f"the broker has not answered a ping for {limits.pingTimeout:g} seconds")

@@ -119,6 +119,15 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
         if self.speaker is not None:
             self.speaker.unsubscribe(topic)
 
+    def pauseReading(self) -> None:
+        if self._link.connection is not None:
+            self._link.connection.pauseReading()
+
+    def resumeReading(self) -> None:
+        # A new connection is not paused.
+        if self._link.connection is not None:
+            self._link.connection.resumeReading()
+
     def linkUp(self) -> None:
         self.wentUp()
 

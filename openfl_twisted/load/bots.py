@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.internet.protocol import Factory
 
+from openfl_twisted.coroutines import HandlerResult
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from openfl_twisted.protocols.streamprotocol import StreamFactory
 from openfl_twisted.protocols.telnet import TelnetFactory, TelnetProtocol
@@ -36,9 +37,10 @@ class Bot(Protocol):
     to all unanswered requests.
     """
 
-    def act(self) -> None:
+    def act(self) -> HandlerResult:
         """
-        Called C{--rate} times per second while the bot is connected: send a request.
+        Called C{--rate} times per second while the bot is connected: send a request. It can be
+        a coroutine function; while it runs, it is not called again.
         """
 
 

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
     IPushProducer,
+    IReactorTime,
     ITransport,
 )
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -19,9 +20,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.commandline import describeError
+from openfl_twisted.coroutines import RunningHandler, isCancellation, startHandler
 from openfl_twisted.load.bots import TimedBot, terminatorOf
 from openfl_twisted.load.histogram import Histogram
 from openfl_twisted.load.websocketclient import WebSocketClosed
+from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
 
 _CLOSED_BY_SERVER = "the server closed the connection"
@@ -66,8 +69,10 @@ class ConnectionOwner(Protocol):
 
     @ivar statistics: the counters of all connections.
     @ivar maxUnanswered: the number of unanswered requests at which a bot skips its next call.
+    @ivar clock: the clock.
     """
 
+    clock: IReactorTime
     statistics: Statistics
     maxUnanswered: int
 
@@ -110,6 +115,8 @@ class BotConnection(TwistedProtocol):
         self._statistics = owner.statistics
         self._terminator = terminatorOf(bot)
         self._timed = isinstance(bot, TimedBot)
+        self._acting: RunningHandler | None = None
+        self._isLost = False
         # The number of messages that were sent during a call of act().
         self._sent = 0
         # The reason if this side closes the connection.
@@ -129,6 +136,9 @@ class BotConnection(TwistedProtocol):
             setNoDelay(True)
         if self._timed:
             self.bot.onAnswer = self._answered
+        if isinstance(self.bot, StreamProtocol):
+            # Otherwise, the bot would log its exceptions.
+            self.bot.handlerFailed = self._failed  # type: ignore[method-assign]
         self._call(self.bot.makeConnection, self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -146,21 +156,33 @@ class BotConnection(TwistedProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._reason = self._reason or _describeLoss(reason)
+        self._isLost = True
+        if self._acting is not None:
+            self._acting.cancel(self._owner.clock)
         self._call(self.bot.connectionLost, reason)
         if self._timed:
             self.bot.onAnswer = None
         self._owner.connectionEnded(self, self._reason)
 
-    def _call(self, method: Callable[..., object], *arguments: object) -> None:
+    def _call(self, method: Callable[..., object], *arguments: object) -> object:
         """
         Call a method of the bot. An exception ends the connection.
         """
         try:
-            method(*arguments)
-        except Exception as problem:
-            self.hasFailed = True
-            self._reason = str(BotError(problem))
-            self.transport.abortConnection()
+            return method(*arguments)
+        except Exception:
+            self._failed(Failure())
+            return None
+
+    def _failed(self, reason: Failure) -> None:
+        """
+        End the connection because of an exception of the bot.
+        """
+        if not isinstance(reason.value, Exception):
+            reason.raiseException()
+        self.hasFailed = True
+        self._reason = str(BotError(reason.value))
+        self.transport.abortConnection()
 
     # Called by the load test
 
@@ -176,9 +198,14 @@ class BotConnection(TwistedProtocol):
         if len(self.unanswered) >= self._owner.maxUnanswered or (isConnection and transport.isFull):
             statistics.skipped += 1
             return
+        if self._acting is not None:
+            statistics.skipped += 1
+            return
         self._sent = 0
         now = self._owner.now()
-        self._call(self.bot.act)
+        result = self._call(self.bot.act)
+        if result is not None:
+            self._actLater(result)
         if isConnection:
             # In a write batch, the message would be sent later, and would not be counted here.
             transport.flush()
@@ -186,6 +213,24 @@ class BotConnection(TwistedProtocol):
         if requests:
             statistics.requests += requests
             self.unanswered.extend([now] * requests)
+
+    def _actLater(self, result: object) -> None:
+        """
+        Wait for an C{act} that is a coroutine function. Meanwhile, the bot skips its requests.
+        """
+        handler = startHandler(result)
+        if handler is None:
+            return
+        self._acting = handler
+        handler.deferred.addErrback(self._actFailed)
+        handler.deferred.addCallback(self._acted)
+
+    def _actFailed(self, reason: Failure) -> None:
+        if not (self._isLost and isCancellation(reason)):
+            self._failed(reason)
+
+    def _acted(self, result: object) -> None:
+        self._acting = None
 
     def close(self) -> None:
         """

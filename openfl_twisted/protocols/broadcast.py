@@ -4,11 +4,6 @@ and L{EchoProtocol} sends each message back.
 """
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
-from openfl_twisted.transports.receivebuffer import MAX_WORK
-
-# Maximum number of messages multiplied by receivers that are sent before other clients are served.
-_MAX_WRITES = 65536
-_MIN_BATCH = 16
 
 
 class BroadcastProtocol(XMLSocketProtocol):
@@ -30,17 +25,10 @@ class BroadcastProtocol(XMLSocketProtocol):
         Forward the messages. A client that does not read is disconnected when its send queue
         is full, and does not delay other clients.
         """
-        most = max(_MIN_BATCH, _MAX_WRITES // len(self.factory.connections))
-        if len(messages) <= most:
-            self._forward(messages)
-        else:
-            batches = [messages[at : at + most] for at in range(0, len(messages), most)]
-            self.deliverEach(batches, self._forward)
+        self._forward(messages)
 
     def _forward(self, messages: list[str]) -> None:
-        self.factory.broadcastMessages(messages, exclude=(self,))
-        writes = len(messages) * len(self.factory.connections)
-        self.spend(writes * MAX_WORK // _MAX_WRITES)
+        self.factory.broadcastMessages(messages, exclude=(self,), sender=self)
 
 
 class EchoProtocol(XMLSocketProtocol):

@@ -2,7 +2,7 @@
 Base classes of the stream protocols of this package and of their factories.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from inspect import iscoroutinefunction
@@ -31,6 +31,12 @@ from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT, DetectionTimer
+from openfl_twisted.transports.fanout import (
+    MAX_FAN_OUT,
+    RECEIVER_WORK,
+    WRITE_WORK,
+    FanOutQueue,
+)
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
@@ -108,6 +114,8 @@ class StreamProtocol(Protocol):
     _isLost = False
     # The asynchronous handlers that are running; usually at most one.
     _running: tuple[RunningHandler, ...] = ()
+    # The messages that are being sent to many receivers.
+    _fanOuts: FanOutQueue | None = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """
@@ -190,10 +198,10 @@ class StreamProtocol(Protocol):
         """
         before = self.transport.receiveBuffer
         self.transport = connection
-        if self._running:
-            connection.ensureBuffer().beginHandler()
-            if before is not None:
-                before.endHandler()
+        if before is not None:
+            for _ in range(before.holds):
+                connection.ensureBuffer().hold()
+                before.release()
 
     @property
     def unprocessed(self) -> int:
@@ -293,8 +301,7 @@ class StreamProtocol(Protocol):
             handler.deferred.addErrback(self.handlerFailed)
             return False
         self._running += (handler,)
-        if not (self._isLost or self.transport.disconnecting):
-            self.transport.ensureBuffer().beginHandler()
+        self._holdReading()
         handler.deferred.addErrback(self._asyncFailed)
         handler.deferred.addCallback(self._handlerEnded, handler)
         if self._isLost:
@@ -311,12 +318,10 @@ class StreamProtocol(Protocol):
 
     def _handlerEnded(self, result: object, handler: RunningHandler) -> None:
         self._running = tuple(each for each in self._running if each is not handler)
-        if self._running or self._isLost:
+        if self._isLost:
             return
         currentBatch.run(self.handlerFinished)
-        buffer = self.transport.receiveBuffer
-        if buffer is not None:
-            buffer.endHandler()
+        self._releaseReading()
 
     def handlerFinished(self) -> None:
         """
@@ -342,6 +347,48 @@ class StreamProtocol(Protocol):
         @param work: the number of messages to count, see C{MAX_WORK}.
         """
         self.transport.work += work
+
+    def countFanOut(self, receivers: int, length: int) -> bool:
+        """
+        Count the work of sending a message to several receivers.
+
+        @param receivers: the number of receivers.
+        @param length: the length of the message (bytes).
+        @return: whether the message must be sent with L{fanOut}, because it takes too long to
+            send it in one call, or because an earlier message was not sent to all receivers yet.
+        """
+        if receivers * (RECEIVER_WORK + length) > MAX_FAN_OUT or (
+            self._fanOuts is not None and self._fanOuts.isBlocked
+        ):
+            return True
+        self.transport.work += receivers * (WRITE_WORK + length) * MAX_WORK // MAX_FAN_OUT
+        return False
+
+    def fanOut(self, receivers: Iterable[T], send: Callable[[T], object], length: int) -> None:
+        """
+        Send a message from this peer to many receivers, in several reactor iterations. In the
+        meantime, no further messages are received from this peer.
+
+        @param receivers: the receivers.
+        @param send: sends the message to a receiver. It must do nothing if the receiver has
+            disconnected.
+        @param length: the length of the message (bytes).
+        """
+        if self._fanOuts is None:
+            self._fanOuts = FanOutQueue(self.getClock(), self._holdReading, self._releaseReading)
+        self._fanOuts.fanOut(receivers, send, length)
+
+    def _holdReading(self) -> None:
+        """
+        Hold received data until L{_releaseReading} is called.
+        """
+        if not (self._isLost or self.transport.disconnecting):
+            self.transport.ensureBuffer().hold()
+
+    def _releaseReading(self) -> None:
+        buffer = self.transport.receiveBuffer
+        if buffer is not None:
+            buffer.release()
 
     def postpone(self, item: T, receive: Callable[[T], object]) -> bool:
         """

@@ -8,7 +8,7 @@ in C{LineReceiver}, the processing time is proportional to the number of receive
 """
 
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NoReturn, Self, TypeAlias
 
 from twisted.internet.interfaces import IReactorTime
@@ -632,30 +632,62 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         """
         self._connected.pop(connection, None)
 
-    def broadcast(self, message: str, exclude: Iterable[XMLSocketProtocol] = ()) -> None:
+    def broadcast(
+        self,
+        message: str,
+        exclude: Iterable[XMLSocketProtocol] = (),
+        sender: XMLSocketProtocol | None = None,
+    ) -> None:
         """
         Send a message to all connections. The message is encoded once.
 
         @param exclude: connections to exclude.
+        @param sender: see L{broadcastMessages}.
         """
-        self.broadcastMessages((message,), exclude)
+        self.broadcastMessages((message,), exclude, sender)
 
     def broadcastMessages(
-        self, messages: Sequence[str], exclude: Iterable[XMLSocketProtocol] = ()
+        self,
+        messages: Sequence[str],
+        exclude: Iterable[XMLSocketProtocol] = (),
+        sender: XMLSocketProtocol | None = None,
     ) -> None:
         """
         Send several messages to all connections. The messages are encoded once.
 
         @param exclude: connections to exclude.
+        @param sender: the connection from which the messages were received; C{None} for
+            messages of the server. If it takes long to send messages to all connections, the
+            messages of a sender are sent in several reactor iterations, so that other clients
+            are served in the meantime; see L{StreamProtocol.fanOut}. Messages of the server are
+            always sent immediately.
         """
         # Iterate over a copy, because a slow client is removed during the loop.
         receivers = self.connections - exclude if exclude else [*self.connections]
-        self.messagesOut += len(messages) * len(receivers)
+        count = len(receivers)
+        self.messagesOut += len(messages) * count
         lines = _encodeAll(messages)
         block = b"".join(lines)
+        if sender is not None and sender.countFanOut(count, len(block)):
+            sender.fanOut(receivers, partial(_sendBlock, lines, block), len(block))
+            return
         for connection in receivers:
             transport = connection.transport
             if transport.preservesMessages:
                 transport.writeMessages(lines)
             else:
                 transport.write(block)
+
+
+def _sendBlock(lines: list[bytes], block: bytes, connection: XMLSocketProtocol) -> None:
+    """
+    Send encoded messages.
+
+    @param lines: the messages, each with its NUL byte.
+    @param block: the same messages, joined.
+    """
+    transport = connection.transport
+    if transport.preservesMessages:
+        transport.writeMessages(lines)
+    else:
+        transport.write(block)

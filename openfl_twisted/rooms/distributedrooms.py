@@ -19,6 +19,7 @@ from openfl_twisted.rooms.lobby import Lobby, LobbyObserver, RemoteRooms
 from openfl_twisted.rooms.presence import IPresence, Present
 from openfl_twisted.rooms.pubsub import IPubSub, IPubSubListener
 from openfl_twisted.rooms.room import Member, Room
+from openfl_twisted.transports.fanout import FanOutQueue
 
 _ALL, _ONE = b"A", b"T"
 
@@ -55,6 +56,8 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
         # For each room with a running lookup: the Deferreds to fire with the result of the next
         # lookup.
         self._asking: dict[str, list[Deferred[list[str]]]] = {}
+        # The messages from other nodes that take long to deliver.
+        self._fanOuts = FanOutQueue(lobby.clock, pubSub.pauseReading, pubSub.resumeReading)
         lobby.observers.append(self)
         lobby.remoteRooms = self
         pubSub.addListener(self)
@@ -123,12 +126,21 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
     def _arrived(self, room: Room, payload: bytes) -> None:
         kind, rest = payload[:1], payload[1:]
         if kind == _ALL:
-            self._lobby.deliverTo(room, rest)
+            self._lobby.deliverTo(room, rest, sender=self._fanOuts)
         elif kind == _ONE:
             name, _, message = rest.partition(b"\0")
             member = room.members.get(name.decode(errors="replace"))
-            if member is not None:
+            if member is None:
+                return
+            if self._fanOuts.isBlocked:
+                # The message must not overtake a previous message.
+                self._fanOuts.fanOut((member,), partial(self._deliver, message), len(message))
+            else:
                 self._lobby.deliver(member, message)
+
+    def _deliver(self, message: bytes, member: Member) -> None:
+        if member.room is not None:
+            self._lobby.deliver(member, message)
 
     # Do nothing: the rooms on this node work without the broker.
 
@@ -155,7 +167,7 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
             # Iterate over a copy, because a delivery can close a room.
             for room in list(self._lobby.rooms.values()):
                 if _topic(room.name) == topic:
-                    self._lobby.deliverTo(room, vocabulary.gap(missed))
+                    self._lobby.deliverTo(room, vocabulary.gap(missed), sender=self._fanOuts)
 
 
 def _topic(name: str) -> str:

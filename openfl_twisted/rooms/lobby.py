@@ -7,6 +7,7 @@ whatever the number of members that receive it.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -104,11 +105,40 @@ class RemoteRooms(Protocol):
         """
 
 
+class Sender(Protocol):
+    """
+    The source of a message: a client, see
+    L{StreamProtocol<openfl_twisted.protocols.streamprotocol.StreamProtocol>}, or other nodes,
+    see L{FanOutQueue<openfl_twisted.transports.fanout.FanOutQueue>}.
+    """
+
+    def countFanOut(self, receivers: int, length: int) -> bool:
+        """
+        Count the work of sending a message to several receivers.
+
+        @param receivers: the number of receivers.
+        @param length: the length of the message (bytes).
+        @return: whether the message must be sent with L{fanOut}.
+        """
+
+    def fanOut(
+        self, receivers: Iterable[Member], send: Callable[[Member], object], length: int
+    ) -> None:
+        """
+        Send a message to many receivers, in several reactor iterations.
+
+        @param receivers: the receivers.
+        @param send: sends the message to a receiver.
+        @param length: the length of the message (bytes).
+        """
+
+
 class Lobby:
     """
     The rooms of a server.
 
     @ivar limits: the limits.
+    @ivar clock: the clock.
     @ivar rooms: the rooms by name. A room exists while it has members.
     @ivar refused: number of refused requests, by code (see L{REFUSALS}).
     @ivar lost: number of messages that a member did not receive because the member did not
@@ -142,7 +172,7 @@ class Lobby:
         self.deliveries = 0
         self.observers: list[LobbyObserver] = []
         self.remoteRooms: RemoteRooms | None = None
-        self._clock = clockOrReactor(clock)
+        self.clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
         self._guests = 0
         # The number of memberships kept for disconnected members, and whether reaching maxKept has
@@ -233,7 +263,7 @@ class Lobby:
         resume = member.room.limits.resume
         self._kept += 1
         member.recipient = None
-        member.expiry = self._clock.callLater(resume, self.leave, member)
+        member.expiry = self.clock.callLater(resume, self.leave, member)
 
     def _mayKeep(self) -> bool:
         """
@@ -318,23 +348,31 @@ class Lobby:
 
     # Messages
 
-    def send(self, member: Member, message: bytes) -> None:
+    def send(self, member: Member, message: bytes, sender: Sender | None = None) -> None:
         """
         Send a message to all other members of the room.
 
         @param member: the sender.
+        @param sender: see L{deliverTo}.
         @raise LobbyError: with the code C{room} if the sender is in no room.
         """
-        self.announce(self._roomOf(member), message, exclude=(member,))
+        self.announce(self._roomOf(member), message, (member,), sender)
 
-    def announce(self, room: Room, message: bytes, exclude: Iterable[Member] = ()) -> None:
+    def announce(
+        self,
+        room: Room,
+        message: bytes,
+        exclude: Iterable[Member] = (),
+        sender: Sender | None = None,
+    ) -> None:
         """
         Send a message to all members of a room, on all nodes.
 
         @param room: one of L{rooms}.
         @param exclude: members on this node that do not receive the message.
+        @param sender: see L{deliverTo}.
         """
-        self.deliverTo(room, message, exclude)
+        self.deliverTo(room, message, exclude, sender)
         self._notify("messageSent", room, message)
 
     def sendTo(self, member: Member, name: str, message: bytes) -> None:
@@ -360,18 +398,39 @@ class Lobby:
         else:
             raise LobbyError("nobody", f"the room has no member {name}")
 
-    def deliverTo(self, room: Room, message: bytes, exclude: Iterable[Member] = ()) -> None:
+    def deliverTo(
+        self,
+        room: Room,
+        message: bytes,
+        exclude: Iterable[Member] = (),
+        sender: Sender | None = None,
+    ) -> None:
         """
         Deliver a message to the members of a room on this node.
 
         @param room: one of L{rooms}.
         @param exclude: members that do not receive the message.
+        @param sender: the source from which the message was received (default: none). If it
+            takes long to deliver the message to all members, the message is delivered in
+            several reactor iterations, so that other clients are served in the meantime. A
+            member that leaves in the meantime does not receive the message. Without a sender,
+            the message is delivered immediately.
         """
         excluded = set(exclude)
         # Iterate over a copy, because a delivery can disconnect a slow member, which then leaves.
         members = [member for member in room.members.values() if member not in excluded]
         self.deliveries += len(members)
+        if sender is not None and sender.countFanOut(len(members), len(message)):
+            sender.fanOut(members, partial(self._deliverIn, room, message), len(message))
+            return
         for member in members:
+            self._deliver(member, message)
+
+    def _deliverIn(self, room: Room, message: bytes, member: Member) -> None:
+        """
+        Deliver a message to a member that can have left the room.
+        """
+        if member.room is room:
             self._deliver(member, message)
 
     def deliver(self, member: Member, message: bytes) -> None:

@@ -127,6 +127,17 @@ class IPubSub(Interface):
         @param topic: the topic passed to L{subscribe}.
         """
 
+    def pauseReading() -> None:
+        """
+        Receive no further messages from the broker until L{resumeReading} is called. Messages
+        that were already received are still delivered.
+        """
+
+    def resumeReading() -> None:
+        """
+        End the pause of L{pauseReading}. Without a pause, this call has no effect.
+        """
+
     def addListener(listener: "IPubSubListener") -> None:
         """
         Add a listener, which is notified when the broker is reached or lost, when messages can
@@ -227,6 +238,16 @@ class BasePubSub:
 
     def unsubscribe(self, topic: str) -> None:
         self._callbacks.pop(topic, None)
+
+    def pauseReading(self) -> None:
+        """
+        Do nothing. A subclass that receives messages from a broker overrides this method.
+        """
+
+    def resumeReading(self) -> None:
+        """
+        Ignore the call: this class has paused nothing.
+        """
 
     def addListener(self, listener: IPubSubListener) -> None:
         self._listeners.append(listener)

@@ -217,7 +217,7 @@ class RoomProtocol(XMLSocketProtocol):
             line.decode()
         except UnicodeDecodeError:
             line = encodeUTF8(decodeUTF8(line))
-        self.lobby.send(self.member, line + END)
+        self.lobby.send(self.member, line + END, self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -347,7 +347,7 @@ class XMLRoomProtocol(RoomProtocol):
         member, _ = self._needMember()
         to = request.attributes.get("to")
         if to is None:
-            self.lobby.send(member, vocabulary.say(member, request.content))
+            self.lobby.send(member, vocabulary.say(member, request.content), self)
         else:
             self.lobby.sendTo(member, to, vocabulary.say(member, request.content, private=True))
 

@@ -10,6 +10,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import (
+    IOpenSSLContextFactory,
     IOpenSSLServerConnectionCreator,
     IProtocolFactory,
     IReactorTime,
@@ -136,12 +137,12 @@ class ServerTLSFactory(TLSMemoryBIOFactory):
 
     def __init__(
         self,
-        creator: IOpenSSLServerConnectionCreator,
+        creator: IOpenSSLServerConnectionCreator | IOpenSSLContextFactory,
         factory: IProtocolFactory,
         clock: IReactorTime | None = None,
     ) -> None:
         """
-        @param creator: creates the TLS connections.
+        @param creator: creates the TLS connections, or their contexts.
         @param factory: the factory of the protocols inside TLS.
         @param clock: the clock (default: the global reactor).
         """

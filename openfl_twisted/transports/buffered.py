@@ -16,10 +16,10 @@ from twisted.internet.interfaces import (
     ITransport,
 )
 from zope.interface import implementer, providedBy
-from zope.interface.declarations import Provides
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.transports.connection import Connection, Owner, reportDropped
+from openfl_twisted.transports.declarations import declare
 from openfl_twisted.transports.flowcontrol import PullAdapter, PushAdapter
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
 from openfl_twisted.transports.writebatch import currentBatch
@@ -132,7 +132,7 @@ class BufferedTransport(Connection):
     @property
     def __providedBy__(self) -> Any:
         # Called by zope.interface: return the interfaces of this class and of the transport.
-        return Provides(type(self), providedBy(self._transport))
+        return declare(type(self), providedBy(self._transport))
 
     def __getattr__(self, name: str) -> Any:
         if name == "_transport":

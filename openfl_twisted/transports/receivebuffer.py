@@ -94,13 +94,14 @@ class ReceiveBuffer:
       - The loss of the connection is reported once, after the last item.
 
     The buffer can contain items although the protocol is not paused: the buffer is I{blocked}
-    after the protocol has called L{block}, it is I{busy} while an asynchronous handler runs,
-    and it I{yields its turn} after L{MAX_WORK} messages.
+    after the protocol has called L{block}, it is I{held} while an asynchronous handler runs or
+    a message is sent to many receivers, and it I{yields its turn} after L{MAX_WORK} messages.
+
+    @ivar holds: the number of calls of L{hold} without L{release}.
     """
 
     __slots__ = (
         "_blocked",
-        "_busy",
         "_clock",
         "_connection",
         "_delivering",
@@ -109,6 +110,7 @@ class ReceiveBuffer:
         "_groups",
         "_timer",
         "_turn",
+        "holds",
     )
 
     log = packageLogger()
@@ -124,7 +126,8 @@ class ReceiveBuffer:
         self._groups: deque[tuple[Callable[[Any], object], deque[Any]]] = deque()
         # The groups that were put back during the current delivery; they precede the other groups.
         self._first: list[tuple[Callable[[Any], object], deque[Any]]] = []
-        self._blocked = self._busy = self._delivering = False
+        self._blocked = self._delivering = False
+        self.holds = 0
         self._turn: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
         self._end: Callable[[], object] | None = None
@@ -175,22 +178,23 @@ class ReceiveBuffer:
             if self._turn is None:
                 self._connection.readAgain()
 
-    def beginHandler(self) -> None:
+    def hold(self) -> None:
         """
-        Stop delivery until L{endHandler} is called: an asynchronous handler is running. The
-        loss of the connection is then reported after the handler has ended.
+        Stop delivery until L{release} is called as often as this method. The loss of the
+        connection is then reported after the last release.
         """
-        self._busy = True
+        self.holds += 1
         self._connection.reading = False
         self._connection.stopReading()
 
-    def endHandler(self) -> None:
+    def release(self) -> None:
         """
-        Resume delivery after L{beginHandler}.
+        Resume delivery after L{hold}.
         """
-        if self._busy:
-            self._busy = False
-            self._connection.readAgain()
+        if self.holds:
+            self.holds -= 1
+            if not self.holds:
+                self._connection.readAgain()
 
     @property
     def isEnding(self) -> bool:
@@ -204,7 +208,7 @@ class ReceiveBuffer:
         """
         Whether delivery is currently stopped, independent of whether the protocol is paused.
         """
-        return self._blocked or self._busy or self._turn is not None
+        return self._blocked or self.holds > 0 or self._turn is not None
 
     def yieldTurn(self) -> None:
         """
@@ -277,7 +281,7 @@ class ReceiveBuffer:
     def deliverNow(self, *, drop: bool) -> None:
         """
         Deliver the buffered items, even if delivery is blocked, and discard the buffer. If the
-        connection is paused or closing, or a handler is running, the items are dropped instead.
+        connection is paused or closing, or the buffer is held, the items are dropped instead.
         A protocol whose C{connectionLost} cannot be delayed calls this method when the
         connection is lost.
 
@@ -286,7 +290,7 @@ class ReceiveBuffer:
         connection = self._connection
         self._blocked = False
         self._end = _nothing
-        while not (drop or connection.paused or connection.disconnecting or self._busy):
+        while not (drop or connection.paused or connection.disconnecting or self.holds):
             if self._turn is not None:
                 self._turn.cancel()
                 self._turn = None
@@ -299,15 +303,15 @@ class ReceiveBuffer:
     def holdEnd(self, notify: Callable[[], object], reason: Failure) -> None:
         """
         Delay the notification that the connection is lost until the buffer is empty, but at
-        most for L{LATE_END_TIMEOUT} seconds. If the connection was not closed cleanly while an
-        asynchronous handler is running, the items are dropped, and the protocol is notified
-        immediately, so that it can cancel the handler.
+        most for L{LATE_END_TIMEOUT} seconds. If the connection was not closed cleanly while the
+        buffer is held, the items are dropped, and the protocol is notified immediately, so that
+        it can cancel its handler.
 
         @param notify: notifies the protocol.
         @param reason: why the connection is lost.
         """
         self._end = notify
-        if self._busy and reason.check(ConnectionDone) is None:
+        if self.holds and reason.check(ConnectionDone) is None:
             self.finish()
             return
         self._blocked = False
@@ -354,7 +358,8 @@ class ReceiveBuffer:
         """
         self._first.clear()
         self._groups.clear()
-        self._blocked = self._busy = False
+        self._blocked = False
+        self.holds = 0
         for call in (self._turn, self._timer):
             if call is not None and call.active():
                 call.cancel()

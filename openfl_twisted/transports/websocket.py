@@ -33,10 +33,10 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementedBy, providedBy
-from zope.interface.declarations import Provides
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.connection import Connection, Guard, Owner
+from openfl_twisted.transports.declarations import declare
 from openfl_twisted.transports.flowcontrol import PullAdapter, PushAdapter
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK, ReceiveBuffer
@@ -214,8 +214,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
         # connection, except the interfaces for half-close and startTLS.
         if self.transport is None:
             return implementedBy(type(self))
-        its = providedBy(self.transport) - IHalfCloseableProtocol - ITLSTransport
-        return Provides(type(self), its)
+        its = providedBy(self.transport)
+        return declare(type(self), its, IHalfCloseableProtocol, ITLSTransport)
 
     def __getattr__(self, name: str) -> Any:
         if name == "transport":

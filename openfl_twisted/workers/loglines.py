@@ -6,8 +6,13 @@ time, because the supervisor's log adds the time. Other lines, such as an error 
 the interpreter, are logged unchanged.
 """
 
+import atexit
 import json
+import os
+import select
+import stat
 import sys
+from threading import RLock
 from typing import Any
 
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
@@ -24,6 +29,17 @@ MAX_LINE = 64 * 1024
 """
 Maximum length of a line (bytes). The rest of a longer line is dropped.
 """
+
+MAX_UNWRITTEN = 1024 * 1024
+"""
+Maximum length of the lines that a worker holds while its supervisor does not read them (bytes).
+Further lines are dropped, and counted.
+"""
+
+# Seconds between attempts to write the held lines, and to write the last lines at the end of the
+# process.
+_RETRY_INTERVAL = 0.1
+_LAST_TIMEOUT = 1.0
 
 # If an event is too long for a line, this number of characters at its start and at its end is
 # written. JSON takes at most 12 bytes for a character.
@@ -88,11 +104,92 @@ def fromLine(line: bytes, level: str) -> LogLine:
     return level, "openfl_twisted", escape(text)
 
 
+class PipeWriter:
+    """
+    Writes lines to a pipe without waiting for the reader: a supervisor that does not read, for
+    example because it was stopped with SIGSTOP, must not stop its workers. This class can be
+    used from any thread.
+    """
+
+    def __init__(self, descriptor: int, reactor: Any = None) -> None:
+        """
+        @param descriptor: the file descriptor of the pipe, which becomes non-blocking.
+        @param reactor: the reactor (default: the global reactor).
+        """
+        os.set_blocking(descriptor, False)
+        self._descriptor = descriptor
+        self._reactor = reactor
+        self._lock = RLock()
+        self._held = bytearray()
+        self._dropped = 0
+        self._isScheduled = False
+
+    def write(self, line: bytes) -> None:
+        """
+        Write a line, or hold it until the reader has read previous lines. If too many bytes are
+        held, the line is dropped.
+
+        @param line: the line, with its line break.
+        """
+        with self._lock:
+            if self._held and len(self._held) + len(line) > MAX_UNWRITTEN:
+                self._dropped += 1
+                return
+            self._held += line
+            self._flush()
+
+    def finish(self) -> None:
+        """
+        Write the held lines, and wait at most one second for the reader.
+        """
+        with self._lock:
+            self._flush()
+            if self._held:
+                select.select([], [self._descriptor], [], _LAST_TIMEOUT)
+                self._flush()
+
+    def _flush(self) -> None:
+        held = self._held
+        try:
+            while held:
+                del held[: os.write(self._descriptor, held)]
+                if not held and self._dropped:
+                    count, self._dropped = self._dropped, 0
+                    text = f"{count} log lines dropped: the supervisor did not read them"
+                    held += f"{_encode('warn', 'openfl_twisted', text)}\n".encode()
+        except BlockingIOError:
+            if not self._isScheduled:
+                self._isScheduled = True
+                if self._reactor is None:
+                    from twisted.internet import reactor
+
+                    self._reactor = reactor
+                self._reactor.callFromThread(
+                    self._reactor.callLater, _RETRY_INTERVAL, self._tryAgain
+                )
+        except OSError:
+            # The supervisor has ended.
+            held.clear()
+
+    def _tryAgain(self) -> None:
+        with self._lock:
+            self._isScheduled = False
+            self._flush()
+
+
 @implementer(ILogObserver)
 class EventWriter:
     """
     The log observer of a worker, for C{twistd --logger}: writes events to the standard output.
     """
+
+    def __init__(self) -> None:
+        self._pipe: PipeWriter | None = None
+        output: Any = sys.__stdout__
+        # In a test, the output can be another object.
+        if hasattr(output, "buffer") and stat.S_ISFIFO(os.fstat(output.fileno()).st_mode):
+            self._pipe = PipeWriter(output.fileno())
+            atexit.register(self._pipe.finish)
 
     def __call__(self, event: LogEvent) -> None:
         """
@@ -102,9 +199,13 @@ class EventWriter:
         """
         if event.get("log_namespace") == _BANNERS:
             return
+        line = f"{toLine(event)}\n"
+        if self._pipe is not None:
+            self._pipe.write(line.encode())
+            return
         # Twisted replaces sys.stdout with an object that logs.
         output: Any = sys.__stdout__
-        output.write(f"{toLine(event)}\n")
+        output.write(line)
         output.flush()
 
 

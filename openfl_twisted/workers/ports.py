@@ -30,8 +30,9 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import Factory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
+
+from openfl_twisted.reactors.inheriting import IInheritingReactor
 
 _BACKLOG = 50
 
@@ -280,6 +281,7 @@ class ReservingReactor(_Delegating):
         return self._add(_InheritedPort(opened))
 
 
+@implementer(IInheritingReactor)
 class InheritingReactor(_Delegating):
     """
     A reactor for an endpoint in a worker. All its listening methods use the inherited socket,
@@ -295,12 +297,6 @@ class InheritingReactor(_Delegating):
         self._descriptor = descriptor
 
     def inheritedEndpoint(self) -> IStreamServerEndpoint:
-        """
-        Return an endpoint for the inherited socket. This endpoint replaces a C{systemd:}
-        endpoint, whose file descriptor only the supervisor has.
-
-        @return: the endpoint.
-        """
         return AdoptedStreamServerEndpoint(self, os.dup(self._descriptor), socket.AF_INET)
 
     def listenTCP(
@@ -335,7 +331,10 @@ class InheritingReactor(_Delegating):
         @param interface: ignored.
         @return: the port.
         """
-        return self._adopt(TLSMemoryBIOFactory(contextFactory, False, factory), backlog)
+        # Importing it takes long, and a worker without TLS does not need it.
+        from openfl_twisted.tls.connection import ServerTLSFactory
+
+        return self._adopt(ServerTLSFactory(contextFactory, factory, self._reactor), backlog)
 
     def listenUNIX(
         self,

@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,16 +22,25 @@ from openfl_twisted.workers.backoff import Backoff
 from openfl_twisted.workers.link import LinkProtocol, RequestError
 from openfl_twisted.workers.loglines import LineBuffer, LogLine, emit, fromLine
 from openfl_twisted.workers.ports import SharedPort
-from openfl_twisted.workers.worker import LINK, LISTENING, STOP
+from openfl_twisted.workers.worker import ALIVE, CHECK, LINK, LISTENING, STOP
 
 START_TIMEOUT = 60.0
 """
 Seconds in which a worker must open its ports.
 """
 
+HANG_TIMEOUT = 30.0
+"""
+Seconds after which a worker that does not respond is killed.
+"""
+
+# Number of checks in HANG_TIMEOUT.
+_CHECKS = 6
+
 MAX_HELD = 200
 """
-Maximum number of log lines held for a worker that has not opened its ports.
+Maximum number of log lines held for a worker that has not opened its ports. Of more lines, the
+last ones are held.
 """
 
 _log = packageLogger()
@@ -110,7 +120,10 @@ class Worker:
         self._started = 0.0
         # Log lines are held until the worker's ports are open, so that an error that all workers
         # have is logged once.
-        self._held: list[LogLine] = []
+        self._held: deque[LogLine] = deque(maxlen=MAX_HELD)
+        self._notHeld = 0
+        # The number of checks since the worker's last answer.
+        self._unanswered = 0
 
     @property
     def isRunning(self) -> bool:
@@ -139,7 +152,7 @@ class Worker:
         own, other = socket.socketpair()
         with own, other, open(os.devnull, "rb") as nothing:
             own.setblocking(False)
-            link = LinkProtocol({LISTENING: self._listening}, reactor)
+            link = LinkProtocol({LISTENING: self._listening, ALIVE: self._alive}, reactor)
             # The transport has its own copy of the socket.
             reactor.adoptStreamConnection(
                 own.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: link)
@@ -180,6 +193,40 @@ class Worker:
         self.isUp = True
         self._flush()
         self._supervisor.workerUp(self)
+        self._alive()
+        if self._supervisor.running:
+            self._waitForCheck()
+
+    def _alive(self) -> None:
+        """
+        Called when the worker has answered a check.
+        """
+        self._unanswered = 0
+
+    def _waitForCheck(self) -> None:
+        interval = self._supervisor.hangTimeout / _CHECKS
+        self._timer = self._reactor.callLater(interval, self._check)
+
+    def _check(self) -> None:
+        """
+        Check that the worker is not hanging, or kill it if it has not answered the previous
+        checks. Checks are counted instead of measuring the time, because the time also passes
+        while this process is stopped.
+        """
+        self._timer = None
+        if self._unanswered == _CHECKS:
+            _log.error(
+                "worker {number} (pid {pid}) has not responded for {timeout:g} s; killing it",
+                number=self.number,
+                pid=self.pid,
+                timeout=self._supervisor.hangTimeout,
+            )
+            self.signal("KILL")
+            return
+        self._unanswered += 1
+        if self._link is not None:
+            self._link.notify(CHECK)
+        self._waitForCheck()
 
     def log(self, line: LogLine) -> None:
         """
@@ -189,13 +236,21 @@ class Worker:
         """
         if self.isUp:
             emit(line, self.number)
-        elif len(self._held) < MAX_HELD:
+        else:
+            self._notHeld += len(self._held) == MAX_HELD
             self._held.append(line)
 
     def _flush(self) -> None:
-        held, self._held = self._held, []
-        for line in held:
+        if self._notHeld:
+            text = f"{self._notHeld} log lines dropped before the following lines"
+            emit(("warn", "openfl_twisted", text), self.number)
+        for line in self._held:
             emit(line, self.number)
+        self._clearHeld()
+
+    def _clearHeld(self) -> None:
+        self._held.clear()
+        self._notHeld = 0
 
     def dropLog(self, keep: bool) -> None:
         """
@@ -206,7 +261,7 @@ class Worker:
         """
         if keep and len(self._held) > 1:
             self._flush()
-        self._held.clear()
+        self._clearHeld()
 
     def ask(self, question: str, **arguments: Any) -> Deferred[Any]:
         """
@@ -291,6 +346,7 @@ class Supervisor(Service):
     Keeps a number of worker processes running.
 
     @ivar count: number of workers.
+    @ivar hangTimeout: time after which a worker that does not respond is killed (seconds).
     @ivar restarts: number of restarts of workers.
     @ivar ports: the ports that the workers inherit; must be set before the service starts.
     """
@@ -303,6 +359,7 @@ class Supervisor(Service):
         stopTimeout: float,
         started: Callable[[], object],
         failed: Callable[[str], object],
+        hangTimeout: float = HANG_TIMEOUT,
         environment: Mapping[str, str] | None = None,
         directory: str | None = None,
         reactor: Any = None,
@@ -316,6 +373,8 @@ class Supervisor(Service):
             time.
         @param failed: called with the error of one worker if all workers end before any of
             them has opened its ports.
+        @param hangTimeout: time after which a worker that does not respond is killed, and
+            restarted (seconds).
         @param environment: the environment of the workers (default: the environment of this
             process).
         @param directory: the current directory of the workers (default: the current directory
@@ -327,6 +386,7 @@ class Supervisor(Service):
         self.reactor: Any = reactor
         self.command = command
         self.count = count
+        self.hangTimeout = hangTimeout
         self.restarts = 0
         self.ports: Sequence[SharedPort] = []
         self.environment = None if environment is None else dict(environment)

@@ -4,6 +4,7 @@ The worker's side of the link: the connection to the supervisor, and the inherit
 
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from twisted.internet.error import ReactorNotRunning
@@ -22,6 +23,16 @@ it.
 LISTENING = "listening"
 """
 The notice that a worker sends when its ports are open.
+"""
+
+CHECK = "check"
+"""
+The notice that a supervisor sends to check that a worker is not hanging.
+"""
+
+ALIVE = "alive"
+"""
+The notice with which a worker answers L{CHECK}.
 """
 
 STOP = "stop"
@@ -76,6 +87,7 @@ class WorkerSide:
             from twisted.internet import reactor
         self._reactor = reactor
         link = LinkProtocol({STOP: self._stop, **answers}, reactor)
+        link.answers = {CHECK: partial(link.notify, ALIVE), **link.answers}
         link.lost = self._lost
         connected = socket.socket(fileno=LINK)
         connected.setblocking(False)

@@ -469,6 +469,27 @@ class BrokerPubSubCase(SynchronousTestCase):
         self.logIn()
         self.assertEqual(self.pubSub.reconnects, 1)
 
+    def test_pauseReading(self) -> None:
+        """
+        While reading is paused, no message is received, and an unanswered ping is not a
+        reason to disconnect. Messages are received when reading is resumed.
+        """
+        self.pubSub.pauseReading()
+        self.pubSub.resumeReading()
+        transport = self.connect()
+        for _ in range(2):
+            self.pubSub.pauseReading()
+            self.assertEqual(transport.producerState, "paused")
+        self.clock.advance(10)
+        self.clock.advance(5)
+        self.assertFalse(transport.closed)
+        self.clock.advance(10)
+        for _ in range(2):
+            self.pubSub.resumeReading()
+            self.assertEqual(transport.producerState, "producing")
+        self.clock.advance(5)
+        self.assertFalse(transport.closed)
+
     def test_slowBroker(self) -> None:
         """
         While the broker does not read, messages are queued up to the limit of the outbox,

@@ -67,6 +67,18 @@ def test_growth() -> None:
     assert "\nC " in done.stdout
 
 
+def test_workers() -> None:
+    """
+    The cost and the throughput of worker processes are measured.
+    """
+    work = "--workloads=workers,workers-rate"
+    done = run("growth", "--quick", "--servers=ours twistd", work)
+    assert done.returncode == 0, done.stderr
+    assert "more workers, CPU time of all processes" in done.stdout
+    assert "more workers, throughput of all workers" in done.stdout
+    assert "No server was skipped." in done.stdout
+
+
 def test_unknown() -> None:
     """
     An unknown workload is an error, with a message.

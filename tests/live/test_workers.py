@@ -5,7 +5,9 @@ The option C{--workers}: processes that share ports.
 import json
 import os
 import re
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -17,15 +19,16 @@ from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from openfl_twisted.endpoints import serverEndpoint
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.reactors.backlog import deepenBacklog
+from openfl_twisted.tls.connection import ServerTLSFactory
 from openfl_twisted.workers import ports, worker
 from openfl_twisted.workers.link import LinkProtocol
 from openfl_twisted.workers.ports import InheritingReactor, ReservingReactor
+from openfl_twisted.workers.supervisor import Supervisor
 from openfl_twisted.workers.worker import WorkerSide
 from tests.live import live
 from tests.live.peers import (
@@ -125,6 +128,39 @@ async def test_restart() -> None:
             os.kill(pid, 0)
     # Each line has one time, and a worker's has its number.
     assert not re.search(r"T\d\d:\d\d:\d\d.*T\d\d:\d\d:\d\d", printed)
+
+
+@live
+async def test_hang() -> None:
+    """
+    A worker that hangs is killed and restarted.
+    """
+    program = (
+        "from openfl_twisted.workers.worker import WorkerSide\n"
+        "from twisted.internet import reactor\n"
+        "WorkerSide(1, 0).start({})\n"
+        "reactor.run()\n"
+    )
+    started: Deferred[None] = Deferred()
+    supervisor = Supervisor(
+        lambda number: [sys.executable, "-c", program],
+        1,
+        stopTimeout=30,
+        started=lambda: started.callback(None),
+        failed=lambda problem: started.errback(Exception(problem)),
+        hangTimeout=3,
+    )
+    supervisor.startService()
+    try:
+        await started
+        [worker] = supervisor.active
+        pid = worker.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        await until(lambda: worker.isUp and worker.pid != pid)
+        assert supervisor.restarts >= 1
+    finally:
+        await supervisor.stopService()
 
 
 @live
@@ -355,7 +391,7 @@ async def test_sslPort(tmp_path: Path) -> None:
     path = tmp_path / "server.pem"
     trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(path)
     reserving, port = await share(f"ssl:0:privateKey={path}:certKey={path}:interface={HOST}")
-    assert isinstance(port.factory, TLSMemoryBIOFactory)
+    assert isinstance(port.factory, ServerTLSFactory)
     await port.stopListening()
     await reserving.ports[0].stopListening()
 

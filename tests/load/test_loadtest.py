@@ -4,8 +4,9 @@ Tests for L{openfl_twisted.load.loadtest} and L{openfl_twisted.load.connection}.
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.internet.testing import StringTransport
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -452,6 +453,37 @@ class FailureTests(LoadTestCase):
             (FailingAtTheEnd, "error in the bot: KeyError: 'x' (test_loadtest.py, line "),
         ]:
             self.assertClosed(self.run_(self.load(bot)), 10, words)
+
+    def test_async(self) -> None:
+        """
+        C{act} can be a coroutine function. While it runs, further calls are skipped. Its
+        exception closes the connection; it is cancelled when the connection is lost.
+        """
+        events: list[str] = []
+        clock = self.network.reactor
+
+        class Walker(XMLSocketProtocol):
+            async def act(self) -> None:
+                self.sendMessage("<a/>")
+                try:
+                    await deferLater(clock, 0.25)
+                except CancelledError:
+                    events.append("cancelled")
+                    raise
+                if len(events) == 4:
+                    raise KeyError("x")
+                events.append("acted")
+
+            def messageReceived(self, message: str) -> None: ...
+
+        self.serve()
+        test = self.run_(self.load(Walker, plan=Plan(1, 10.0, 2.0)))
+        self.assertEqual(events, ["acted"] * 4)
+        self.assertIn("error in the bot: KeyError: 'x'", str(test.closed.counts))
+        self.assertGreater(test.statistics.skipped, 5)
+        events.clear()
+        self.run_(self.load(Walker, plan=Plan(1, 10.0, 0.2)))
+        self.assertEqual(events, ["cancelled"])
 
     def test_unborn(self) -> None:
         """

@@ -21,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols import (
     BinarySocketProtocol,
     TelnetProtocol,
+    XMLSocketFactory,
     XMLSocketProtocol,
 )
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
@@ -623,6 +624,34 @@ class OtherTests(HandlerTestCase):
         self.assertEqual(protocol.events, ["<tls"])
         protocol.open()
         self.assertEqual(protocol.events, ["<tls", "tls>", "<a"])
+
+    def test_broadcast(self) -> None:
+        """
+        A message that an asynchronous handler sends to all clients is sent while the handler
+        runs, even if it is long. The next message waits for both.
+        """
+
+        class Sending(Gated):
+            async def messageReceived(self, message: str) -> None:
+                self.factory.broadcast(message * 200_000, (self,), sender=self)
+                await super().messageReceived(message)
+
+        clock = Clock()
+        factory = XMLSocketFactory(Sending, clock=clock)
+        clients: list[Any] = [factory.buildProtocol(None) for _ in range(41)]
+        transports = [StringTransport() for _ in clients]
+        for each, transport in zip(clients, transports, strict=True):
+            each.clock = clock
+            each.makeConnection(transport)
+        sender = clients[0]
+        sender.dataReceived(b"a\0b\0")
+        while clock.getDelayedCalls():
+            clock.advance(0)
+        received = [transport.value() for transport in transports[1:]]
+        self.assertEqual({len(each) for each in received}, {200_001})
+        self.assertEqual(sender.events, ["<a"])
+        sender.open()
+        self.assertEqual(sender.events, ["<a", "a>", "<b"])
 
 
 class AsyncioTests(SynchronousTestCase):

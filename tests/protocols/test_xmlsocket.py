@@ -21,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT
+from openfl_twisted.transports.fanout import MAX_FAN_OUT
 from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.wire.firstbytes import Signature
@@ -665,12 +666,12 @@ class TurnTests(SynchronousTestCase):
     After a number of messages, other connections are served.
     """
 
-    def connect(self, make: Any = Recorder) -> tuple[Any, TightTransport]:
+    def connect(self, make: Any = Recorder, maxLength: int = 100) -> tuple[Any, TightTransport]:
         """
         Connect a protocol of a factory with a clock.
         """
         self.clock = Clock()
-        self.factory = XMLSocketFactory(make, maxLength=100, clock=self.clock)
+        self.factory = XMLSocketFactory(make, maxLength=maxLength, clock=self.clock)
         protocol = self.factory.buildProtocol(None)
         assert protocol is not None
         transport = TightTransport(protocol, 1_000_000)
@@ -683,7 +684,8 @@ class TurnTests(SynchronousTestCase):
         would run what they schedule too.
         """
         runIteration(self.clock)
-        runIteration(self.clock)
+        if self.clock.getDelayedCalls():
+            runIteration(self.clock)
 
     @given(st.integers(0, 3), st.sampled_from([Recorder, Batches, Bytes]))
     def test_order(self, reads: int, make: type) -> None:
@@ -839,22 +841,124 @@ class TurnTests(SynchronousTestCase):
 
     def test_broadcast(self) -> None:
         """
-        Messages for many clients count as several: few are sent in an iteration.
+        Messages for many clients count as several: a limited number of clients receives
+        them in an iteration. All clients receive the messages in order.
         """
         sender, _ = self.connect(BroadcastProtocol)
+        receivers = self.addReceivers(2999)
+        sender.dataReceived(b"a\0" * 200)
+        sender.dataReceived(b"b\0")
+        sent = self.sentByIteration(receivers)
+        # Each receiver counts as 4,096 bytes and its messages.
+        most = -(-MAX_FAN_OUT // (4096 + 400))
+        self.assertEqual(sent[:5], [0, most, 2 * most, 3 * most, 2999])
+        values = {receiver.value() for receiver in receivers}
+        self.assertEqual(values, {b"a\0" * 200 + b"b\0"})
+
+    def addReceivers(self, count: int) -> list[StringTransport]:
+        """
+        Connect clients that only receive.
+
+        @return: their transports.
+        """
         receivers = []
-        for _ in range(999):
+        for _ in range(count):
             other = self.factory.buildProtocol(None)
             assert other is not None
             receivers.append(StringTransport())
             other.makeConnection(cast("Any", receivers[-1]))
-        sender.dataReceived(b"a\0" * 200)
+        return receivers
+
+    def sentByIteration(self, receivers: list[StringTransport]) -> list[int]:
+        """
+        Run all reactor iterations.
+
+        @return: the number of receivers that have received something before each of
+            them.
+        """
         sent = []
         while self.clock.getDelayedCalls():
-            sent.append(len(receivers[0].value()) // 2)
+            sent.append(sum(bool(receiver.value()) for receiver in receivers))
             self.iterate()
-        self.assertEqual(sent, [65, 130, 195])
-        self.assertEqual({receiver.value() for receiver in receivers}, {b"a\0" * 200})
+        return sent
+
+    def test_longBroadcast(self) -> None:
+        """
+        A long message is sent to few clients in an iteration. Each client receives the
+        messages of the sender in their order; a message of another client is not
+        delayed.
+        """
+        sender, _ = self.connect(BroadcastProtocol, MAX_LENGTH)
+        receivers = self.addReceivers(20)
+        other = [*self.factory.connections][-1]
+        long = b"a" * 1_000_000 + b"\0"
+        sender.dataReceived(long)
+        sender.dataReceived(b"b\0")
+        self.assertEqual([receiver.value() for receiver in receivers], [b""] * 20)
+        self.iterate()
+        sent = [len(receiver.value()) for receiver in receivers]
+        self.assertEqual(sorted(sent), [0] * 15 + [len(long)] * 5)
+        self.assertFalse(sender.transport.reading)
+        other.dataReceived(b"c\0")
+        self.assertTrue(all(receiver.value().endswith(b"c\0") for receiver in receivers[:-1]))
+        while self.clock.getDelayedCalls():
+            self.iterate()
+        self.assertTrue(sender.transport.reading)
+        values = [receiver.value() for receiver in receivers]
+        self.assertEqual({value.replace(b"c\0", b"") for value in values}, {long + b"b\0"})
+        self.assertEqual(self.factory.messagesOut, 20 * 3)
+
+    def test_lostReceivers(self) -> None:
+        """
+        A client that disconnects while a long message is sent to others receives
+        nothing. A sender that disconnects does not end the message.
+        """
+        sender, _ = self.connect(BroadcastProtocol, MAX_LENGTH)
+        receivers = self.addReceivers(20)
+        sender.dataReceived(b"a" * 1_000_000 + b"\0")
+        self.iterate()
+        number = next(at for at, receiver in enumerate(receivers) if not receiver.value())
+        lost = [*self.factory.connections][number + 1]
+        lost.transport.transportLost()
+        lost.connectionLost(Failure(ConnectionDone()))
+        sender.connectionLost(Failure(ConnectionDone()))
+        while self.clock.getDelayedCalls():
+            self.iterate()
+        self.assertEqual([bool(receiver.value()) for receiver in receivers].count(False), 1)
+        self.assertEqual(receivers[number].value(), b"")
+
+    def test_closingSender(self) -> None:
+        """
+        A long message is sent to all clients, whether the handler closes the connection before
+        or while it is sent.
+        """
+
+        class Closing(BroadcastProtocol):
+            def messageReceived(self, message: str) -> None:
+                if message.startswith("a"):
+                    self.transport.loseConnection()
+                super().messageReceived(message)
+
+        for message in "ab":
+            sender, _ = self.connect(Closing, MAX_LENGTH)
+            receivers = self.addReceivers(20)
+            sender.dataReceived(message.encode() * 1_000_000 + b"\0")
+            if message == "b":
+                self.iterate()
+                sender.transport.loseConnection()
+            while self.clock.getDelayedCalls():
+                self.iterate()
+            self.assertTrue(all(receiver.value() for receiver in receivers))
+
+    def test_serverBroadcast(self) -> None:
+        """
+        A message of the server is sent to all clients immediately.
+        """
+        self.connect(BroadcastProtocol, MAX_LENGTH)
+        receivers = self.addReceivers(20)
+        self.factory.broadcast("a" * 1_000_000)
+        self.assertEqual({len(receiver.value()) for receiver in receivers}, {1_000_001})
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class ForeignTests(SynchronousTestCase):

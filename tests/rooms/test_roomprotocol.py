@@ -4,7 +4,7 @@ L{openfl_twisted.rooms.distributedrooms}.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -18,6 +18,7 @@ from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.rooms.distributedrooms import DistributedRooms
 from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
 from openfl_twisted.rooms.presence import Members, MemoryPresence, Present
+from openfl_twisted.rooms.pubsub import MemoryBroker, MemoryPubSub
 from openfl_twisted.rooms.room import Room, RoomLimits
 from openfl_twisted.rooms.roomprotocol import (
     PathRoomProtocol,
@@ -618,6 +619,57 @@ class IterationTests(SynchronousTestCase):
         self.assertEqual(self.factory.messagesOut - before, 200)
         return first
 
+    def test_longMessage(self) -> None:
+        """
+        A long message is delivered to few members in an iteration. A member that leaves
+        or joins in the meantime does not receive it. Later messages of the sender follow
+        it.
+        """
+        self.client.send('<join room="a"/>')
+        recipients = [RecordingRecipient() for _ in range(20)]
+        members = [self.lobby.join("a", recipient) for recipient in recipients]
+        for recipient in recipients:
+            recipient.received.clear()
+        text = "<say>%s</say>" % ("x" * 1_000_000)
+        self.client.send(text, "<say>b</say>")
+        counts = []
+        while self.clock.getDelayedCalls():
+            counts.append(sum(bool(each.received) for each in recipients))
+            if counts == [0, 0, 5]:
+                self.lobby.leave(members.pop())
+                late = RecordingRecipient()
+                self.lobby.join("a", late)
+                for each in (*recipients, late):
+                    each.received.clear()
+            [call] = self.clock.getDelayedCalls()
+            run = cast("Any", call).func
+            call.cancel()
+            run()
+        self.assertEqual(counts[:3], [0, 0, 5])
+        received = [[len(each) for each in recipient.received] for recipient in recipients]
+        short = len(b'<say from="guest1">b</say>\0')
+        long = short + 1_000_000 - 1
+        self.assertEqual(received, [[short]] * 5 + [[long, short]] * 14 + [[]])
+        self.assertEqual([len(each) for each in late.received], [short])
+
+    def test_longToAll(self) -> None:
+        """
+        In rooms named by their paths, too, a long message is delivered to few members in
+        an iteration.
+        """
+        factory = RoomFactory(PathRoomProtocol, self.lobby, clock=self.clock)
+        client = Client(factory, "/a")
+        recipients = [RecordingRecipient() for _ in range(20)]
+        for recipient in recipients:
+            self.lobby.join("a", recipient)
+        for recipient in recipients:
+            recipient.received.clear()
+        client.send("x" * 1_000_000)
+        self.assertEqual(sum(len(each.received) for each in recipients), 0)
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
+        self.assertEqual([len(each.received) for each in recipients], [1] * 20)
+
     def test_rooms(self) -> None:
         """
         A list of many rooms counts as several messages, also for a client in no room.
@@ -708,6 +760,38 @@ class NodeTests(SynchronousTestCase):
         self.clients[0].send("<say>hello</say>", "<move/>")
         self.assertEqual(self.read(1), ['<say from="Ann">hello</say>', "<move/>"])
         self.assertEqual(self.read(0), [])
+
+    def test_longMessage(self) -> None:
+        """
+        A long message from another node is delivered in several iterations. In the
+        meantime, the broker is not read, and no later message overtakes the long one.
+        """
+        events: list[str] = []
+        lobby, broker = Lobby(clock=self.clock), MemoryBroker()
+        one, two = MemoryPubSub(broker), MemoryPubSub(broker)
+        self.patch(two, "pauseReading", lambda: events.append("pause"))
+        self.patch(two, "resumeReading", lambda: events.append("resume"))
+        for each in (one, two):
+            each.start()
+        DistributedRooms(lobby, two)
+        recipients = [RecordingRecipient() for _ in range(20)]
+        members = [lobby.join("a", recipient) for recipient in recipients]
+        [topic] = two.topics
+        one.publish(topic, b"A" + b"x" * 1_000_000)
+        one.publish(topic, b"T" + members[-1].name.encode() + b"\0private")
+        one.publish(topic, b"T" + members[0].name.encode() + b"\0private")
+        one.publish(topic, b"Ashort")
+        self.assertEqual([each for each in recipients if each.received], [])
+        self.assertEqual(events, ["pause"])
+        lobby.leave(members[0])
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
+        self.assertEqual(events, ["pause", "resume"])
+        received = [[each[:7] for each in recipient.received] for recipient in recipients]
+        long = b"x" * 7
+        self.assertEqual(received[0], [])
+        self.assertEqual(received[1:-1], [[long, b"short"]] * 18)
+        self.assertEqual(received[-1], [long, b"private", b"short"])
 
     def test_private(self) -> None:
         """

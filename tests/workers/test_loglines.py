@@ -2,27 +2,36 @@
 Tests for L{openfl_twisted.workers.loglines} and L{openfl_twisted.workers.backoff}.
 """
 
+import atexit
+import contextlib
 import io
+import os
 import sys
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.logger import Logger, LogLevel, LogPublisher, capturedLogs, eventAsText
 from twisted.python import log
 from twisted.scripts._twistd_unix import UnixAppLogger
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.workers import loglines
 from openfl_twisted.workers.backoff import FIRST_DELAY, MAX_DELAY, Backoff
 from openfl_twisted.workers.loglines import (
     MAX_LINE,
+    MAX_UNWRITTEN,
     EventWriter,
     LineBuffer,
+    PipeWriter,
     emit,
     fromLine,
     toLine,
 )
+from twisted import internet
 
 
 class LogLineTests(SynchronousTestCase):
@@ -138,6 +147,119 @@ class LogLineTests(SynchronousTestCase):
         An event without level and namespace can be logged.
         """
         self.assertEqual(fromLine(toLine({}).encode(), "error"), ("info", "-", ""))
+
+
+class ThreadClock(Clock):
+    """
+    A clock that calls functions in the thread of the test.
+    """
+
+    def callFromThread(self, do: Callable[..., object], *arguments: object) -> None:
+        do(*arguments)
+
+
+class PipeTests(SynchronousTestCase):
+    """
+    L{PipeWriter}: a worker whose supervisor does not read its log.
+    """
+
+    def setUp(self) -> None:
+        self.output, descriptor = os.pipe()
+        self.clock = ThreadClock()
+        self.writer = PipeWriter(descriptor, self.clock)
+        self.opened = {self.output, descriptor}
+        self.addCleanup(self.close)
+
+    def close(self) -> None:
+        for each in self.opened:
+            os.close(each)
+
+    def read(self) -> bytes:
+        """
+        Read everything that is in the pipe.
+        """
+        os.set_blocking(self.output, False)
+        found = b""
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self.output, 1 << 20):
+                found += data
+        return found
+
+    def test_order(self) -> None:
+        """
+        Lines are written immediately. If the pipe is full, they are held, and written in
+        order when the supervisor reads again.
+        """
+        self.writer.write(b"first\n")
+        self.assertEqual(self.read(), b"first\n")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        lines = [b"%d%s\n" % (number, b"x" * 1000) for number in range(500)]
+        for line in lines:
+            self.writer.write(line)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        found = self.read()
+        while self.clock.getDelayedCalls():
+            self.clock.advance(1)
+            found += self.read()
+        self.assertEqual(found, b"".join(lines))
+
+    def test_dropped(self) -> None:
+        """
+        Lines beyond the limit are dropped, and their number is written when the
+        supervisor reads again.
+        """
+        count = 3 * MAX_UNWRITTEN // 1000
+        for _ in range(count):
+            self.writer.write(b"x" * 999 + b"\n")
+        found = b""
+        while self.clock.getDelayedCalls():
+            self.clock.advance(1)
+            found += self.read()
+        *lines, last, _ = found.split(b"\n")
+        self.assertEqual({len(line) for line in lines}, {999})
+        self.assertGreater(1000 * len(lines), MAX_UNWRITTEN)
+        text = f"{count - len(lines)} log lines dropped: the supervisor did not read them"
+        self.assertEqual(fromLine(last, "error"), ("warn", "openfl_twisted", text))
+
+    def test_finish(self) -> None:
+        """
+        At the end of the process, the held lines are written if the supervisor reads.
+        """
+        self.patch(loglines, "_LAST_TIMEOUT", 0.0)
+        self.writer.write(b"x" * 100_000 + b"\n")
+        self.writer.finish()
+        found = self.read()
+        self.writer.finish()
+        self.assertEqual(len(found + self.read()), 100_001)
+
+    def test_ended(self) -> None:
+        """
+        After the supervisor has ended, lines are dropped.
+        """
+        self.opened.discard(self.output)
+        os.close(self.output)
+        self.writer.write(b"x\n")
+        self.writer.finish()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_observer(self) -> None:
+        """
+        The log observer does not wait if the standard output is a pipe, or uses the
+        global reactor to try again.
+        """
+        registered: list[Any] = []
+        self.patch(atexit, "register", registered.append)
+        [descriptor] = self.opened - {self.output}
+        with open(descriptor, "w", closefd=False) as output:
+            self.patch(sys, "__stdout__", output)
+            self.patch(internet, "reactor", self.clock)
+            publisher = LogPublisher(EventWriter())
+            for _ in range(3):
+                Logger("game", observer=publisher).info("x" * 40_000)
+            self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.assertEqual(len(registered), 1)
+        self.read()
+        registered[0]()
 
 
 class LineBufferTests(SynchronousTestCase):

@@ -19,7 +19,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.workers.backoff import FIRST_DELAY
 from openfl_twisted.workers.link import RequestError
 from openfl_twisted.workers.ports import SharedPort
-from openfl_twisted.workers.supervisor import MAX_HELD, START_TIMEOUT, Supervisor, describeEnd
+from openfl_twisted.workers.supervisor import (
+    HANG_TIMEOUT,
+    MAX_HELD,
+    START_TIMEOUT,
+    Supervisor,
+    describeEnd,
+)
 from tests.doubles import linesOf
 
 
@@ -161,7 +167,6 @@ class StartTests(SupervisorTestCase):
             two.notice("listening")
         self.assertEqual(self.events, ["started"])
         self.assertEqual(linesOf(logs)[1], "worker 2 started (pid 101)")
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
         numbers = [worker.process for worker in self.supervisor.active]
         self.assertEqual(numbers, [1, 2])
 
@@ -268,17 +273,81 @@ class StartTests(SupervisorTestCase):
 
     def test_output(self) -> None:
         """
-        The output of a running worker is logged; that of a starting one is held, up to a
-        limit.
+        The output of a running worker is logged; that of a starting one is held. Of many
+        lines, the last ones are held, and the others are counted.
         """
-        one, _ = self.start(up=False)
+        one, two = self.start(up=False)
         with capturedLogs() as logs:
-            one.print("x\n" * (MAX_HELD + 5))
+            one.print("".join(f"{number}\n" for number in range(MAX_HELD + 5)))
+            two.print("x\n" * MAX_HELD)
             self.assertEqual(logs, [])
             one.notice("listening")
-            self.assertEqual(len(logs), MAX_HELD + 1)
             one.print("y\n")
-        self.assertEqual(linesOf(logs)[-1], "worker 1: y")
+        lines = linesOf(logs)
+        self.assertEqual(lines[0], "worker 1: 5 log lines dropped before the following lines")
+        held = [f"worker 1: {number}" for number in range(5, MAX_HELD + 5)]
+        self.assertEqual(lines[1 : MAX_HELD + 1], held)
+        self.assertEqual(lines[MAX_HELD + 2 :], ["worker 1: y"])
+        with capturedLogs() as logs:
+            two.notice("listening")
+            one.end()
+            self.reactor.advance(FIRST_DELAY)
+            self.reactor.started[2].notice("listening")
+        self.assertNotIn("dropped", "".join(linesOf(logs)))
+
+    def check(self, seconds: float) -> None:
+        """
+        Advance the clock as a reactor does, which has at most one late call for each timer.
+        """
+        for _ in range(int(seconds / HANG_TIMEOUT * 6)):
+            self.reactor.advance(HANG_TIMEOUT / 6)
+
+    def test_hang(self) -> None:
+        """
+        A worker that does not respond is killed and restarted. One that responds, even if
+        late, is not.
+        """
+        one, two = self.start()
+        with capturedLogs() as logs:
+            for _ in range(10):
+                self.check(HANG_TIMEOUT * 5 / 6)
+                self.assertIn(b'{"ask": "check", "with": {}}', one.link.transport.value())
+                one.notice("alive")
+                two.notice("alive")
+            self.assertEqual((one.signals, two.signals), ([], []))
+            self.check(HANG_TIMEOUT)
+            one.notice("alive")
+            self.check(HANG_TIMEOUT / 6)
+        self.assertEqual((one.signals, two.signals), ([], ["KILL"]))
+        text = f"worker 2 (pid 101) has not responded for {HANG_TIMEOUT:g} s; killing it"
+        self.assertEqual(linesOf(logs), [text])
+        with capturedLogs() as logs:
+            two.end(number=signal.SIGKILL)
+        self.assertEqual(
+            linesOf(logs), ["worker 2 (pid 101) was ended by SIGKILL; restarting in 0.5 s"]
+        )
+        self.reactor.advance(FIRST_DELAY)
+        self.assertEqual(len(self.reactor.started), 3)
+
+    def test_supervisorStopped(self) -> None:
+        """
+        The time during which the supervisor itself was stopped does not count.
+        """
+        one, _ = self.start()
+        self.reactor.advance(HANG_TIMEOUT * 100)
+        self.assertEqual(one.signals, [])
+
+    def test_linkLost(self) -> None:
+        """
+        A worker whose link is lost is killed, too.
+        """
+        one, two = self.start()
+        one.link.transport.loseConnection()
+        one.link.connectionLost(Failure(ProcessDone(0)))
+        for _ in range(7):
+            two.notice("alive")
+            self.reactor.advance(HANG_TIMEOUT / 6)
+        self.assertEqual((one.signals, two.signals), (["KILL"], []))
 
     def test_describeEnd(self) -> None:
         """

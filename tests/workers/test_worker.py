@@ -9,7 +9,9 @@ from twisted.internet.error import ConnectionDone, ReactorNotRunning
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
+from openfl_twisted.reactors.inheriting import IInheritingReactor
 from openfl_twisted.workers import worker
 from openfl_twisted.workers.worker import WorkerSide
 from tests.doubles import linesOf
@@ -64,6 +66,17 @@ class WorkerTests(SynchronousTestCase):
             self.reactor.isRunning = False
         self.assertEqual(self.reactor.stops, 1)
 
+    def test_check(self) -> None:
+        """
+        The worker answers the checks of the supervisor.
+        """
+        link = WorkerSide(1, 0).start({}, self.reactor)
+        transport = self.reactor.link.transport
+        transport.clear()
+        message = b'{"ask": "check", "with": {}}'
+        link.dataReceived(len(message).to_bytes(4, "big") + message)
+        self.assertEqual(transport.value()[4:], b'{"ask": "alive", "with": {}}')
+
     def test_stopping(self) -> None:
         """
         When the worker stops, the connection is lost too.
@@ -84,4 +97,5 @@ class WorkerTests(SynchronousTestCase):
         self.patch(worker, "LINK", 3)
         descriptors = [side.portReactor(self.reactor, index)._descriptor for index in range(2)]
         self.assertEqual(descriptors, [4, 5])
+        verifyObject(IInheritingReactor, side.portReactor(self.reactor, 0))
         self.assertRaises(ValueError, side.portReactor, self.reactor, 2)

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
-from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
 from openfl_twisted.wire.websocket.messages import (
-    compressMessages,
     makeClose,
+    makeCompressed,
     makeControl,
     makeMessages,
 )
@@ -129,7 +129,9 @@ class WebSocketFrames:
         "unfinished",
     )
 
-    def __init__(self, maxFrame: int = MAX_FRAME, extension: Extension | None = None) -> None:
+    def __init__(
+        self, maxFrame: int = MAX_FRAME, extension: PerMessageDeflate | None = None
+    ) -> None:
         """
         @param maxFrame: maximum length of a frame that is buffered until it is complete, both
             before and after inflating (bytes); see L{MAX_FRAME}.
@@ -400,7 +402,7 @@ class WebSocketFrames:
         """
         if self._extension is None:
             return makeMessages(payloads)
-        return compressMessages(payloads, self._extension)
+        return makeCompressed(payloads, self._extension.local_max_window_bits)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
         """

@@ -3,10 +3,13 @@ Opening handshake of a WebSocket: the checks of RFC 6455, and the response.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from websockets.datastructures import Headers
-from websockets.extensions import Extension
-from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
+from websockets.extensions.permessage_deflate import (
+    PerMessageDeflate,
+    ServerPerMessageDeflateFactory,
+)
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -17,6 +20,15 @@ from openfl_twisted.wire.httprequest import UPGRADE, HTTPAnswer, RequestHead
 # OpenFL's draft WebSocket client sends, is not passed, because the library refuses it.
 _KEY_FIELDS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
 _SUBPROTOCOLS = "sec-websocket-protocol"
+
+# Without context takeover, a message for many clients is compressed once, and the server keeps no
+# compressor for each client. The window of 4 KiB is the default of the websockets library.
+_WINDOW_BITS = 12
+_compression = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True,
+    server_max_window_bits=_WINDOW_BITS,
+    client_max_window_bits=_WINDOW_BITS,
+)
 
 
 def checkUpgrade(head: RequestHead) -> None:
@@ -49,7 +61,7 @@ def checkUpgrade(head: RequestHead) -> None:
 
 def acceptUpgrade(
     head: RequestHead, *, compress: bool = False, subprotocols: Sequence[str] = ()
-) -> tuple[Extension | None, bytes]:
+) -> tuple[PerMessageDeflate | None, bytes]:
     """
     Accept a WebSocket handshake.
 
@@ -63,7 +75,7 @@ def acceptUpgrade(
     if head.headers.get(_SUBPROTOCOLS):
         fields.append((_SUBPROTOCOLS, head.headers[_SUBPROTOCOLS]))
     protocol = ServerProtocol(
-        extensions=enable_server_permessage_deflate(None) if compress else None,
+        extensions=[_compression] if compress else None,
         subprotocols=[Subprotocol(name) for name in subprotocols],
         select_subprotocol=_selectSubprotocol,
     )
@@ -71,7 +83,9 @@ def acceptUpgrade(
     if response.status_code != 101:
         raise HTTPAnswer(400, "The key, a subprotocol or an extension is malformed.")
     del response.headers["Date"]
-    return next(iter(protocol.extensions), None), response.serialize()
+    # The only supported extension.
+    extension = cast("PerMessageDeflate | None", next(iter(protocol.extensions), None))
+    return extension, response.serialize()
 
 
 def _selectSubprotocol(

@@ -4,10 +4,10 @@ masks.
 """
 
 import struct
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 
-from websockets.extensions import Extension
-from websockets.frames import Close, Frame, Opcode
+from websockets.frames import Close, Opcode
 
 # The highest bit of a frame's first byte is set in the last frame of a message.
 _FIN = 0x80
@@ -18,8 +18,35 @@ _OPCODE = 0x0F
 # The first byte of a binary message in one frame.
 _BINARY = _FIN | Opcode.BINARY
 
-# Longer frames are not cached for the next connection.
-_MAX_SHARED = 64 * 1024
+# This bit of a frame's first byte is set if the message is compressed (RSV1).
+_COMPRESSED = 0x40
+
+# The bytes at the end of a compressed message that are not sent (RFC 7692, 7.2.1).
+_TAIL = b"\0\0\xff\xff"
+
+# zlib's memory level for messages that are not long, as in the websockets library.
+_MEMORY_LEVEL = 5
+
+# Longer messages are compressed at level 1, because the default level takes up to 80 ms for 1 MiB.
+# Frames up to this length are cached separately.
+_MAX_SHORT = 64 * 1024
+
+MIN_COMPRESSED = 64
+"""
+Minimum length of a message that is compressed (bytes). Shorter messages rarely become shorter.
+"""
+
+MAX_COMPRESSED = 1024 * 1024 + 1
+"""
+Maximum length of a message that is compressed (bytes): 1 MiB and a NUL byte. Compressing longer
+messages would delay other connections.
+"""
+
+MAX_CACHED = 8 * 1024 * 1024
+"""
+Maximum length of the messages and frames that are cached for other receivers of the same
+messages (bytes).
+"""
 
 # The payload of a control frame has at most 125 bytes (RFC 6455, 5.5), including two bytes for the
 # close code.
@@ -36,8 +63,10 @@ _packLongHeader = struct.Struct("!BBQ").pack
 
 def _header(length: int) -> bytes:
     """
-    Encode the frame header of a binary message of at least 126 bytes.
+    Encode the frame header of a binary message.
     """
+    if length < 126:
+        return SHORT_HEADERS[length]
     if length < 65536:
         return _packHeader(_BINARY, 126, length)
     return _packLongHeader(_BINARY, 127, length)
@@ -100,25 +129,79 @@ def makeClose(code: int, reason: str) -> bytes:
     return makeControl(Opcode.CLOSE, Close(code, reason).serialize())
 
 
-def compressMessages(payloads: Sequence[bytes], extension: Extension) -> bytes:
+class Compression:
     """
-    Encode each payload that is not empty as a compressed binary message.
+    Counts compressed bytes.
 
-    @param extension: the negotiated C{permessage-deflate}.
+    @ivar length: total length of the messages that this process has compressed (bytes).
     """
-    frames = [Frame(Opcode.BINARY, payload) for payload in payloads if payload]
-    return b"".join([frame.serialize(mask=False, extensions=[extension]) for frame in frames])
+
+    def __init__(self) -> None:
+        self.length = 0
+
+
+compression = Compression()
+"""
+The compression of this process.
+"""
+
+
+def _compress(payload: bytes, bits: int) -> bytes:
+    """
+    Compress a message as C{permessage-deflate} does (RFC 7692, 7.2.1), independently of other
+    messages.
+
+    @param bits: the base-2 logarithm of the window size, from 9 to 15.
+    @return: the compressed message, without the bytes that are not sent.
+    """
+    compression.length += len(payload)
+    isLong = len(payload) > _MAX_SHORT
+    level, memory = (1, 8) if isLong else (zlib.Z_DEFAULT_COMPRESSION, _MEMORY_LEVEL)
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -bits, memory)
+    return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
+
+
+def _encode(payloads: Iterable[bytes], bits: int) -> bytes:
+    """
+    Encode each payload that is not empty as a binary message.
+
+    @param bits: see L{_compress}; 0 for no compression.
+    """
+    parts: list[bytes] = []
+    for payload in payloads:
+        length = len(payload)
+        if bits and MIN_COMPRESSED <= length <= MAX_COMPRESSED:
+            compressed = _compress(payload, bits)
+            if len(compressed) < length:
+                header = _header(len(compressed))
+                parts.append(bytes((header[0] | _COMPRESSED,)) + header[1:])
+                parts.append(compressed)
+                continue
+        if length:
+            parts.append(_header(length))
+            parts.append(payload)
+    return b"".join(parts)
 
 
 class _Maker:
     """
-    Encodes binary messages, and caches the last frames, so that a message for many connections
-    is encoded once.
+    Encodes binary messages, and caches frames, so that a message for many connections is
+    encoded once.
+
+    @ivar _payloads: the messages that were encoded last without compression, if their frames
+        are short.
+    @ivar _frames: the frames of these messages.
+    @ivar _shared: the frames of other messages, by the identity of the first message, the number
+        of messages and the window size. The messages are stored with their frames, so that the
+        identity stays valid.
+    @ivar _size: the length of the messages and frames in C{_shared}.
     """
 
     def __init__(self) -> None:
         self._payloads: tuple[bytes, ...] = ()
         self._frames = b""
+        self._shared: dict[tuple[int, int, int], tuple[tuple[bytes, ...], bytes, int]] = {}
+        self._size = 0
 
     def make(self, payloads: Sequence[bytes]) -> bytes:
         """
@@ -130,6 +213,8 @@ class _Maker:
         # In nearly all cases, comparing the identity of the first payload is sufficient.
         if last and payloads[0] is last[0] and tuple(payloads) == last:
             return self._frames
+        if len(payloads[0]) > _MAX_SHORT:
+            return self.makeShared(payloads, 0)
         parts: list[bytes] = []
         for payload in payloads:
             length = len(payload)
@@ -137,12 +222,47 @@ class _Maker:
                 parts.append(SHORT_HEADERS[length] if length < 126 else _header(length))
                 parts.append(payload)
         frames = b"".join(parts)
-        if len(frames) <= _MAX_SHARED:
+        if len(frames) <= _MAX_SHORT:
             self._payloads, self._frames = tuple(payloads), frames
         return frames
 
+    def makeShared(self, payloads: Sequence[bytes], bits: int) -> bytes:
+        """
+        Encode each payload that is not empty as a binary message. The frames are cached. A
+        message is not compressed if this would not make it shorter, if it is very short, or if
+        it is longer than L{MAX_COMPRESSED}.
 
-makeMessages = _Maker().make
+        @param bits: the base-2 logarithm of the window size of C{permessage-deflate}, from 9
+            to 15; 0 for no compression.
+        """
+        if not payloads:
+            return b""
+        key = (id(payloads[0]), len(payloads), bits)
+        entry = self._shared.pop(key, None)
+        if entry is not None:
+            if entry[0] == tuple(payloads):
+                # Insert the entry again, so that the oldest entry is the one not used for longest.
+                self._shared[key] = entry
+                return entry[1]
+            self._size -= entry[2]
+        frames = _encode(payloads, bits)
+        size = len(frames) + sum(map(len, payloads))
+        if size <= MAX_CACHED:
+            self._size += size
+            while self._size > MAX_CACHED:
+                oldest = next(iter(self._shared))
+                self._size -= self._shared.pop(oldest)[2]
+            self._shared[key] = (tuple(payloads), frames, size)
+        return frames
+
+
+_maker = _Maker()
+makeMessages = _maker.make
 """
 Encode binary messages; see L{_Maker.make}.
+"""
+
+makeCompressed = _maker.makeShared
+"""
+Encode compressed binary messages; see L{_Maker.makeShared}.
 """

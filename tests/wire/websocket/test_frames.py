@@ -9,7 +9,6 @@ from unittest.mock import patch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
-from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory,
     PerMessageDeflate,
@@ -42,7 +41,7 @@ MOST_HELD = 65536 + 14
 MESSAGE = frame(BINARY, b"x" * 64)
 
 
-def deflate() -> Extension:
+def deflate() -> PerMessageDeflate:
     """
     Make the extension of a server.
     """

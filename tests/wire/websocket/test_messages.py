@@ -2,21 +2,40 @@
 Tests for L{openfl_twisted.wire.websocket.messages}.
 """
 
+import hashlib
 from functools import partial
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
+from websockets.client import ClientProtocol
 from websockets.exceptions import ProtocolError
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame as ClientFrame
 
 from openfl_twisted.wire.websocket.frames import WebSocketFrames
-from openfl_twisted.wire.websocket.messages import PING, makeClose, makePongs
+from openfl_twisted.wire.websocket.messages import (
+    MAX_CACHED,
+    MAX_COMPRESSED,
+    MIN_COMPRESSED,
+    PING,
+    compression,
+    makeClose,
+    makePongs,
+)
 from tests import frames
 from tests.effort import callsOf
 from tests.frames import BINARY, CLOSE, PONG, connect, framesIn
 from tests.segments import cuts
+
+
+def payloadsAt(client: ClientProtocol) -> list[bytes]:
+    """
+    Return the messages that a client has received.
+    """
+    events = client.events_received()
+    return [bytes(event.data) for event in events if isinstance(event, ClientFrame)]
 
 
 class MessageTests(SynchronousTestCase):
@@ -35,14 +54,53 @@ class MessageTests(SynchronousTestCase):
 
     def test_shared(self) -> None:
         """
-        A message for many connections is encoded once, unless it is very long.
+        A message for many connections is encoded once. Frames are forgotten when too
+        many bytes are cached.
         """
         one, two = WebSocketFrames(), WebSocketFrames()
         message = bytes(bytearray(b"to all"))
         self.assertIs(one.messages([message]), two.messages([message]))
         self.assertEqual(framesIn(two.messages([b"another"])), [(BINARY, b"another")])
         long = bytes(70_000)
-        self.assertIsNot(one.messages([long]), two.messages([long]))
+        first = one.messages([long])
+        self.assertIs(two.messages([long]), first)
+        for number in range(2 * MAX_CACHED // 1_000_000):
+            one.messages([bytes([number]) * 1_000_000])
+        self.assertIsNot(one.messages([long]), first)
+        self.assertEqual(one.messages([long]), first)
+        huge = bytes(MAX_CACHED)
+        self.assertIsNot(one.messages([huge]), one.messages([huge]))
+
+    def test_sharedCompressed(self) -> None:
+        """
+        A message for many connections is compressed once for each window size, also if
+        other messages are compressed in the meantime.
+        """
+        offers: list[Any] = [{}, {}, {"server_max_window_bits": 9}]
+        pairs = [connect(ClientPerMessageDeflateFactory(**offer)) for offer in offers]
+        messages = [b"to all %d " % number * 20 for number in range(5)]
+        before = compression.length
+        for message in messages * 2:
+            for client, server in pairs:
+                client.receive_data(server.messages([message]))
+        self.assertEqual(compression.length - before, 2 * sum(map(len, messages)))
+        for client, _ in pairs:
+            self.assertEqual(payloadsAt(client), messages * 2)
+
+    def test_uncompressed(self) -> None:
+        """
+        A message is not compressed if it is very short or very long, or if it would not
+        become shorter.
+        """
+        _, server = connect(ClientPerMessageDeflateFactory())
+        before = compression.length
+        for message in (b"a" * (MIN_COMPRESSED - 1), b"a" * (MAX_COMPRESSED + 1)):
+            self.assertEqual(framesIn(server.messages([message])), [(BINARY, message)])
+        self.assertEqual(compression.length, before)
+        random = hashlib.shake_128(b"").digest(1000)
+        self.assertEqual(framesIn(server.messages([random])), [(BINARY, random)])
+        for length in (MIN_COMPRESSED, MAX_COMPRESSED):
+            self.assertLess(len(server.messages([b"a" * length])), length // 4)
 
     def test_control(self) -> None:
         """
@@ -69,10 +127,7 @@ class MessageTests(SynchronousTestCase):
         client, server = connect(*[ClientPerMessageDeflateFactory()] * compress)
         for chunk in data.draw(cuts(server.messages(payloads))):
             client.receive_data(chunk)
-        self.assertEqual(
-            [event.data for event in client.events_received() if isinstance(event, ClientFrame)],
-            [payload for payload in payloads if payload],
-        )
+        self.assertEqual(payloadsAt(client), [payload for payload in payloads if payload])
 
     def test_calls(self) -> None:
         """
