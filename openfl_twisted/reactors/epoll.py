@@ -10,7 +10,7 @@ reactor iteration, without registering the socket for writing first.
 import math
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from twisted.internet import tcp
@@ -123,16 +123,38 @@ def _countOurs() -> float:
 _OURS = _countOurs()
 
 
-class _Descriptors(dict[int, None]):
+class _Descriptors:
     """
-    A set of descriptors with the methods that Twisted uses. It uses at most a quarter
-    of the memory of a C{set}.
+    A set of descriptors with the methods that Twisted uses. It needs one byte for each
+    descriptor, because the kernel assigns the smallest free number.
     """
+
+    def __init__(self, descriptors: Iterable[int]) -> None:
+        self._flags = bytearray()
+        for fd in descriptors:
+            self.add(fd)
 
     def add(self, fd: int) -> None:
-        self[fd] = None
+        flags = self._flags
+        if fd >= len(flags):
+            # Growing in large steps keeps the time per descriptor constant.
+            flags.extend(bytes(max(fd + 1, 2 * len(flags)) - len(flags)))
+        flags[fd] = 1
 
-    remove = dict.__delitem__
+    def remove(self, fd: int) -> None:
+        if fd not in self:
+            raise KeyError(fd)
+        self._flags[fd] = 0
+
+    def discard(self, fd: int) -> None:
+        if fd in self:
+            self._flags[fd] = 0
+
+    def __contains__(self, fd: int) -> bool:
+        return 0 <= fd < len(self._flags) and self._flags[fd] == 1
+
+    def __iter__(self) -> Iterator[int]:
+        return (fd for fd, flag in enumerate(self._flags) if flag)
 
 
 class OpenFLReactor(EPollReactor):
@@ -145,7 +167,7 @@ class OpenFLReactor(EPollReactor):
     def __init__(self) -> None:
         super().__init__()
         # The writers are kept in an ordinary set, because there are few.
-        self._reads: Any = _Descriptors.fromkeys(self._reads)
+        self._reads: Any = _Descriptors(self._reads)
 
     def mainLoop(self) -> None:
         """

@@ -7,6 +7,8 @@ import socket
 from types import SimpleNamespace
 from typing import Any, cast
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.application.reactors import Reactor, getReactorTypes
 from twisted.internet.error import ConnectionFdescWentAway
 from twisted.internet.protocol import ClientFactory, Factory
@@ -422,3 +424,30 @@ class TurnTests(SynchronousTestCase):
         way.reactor.doPoll(None)
         way.reactor._poller = poller
         self.assertEqual(waits, [-1, 0])
+
+
+class DescriptorTests(SynchronousTestCase):
+    """
+    The set of descriptors that are read.
+    """
+
+    @given(st.lists(st.tuples(st.sampled_from(["add", "discard", "remove"]), st.integers(0, 70))))
+    def test_likeASet(self, changes: list[tuple[str, int]]) -> None:
+        """
+        It behaves like a C{set}.
+        """
+        wanted: set[int] = {3}
+        made = epoll._Descriptors(wanted)
+        for name, fd in changes:
+            outcomes: list[type[Exception] | None] = []
+            for each in (made, wanted):
+                try:
+                    getattr(each, name)(fd)
+                    outcomes.append(None)
+                except KeyError:
+                    outcomes.append(KeyError)
+            self.assertEqual(outcomes[0], outcomes[1])
+            self.assertEqual(fd in made, fd in wanted)
+            self.assertEqual([*made], sorted(wanted))
+        self.assertNotIn(-1, made)
+        self.assertNotIn(1 << 20, made)
