@@ -7,6 +7,6 @@ C{openfl-load}: a load test of a server, with many simulated clients (bots).
 The modules of this package are internal.
 """
 
-from openfl_twisted.load.bots import Bot, TimedBot
+from openfl_twisted.load._bots import Bot, TimedBot
 
 __all__ = ["Bot", "TimedBot"]

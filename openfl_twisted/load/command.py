@@ -34,12 +34,12 @@ from openfl_twisted.commandline import (
     loadObject,
     seconds,
 )
-from openfl_twisted.load.bots import MIN_SIZE, Bot, botFactory, echoFactory
-from openfl_twisted.load.connection import BotError
-from openfl_twisted.load.loadtest import LoadTest, Plan, Reasons
-from openfl_twisted.load.report import describeProgress, toJSON, toText
-from openfl_twisted.load.target import Target
-from openfl_twisted.load.websocketclient import HandshakeRefused
+from openfl_twisted.load._bots import MIN_SIZE, Bot, botFactory, echoFactory
+from openfl_twisted.load._connection import BotError
+from openfl_twisted.load._loadtest import LoadTest, Plan, Reasons
+from openfl_twisted.load._report import describeProgress, toJSON, toText
+from openfl_twisted.load._target import Target
+from openfl_twisted.load._websocketclient import HandshakeRefused
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.clientendpoints import problemOf, readTrust
 from openfl_twisted.reactors import installDefault

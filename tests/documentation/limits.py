@@ -171,15 +171,15 @@ LIMITS = {
     "load.command MAX_CLIENTS": Row("bots"),
     "load.command MAX_RATE": Row("rate of a bot, and of connection attempts"),
     "load.command MAX_UNANSWERED": Row("unanswered requests of a bot"),
-    "load.loadtest MAX_REASONS": Row("different reasons in a report"),
-    "load.loadtest ANSWER_TIMEOUT": Row("last answers", TIME),
-    "load.loadtest CLOSE_TIMEOUT": Row("closing all bots", TIME),
-    "load.websocketclient MAX_RESPONSE": Row("HTTP response to a bot", SIZE),
+    "load._loadtest MAX_REASONS": Row("different reasons in a report"),
+    "load._loadtest ANSWER_TIMEOUT": Row("last answers", TIME),
+    "load._loadtest CLOSE_TIMEOUT": Row("closing all bots", TIME),
+    "load._websocketclient MAX_RESPONSE": Row("HTTP response to a bot", SIZE),
 }
 
 NOT_LIMITS = {
-    "load.bots MIN_SIZE": "the least value of an option",
-    "load.loadtest _ABORT_TIMEOUT": "follows an abort, which takes no time",
+    "load._bots MIN_SIZE": "the least value of an option",
+    "load._loadtest _ABORT_TIMEOUT": "follows an abort, which takes no time",
     "workers.loglines _MAX_PART": "a part of a log line of a worker, which has a limit",
     "workers.loglines _RETRY_INTERVAL": "how often a worker tries to write its log",
     "workers.loglines _LAST_TIMEOUT": "a part of the time for stopping a worker, which has a limit",

@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.load.bots import botFactory, echoFactory
-from openfl_twisted.load.loadtest import LoadTest, Plan
-from openfl_twisted.load.target import Target
+from openfl_twisted.load._bots import botFactory, echoFactory
+from openfl_twisted.load._loadtest import LoadTest, Plan
+from openfl_twisted.load._target import Target
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.load.command} and L{openfl_twisted.load.report}.
+Tests for L{openfl_twisted.load.command} and L{openfl_twisted.load._report}.
 """
 
 import gc
@@ -18,7 +18,9 @@ from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 
 from openfl_twisted.load import command
-from openfl_twisted.load.bots import MIN_SIZE
+from openfl_twisted.load._bots import MIN_SIZE
+from openfl_twisted.load._loadtest import Phase, Plan, Reasons
+from openfl_twisted.load._report import describeProgress, milliseconds, toJSON, toText
 from openfl_twisted.load.command import (
     MAX_CLIENTS,
     ErrorCounter,
@@ -31,8 +33,6 @@ from openfl_twisted.load.command import (
     rate,
     runTest,
 )
-from openfl_twisted.load.loadtest import Phase, Plan, Reasons
-from openfl_twisted.load.report import describeProgress, milliseconds, toJSON, toText
 from openfl_twisted.protocols.broadcast import BroadcastProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.load.histogram}.
+Tests for L{openfl_twisted.load._histogram}.
 """
 
 import math
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.load.histogram import LONGEST, Histogram, bucketOf, middleOf
+from openfl_twisted.load._histogram import LONGEST, Histogram, bucketOf, middleOf
 
 
 class BucketTests(SynchronousTestCase):

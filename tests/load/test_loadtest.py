@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.load.loadtest} and L{openfl_twisted.load.connection}.
+Tests for L{openfl_twisted.load._loadtest} and L{openfl_twisted.load._connection}.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.load import TimedBot
-from openfl_twisted.load.connection import BotConnection
-from openfl_twisted.load.loadtest import (
+from openfl_twisted.load._connection import BotConnection
+from openfl_twisted.load._loadtest import (
     ANSWER_TIMEOUT,
     CLOSE_TIMEOUT,
     MAX_REASONS,

@@ -1,11 +1,11 @@
 """
-Tests for L{openfl_twisted.load.schedule}.
+Tests for L{openfl_twisted.load._schedule}.
 """
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.load.schedule import Schedule
+from openfl_twisted.load._schedule import Schedule
 
 
 class ScheduleTests(SynchronousTestCase):

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.load.websocketclient}.
+Tests for L{openfl_twisted.load._websocketclient}.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from openfl_twisted.load.websocketclient import (
+from openfl_twisted.load._websocketclient import (
     MAX_RESPONSE,
     HandshakeRefused,
     WebSocketClosed,

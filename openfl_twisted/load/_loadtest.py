@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.clocks import tookTooLong
 from openfl_twisted.commandline import describeError
-from openfl_twisted.load.connection import BotConnection, BotError, Statistics
-from openfl_twisted.load.schedule import Schedule
+from openfl_twisted.load._connection import BotConnection, BotError, Statistics
+from openfl_twisted.load._schedule import Schedule
 
 MAX_REASONS = 20
 """

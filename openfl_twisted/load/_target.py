@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from websockets.exceptions import InvalidURI
 from websockets.uri import WebSocketURI, parse_uri
 
-from openfl_twisted.load.websocketclient import WebSocketEndpoint
+from openfl_twisted.load._websocketclient import WebSocketEndpoint
 from openfl_twisted.protocols.clientendpoints import clientEndpoint
 from openfl_twisted.tls import Trust
 

@@ -4,8 +4,8 @@ The progress line and the report of a load test.
 
 from typing import Any
 
-from openfl_twisted.load.histogram import Histogram
-from openfl_twisted.load.loadtest import LoadTest, Reasons
+from openfl_twisted.load._histogram import Histogram
+from openfl_twisted.load._loadtest import LoadTest, Reasons
 from openfl_twisted.wire.text import escape
 
 PERCENTILES = (50, 95, 99)

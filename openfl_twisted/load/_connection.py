@@ -21,9 +21,9 @@ from zope.interface import implementer
 
 from openfl_twisted.commandline import describeError
 from openfl_twisted.coroutines import RunningHandler, isCancellation, startHandler
-from openfl_twisted.load.bots import TimedBot, terminatorOf
-from openfl_twisted.load.histogram import Histogram
-from openfl_twisted.load.websocketclient import WebSocketClosed
+from openfl_twisted.load._bots import TimedBot, terminatorOf
+from openfl_twisted.load._histogram import Histogram
+from openfl_twisted.load._websocketclient import WebSocketClosed
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
 
