@@ -3,26 +3,22 @@ The connection of a bot.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet import error
 from twisted.internet.interfaces import (
-    IAddress,
-    IConsumer,
-    IPushProducer,
     IReactorTime,
     ITransport,
 )
-from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from openfl_twisted.commandline import describeError
 from openfl_twisted.coroutines import RunningHandler, isCancellation, startHandler
 from openfl_twisted.load._bots import TimedBot, terminatorOf
 from openfl_twisted.load._histogram import Histogram
+from openfl_twisted.load._layer import Layer
 from openfl_twisted.load._websocketclient import WebSocketClosed
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
@@ -90,8 +86,7 @@ class ConnectionOwner(Protocol):
         """
 
 
-@implementer(ITransport, IConsumer, IPushProducer)
-class BotConnection(TwistedProtocol):
+class BotConnection(Layer):
     """
     Wraps a bot: counts its messages, and measures the answer times. For the bot, it is the
     transport. An exception in the bot closes its connection, and is the reason for its end.
@@ -252,9 +247,6 @@ class BotConnection(TwistedProtocol):
         self._statistics.bytesOut += len(data)
         self.transport.write(data)
 
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        self.write(b"".join(iovec))
-
     def loseConnection(self) -> None:
         self._reason = self._reason or _CLOSED_BY_BOT
         self.transport.loseConnection()
@@ -265,29 +257,6 @@ class BotConnection(TwistedProtocol):
         """
         self._reason = self._reason or _CLOSED_BY_BOT
         self.transport.abortConnection()
-
-    def getPeer(self) -> IAddress:
-        peer: IAddress = self.transport.getPeer()
-        return peer
-
-    def getHost(self) -> IAddress:
-        host: IAddress = self.transport.getHost()
-        return host
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self.transport.registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        self.transport.unregisterProducer()
-
-    def pauseProducing(self) -> None:
-        self.transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        self.transport.resumeProducing()
-
-    def stopProducing(self) -> None:
-        self.loseConnection()
 
 
 def _describeLoss(reason: Failure) -> str:

@@ -6,21 +6,16 @@ byte stream.
 """
 
 import secrets
-from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
-    IAddress,
-    IConsumer,
     IProtocol,
     IProtocolFactory,
-    IPushProducer,
     IStreamClientEndpoint,
-    ITransport,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from websockets.client import ClientProtocol
 from websockets.frames import CloseCode, Frame, Opcode
@@ -28,6 +23,7 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI
 from zope.interface import implementer
 
+from openfl_twisted.load._layer import Layer
 from openfl_twisted.wire.text import escape
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
@@ -105,8 +101,7 @@ class WebSocketEndpoint:
         return client.outcome
 
 
-@implementer(ITransport, IConsumer, IPushProducer)
-class _WebSocketClient(Protocol):
+class _WebSocketClient(Layer):
     """
     The client side of a WebSocket: the transport of the wrapped protocol.
     """
@@ -275,9 +270,6 @@ class _WebSocketClient(Protocol):
             header = bytes((_BINARY, _MASK | 127)) + length.to_bytes(8)
         self.transport.write(header + mask + apply_mask(data, mask))
 
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        self.write(b"".join(iovec))
-
     def loseConnection(self) -> None:
         """
         Send a Close frame. The server then closes the connection.
@@ -293,26 +285,3 @@ class _WebSocketClient(Protocol):
         """
         self.disconnecting = True
         self.transport.abortConnection()
-
-    def getPeer(self) -> IAddress:
-        peer: IAddress = self.transport.getPeer()
-        return peer
-
-    def getHost(self) -> IAddress:
-        host: IAddress = self.transport.getHost()
-        return host
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        self.transport.registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        self.transport.unregisterProducer()
-
-    def pauseProducing(self) -> None:
-        self.transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        self.transport.resumeProducing()
-
-    def stopProducing(self) -> None:
-        self.loseConnection()
