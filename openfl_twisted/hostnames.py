@@ -23,7 +23,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from openfl_twisted.wire.x509.servernames import ServerName
+from openfl_twisted.wire.x509._servernames import ServerName
 
 # RFC 6761: a name in this domain never belongs to a host.
 _PLACEHOLDER = "placeholder.invalid"

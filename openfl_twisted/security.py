@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from openfl_twisted.utils import ByteArray
+from openfl_twisted.wire.x509._der import Element, elements, fieldsOf
 from openfl_twisted.wire.x509.certificates import CertificateStatus
-from openfl_twisted.wire.x509.der import Element, elements, fieldsOf
 
 __all__ = ["CertificateStatus", "X500DistinguishedName", "X509Certificate"]
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 
-from openfl_twisted.wire.x509.der import element, elements
+from openfl_twisted.wire.x509._der import element, elements
 from tests.extensions import Names, alternativeNames, critical, purposes, usage
 
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.security import X500DistinguishedName, X509Certificate
 from openfl_twisted.utils import ByteArray
-from openfl_twisted.wire.x509.der import elements
+from openfl_twisted.wire.x509._der import elements
 from tests.laboratory import BEGIN, END, authority, parts, server, tlv
 
 

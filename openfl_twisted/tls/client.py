@@ -15,8 +15,8 @@ from zope.interface import implementer
 from openfl_twisted.tls.connection import BoundedConnection
 from openfl_twisted.tls.judge import Judge
 from openfl_twisted.tls.trust import Trust
+from openfl_twisted.wire.x509._servernames import ServerName
 from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
-from openfl_twisted.wire.x509.servernames import ServerName
 
 _WORDS = {
     "wrong version number": "the peer does not speak TLS",

@@ -18,8 +18,8 @@ from OpenSSL import SSL
 
 from openfl_twisted.tls.ciphers import CIPHERS
 from openfl_twisted.tls.trust import isPlatformAnchor, isSelfIssued
+from openfl_twisted.wire.x509._servernames import describeNames
 from openfl_twisted.wire.x509.certificates import MALFORMED, isSignedBy, subjectOf, unwarned
-from openfl_twisted.wire.x509.servernames import describeNames
 
 EXPIRY_WARNING = timedelta(days=14)
 """

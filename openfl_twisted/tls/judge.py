@@ -21,6 +21,23 @@ from OpenSSL.SSL import Connection
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.tls.trust import Trust
 from openfl_twisted.wire.x509 import certificates
+from openfl_twisted.wire.x509._costs import findExcess
+from openfl_twisted.wire.x509._paths import (
+    PathError,
+    findPath,
+    mayConstrainNames,
+    obstacleTo,
+    verifyPath,
+)
+from openfl_twisted.wire.x509._revocation import Revocation, demandsStaple, readLists, readStaple
+from openfl_twisted.wire.x509._servernames import ServerName, describeNames
+from openfl_twisted.wire.x509._verifycodes import (
+    EXPIRED,
+    NAME_CONSTRAINTS,
+    NO_TRUSTED_SIGNER,
+    NOT_YET_VALID,
+    UNKNOWN_REVOCATION,
+)
 from openfl_twisted.wire.x509.certificates import (
     MALFORMED,
     CertificateStatus,
@@ -29,23 +46,6 @@ from openfl_twisted.wire.x509.certificates import (
     Verdict,
     judge,
     unwarned,
-)
-from openfl_twisted.wire.x509.costs import findExcess
-from openfl_twisted.wire.x509.paths import (
-    PathError,
-    findPath,
-    mayConstrainNames,
-    obstacleTo,
-    verifyPath,
-)
-from openfl_twisted.wire.x509.revocation import Revocation, demandsStaple, readLists, readStaple
-from openfl_twisted.wire.x509.servernames import ServerName, describeNames
-from openfl_twisted.wire.x509.verifycodes import (
-    EXPIRED,
-    NAME_CONSTRAINTS,
-    NO_TRUSTED_SIGNER,
-    NOT_YET_VALID,
-    UNKNOWN_REVOCATION,
 )
 
 _ALERT_CODES = {

@@ -19,8 +19,8 @@ from OpenSSL.SSL import VERIFY_PEER, Connection, Context
 from twisted.internet.ssl import CertificateOptions, TLSVersion, trustRootFromCertificates
 
 from openfl_twisted.tls.ciphers import CIPHERS
+from openfl_twisted.wire.x509._costs import countConstraints
 from openfl_twisted.wire.x509.certificates import MALFORMED, unwarned
-from openfl_twisted.wire.x509.costs import countConstraints
 
 _MAX_CONTEXTS = 32
 """

@@ -42,7 +42,9 @@ from openfl_twisted.wire.amf.values import ClassRegistry
 from openfl_twisted.wire.policy import address, file, origins, request, rule
 from openfl_twisted.wire.websocket.frames import WebSocketFrames
 from openfl_twisted.wire.websocket.handshake import checkUpgrade
-from openfl_twisted.wire.x509 import costs, der, servernames
+from openfl_twisted.wire.x509 import _costs as costs
+from openfl_twisted.wire.x509 import _der as der
+from openfl_twisted.wire.x509 import _servernames as servernames
 from tests.costs import Costs
 from tests.effort import profiled
 
@@ -279,11 +281,11 @@ PARSERS = {
         [b"\x00", b"\x4b", b"\xed"],
     ),
     "dataio": Parser(whole(readData), [b"\x00\x01", b"a", b"\x00"]),
-    "x509.costs": Parser(
+    "x509._costs": Parser(
         whole(lambda data: costs.findExcess([data])),
         [b"\x30\x03\x02\x01\x01", b"\x05\x00", b"\x30\x82\x20\x00", b"\x04\x00"],
     ),
-    "x509.der": Parser(
+    "x509._der": Parser(
         whole(lambda data: list(der.elements(data, (0, 0, len(data))))),
         [b"\x04\x01a", b"\x04\x00", b"\x30\x81\x01a"],
     ),
@@ -337,7 +339,7 @@ PARSERS = {
         ),
         [b"1", b",", b"-", b" ", b"*", b"65535", b"."],
     ),
-    "x509.servernames": Parser(
+    "x509._servernames": Parser(
         decoded(servernames.ServerName),
         [b"a", b".", b"-", b"\xc3\xa9", b"\xcc\x80", b":", b"[", b"%", b"\xc2\xad"],
     ),
@@ -413,9 +415,9 @@ OTHERS = {
     "xmltext",
     # cryptography parses; what we do with it is in the tests of tls.
     "x509.certificates",
-    "x509.paths",
-    "x509.revocation",
-    "x509.verifycodes",
+    "x509._paths",
+    "x509._revocation",
+    "x509._verifycodes",
 }
 
 

@@ -17,7 +17,7 @@ from operator import itemgetter
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from openfl_twisted.wire.x509 import verifycodes
+from openfl_twisted.wire.x509 import _verifycodes as verifycodes
 
 # OpenSSL's codes for a missing issuer certificate.
 _UNABLE_TO_GET_ISSUER = frozenset({2, 20})

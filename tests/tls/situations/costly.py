@@ -7,13 +7,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from openfl_twisted.wire.x509.certificates import CertificateStatus
-from openfl_twisted.wire.x509.costs import (
+from openfl_twisted.wire.x509._costs import (
     _MAX_ELEMENTS,
     _MAX_EXPONENT_BITS,
     _MAX_RSA_BITS,
     MAX_COMPARISONS,
 )
+from openfl_twisted.wire.x509.certificates import CertificateStatus
 from tests.extensions import critical
 from tests.laboratory import BEGIN, END, HOST, Identity, authority, keyFor, server, tlv
 from tests.tls.handshakes import showing

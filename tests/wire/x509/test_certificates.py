@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.x509 import certificates
+from openfl_twisted.wire.x509._verifycodes import UNKNOWN_REVOCATION, VERIFY_ERRORS
 from openfl_twisted.wire.x509.certificates import (
     _MAX_DETAIL,
     CertificateStatus,
@@ -20,7 +21,6 @@ from openfl_twisted.wire.x509.certificates import (
     judge,
     subjectOf,
 )
-from openfl_twisted.wire.x509.verifycodes import UNKNOWN_REVOCATION, VERIFY_ERRORS
 from tests.laboratory import Identity, authority, keyFor, server
 
 ROOT = authority("Root")

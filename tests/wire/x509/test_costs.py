@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.x509.costs}.
+Tests for L{openfl_twisted.wire.x509._costs}.
 """
 
 from functools import partial
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.x509 import costs
-from openfl_twisted.wire.x509.costs import (
+from openfl_twisted.wire.x509 import _costs as costs
+from openfl_twisted.wire.x509._costs import (
     _MAX_ELEMENTS,
     MAX_COMPARISONS,
     countConstraints,

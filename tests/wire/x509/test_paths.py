@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.x509.paths}.
+Tests for L{openfl_twisted.wire.x509._paths}.
 """
 
 from typing import Any
@@ -9,10 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.x509 import paths
-from openfl_twisted.wire.x509.certificates import unwarned
-from openfl_twisted.wire.x509.costs import MAX_COMPARISONS, MAX_DEPTH, MAX_FAILURES, MAX_STEPS
-from openfl_twisted.wire.x509.paths import (
+from openfl_twisted.wire.x509 import _paths as paths
+from openfl_twisted.wire.x509._costs import MAX_COMPARISONS, MAX_DEPTH, MAX_FAILURES, MAX_STEPS
+from openfl_twisted.wire.x509._paths import (
     PathError,
     _isUsual,
     findPath,
@@ -20,6 +19,7 @@ from openfl_twisted.wire.x509.paths import (
     obstacleTo,
     verifyPath,
 )
+from openfl_twisted.wire.x509.certificates import unwarned
 from tests.extensions import UNKNOWN_1, UNKNOWN_2, critical, purposes, unknown
 from tests.laboratory import BEGIN, HOST, PAST, Identity, authority, keyFor, server
 

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.x509.revocation}.
+Tests for L{openfl_twisted.wire.x509._revocation}.
 """
 
 from datetime import timedelta
@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.x509.revocation import (
+from openfl_twisted.wire.x509._revocation import (
     _MAX_RESPONDERS,
     _MAX_RESPONSE,
     _MAX_SKEW,

@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.wire.x509.servernames}.
+Tests for L{openfl_twisted.wire.x509._servernames}.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from service_identity.hazmat import DNSPattern
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.x509 import servernames
-from openfl_twisted.wire.x509.servernames import ServerName, describeNames
+from openfl_twisted.wire.x509 import _servernames as servernames
+from openfl_twisted.wire.x509._servernames import ServerName, describeNames
 from tests.extensions import Names, malformedNames
 from tests.laboratory import authority, keyFor, server, tlv
 

@@ -23,8 +23,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from openfl_twisted.wire.x509.certificates import MALFORMED, isSignedBy
-from openfl_twisted.wire.x509.costs import (
+from openfl_twisted.wire.x509._costs import (
     MAX_COMPARISONS,
     MAX_DEPTH,
     MAX_FAILURES,
@@ -33,6 +32,7 @@ from openfl_twisted.wire.x509.costs import (
     countNames,
     namesOf,
 )
+from openfl_twisted.wire.x509.certificates import MALFORMED, isSignedBy
 
 # The text in cryptography's error that precedes a problem of an issuer.
 _CANDIDATES = "candidates exhausted: "

@@ -8,7 +8,7 @@ verified.
 
 from collections.abc import Iterable, Sequence
 
-from openfl_twisted.wire.x509.der import Element, element, elements, fieldsOf, within
+from openfl_twisted.wire.x509._der import Element, element, elements, fieldsOf, within
 
 _MAX_ELEMENTS = 6144
 """
