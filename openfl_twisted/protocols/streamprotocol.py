@@ -44,7 +44,7 @@ from openfl_twisted.wire.firstbytes import FOREIGN, Signature, isPartial
 from openfl_twisted.wire.httprequest import hasRequestLine
 from openfl_twisted.wire.policy.request import isRequest
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 # The methods that are called by transports, which do not wait for a coroutine.
 _SYNCHRONOUS = {
@@ -246,7 +246,7 @@ class StreamProtocol(Protocol):
         except Exception:
             self.handlerFailed(Failure())
 
-    def deliverEach(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
+    def deliverEach(self, items: Sequence[_T], receive: Callable[[_T], object]) -> None:
         """
         Call a method with each received item. If the method pauses reading, the remaining
         items are held until reading is resumed. If it closes the connection, the remaining
@@ -267,7 +267,7 @@ class StreamProtocol(Protocol):
             if result is not None:
                 self.handlerReturned(result)
 
-    def _deliverLater(self, items: Sequence[T], receive: Callable[[T], object]) -> None:
+    def _deliverLater(self, items: Sequence[_T], receive: Callable[[_T], object]) -> None:
         """
         Hold the items that L{deliverEach} cannot deliver now.
         """
@@ -364,7 +364,7 @@ class StreamProtocol(Protocol):
         self.transport.work += receivers * (WRITE_WORK + length) * MAX_WORK // MAX_FAN_OUT
         return False
 
-    def fanOut(self, receivers: Iterable[T], send: Callable[[T], object], length: int) -> None:
+    def fanOut(self, receivers: Iterable[_T], send: Callable[[_T], object], length: int) -> None:
         """
         Send a message from this peer to many receivers, in several reactor iterations. In the
         meantime, no further messages are received from this peer.
@@ -390,7 +390,7 @@ class StreamProtocol(Protocol):
         if buffer is not None:
             buffer.release()
 
-    def postpone(self, item: T, receive: Callable[[T], object]) -> bool:
+    def postpone(self, item: _T, receive: Callable[[_T], object]) -> bool:
         """
         Hold the item being handled, and all data received after it, until
         L{unblockReading}. The protocol is not paused.
@@ -667,7 +667,7 @@ _setConnected = _slots.connected.__set__
 _setFactory = _slots.factory.__set__
 _setTransport = _slots.transport.__set__
 
-P = TypeVar("P", bound=StreamProtocol)
+_P = TypeVar("_P", bound=StreamProtocol)
 
 # The class attributes that set a limit under another name, as in LineReceiver.
 _ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
@@ -704,7 +704,7 @@ def _checkProtocol(factory: object, protocol: Any) -> None:
                 raise TypeError(text)
 
 
-class StreamFactory(Factory[P]):
+class StreamFactory(Factory[_P]):
     """
     Base class of factories. The factory's limits override the limits of the protocol's class.
 
@@ -720,7 +720,7 @@ class StreamFactory(Factory[P]):
     clock: IReactorTime | None = None
     refused: Collection[Signature] = _NONE
 
-    def __init__(self, protocol: Callable[[], P], **limits: float | None) -> None:
+    def __init__(self, protocol: Callable[[], _P], **limits: float | None) -> None:
         """
         @param limits: limits of the connections, by their names in L{ConnectionLimits};
             C{None} for the limit of the protocol's class.

@@ -8,13 +8,13 @@ from typing import TypeVar
 from twisted.internet import tcp
 from twisted.internet.interfaces import IListeningPort
 
-P = TypeVar("P", bound=IListeningPort)
+_P = TypeVar("_P", bound=IListeningPort)
 
 # The default of Twisted. If the backlog is different, the user has set it.
 _DEFAULT = 50
 
 
-def deepenBacklog(port: P) -> P:
+def deepenBacklog(port: _P) -> _P:
     """
     Increase the backlog of a listening TCP port from Twisted's default of 50 to the maximum of
     the system (C{SOMAXCONN}). Any other backlog stays unchanged. When many clients reconnect

@@ -167,10 +167,10 @@ def _adminEndpointOf(option: str, description: str, port: int) -> IStreamServerE
     return _endpointOf(option, description, f"tcp:{port}")
 
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-def readPolicy(path: str, read: Callable[[str], T]) -> T:
+def readPolicy(path: str, read: Callable[[str], _T]) -> _T:
     """
     Read the policy named by an option.
 

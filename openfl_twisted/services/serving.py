@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     # Importing it takes long, and a server without TLS does not need it.
     from openfl_twisted.tls.server import ServerCertificates
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 Options = TypeVar("Options", bound=ServerOptions)
 
 
@@ -205,7 +205,7 @@ class ServerService(MultiService):
         def closeBrokers(result: object) -> Deferred[Any]:
             return gatherResults([broker.stop() for broker in self.brokers])
 
-        def stopReloading(result: T) -> T:
+        def stopReloading(result: _T) -> _T:
             self._reloading.stopService()
             return result
 

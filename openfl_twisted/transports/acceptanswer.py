@@ -19,7 +19,7 @@ from zope.interface import Attribute, Interface
 
 from openfl_twisted.logs import packageLogger
 
-P = TypeVar("P", bound=IListeningPort)
+_P = TypeVar("_P", bound=IListeningPort)
 
 _MAX_FIRST_BYTES = 512
 """
@@ -127,7 +127,7 @@ def _withScope(address: Any) -> Any:
     return address
 
 
-def answerOnAccept(port: P) -> P:
+def answerOnAccept(port: _P) -> _P:
     """
     Make a port answer connections on accept, if its factory provides L{IAcceptAnswer}. A port
     that is not a Twisted TCP port is returned unchanged.

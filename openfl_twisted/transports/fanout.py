@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from openfl_twisted.transports.writebatch import currentBatch
 from openfl_twisted.wire.websocket.messages import compression
 
-R = TypeVar("R")
+_R = TypeVar("_R")
 
 MAX_FAN_OUT = 4 * 1024 * 1024
 """
@@ -38,7 +38,7 @@ _COMPRESSED_BYTE = 16
 _MUCH_WORK = MAX_FAN_OUT // 8
 
 
-class FanOut(Generic[R]):
+class FanOut(Generic[_R]):
     """
     One message that is being sent to many receivers.
 
@@ -47,14 +47,14 @@ class FanOut(Generic[R]):
 
     __slots__ = ("_length", "_receivers", "_send", "isComplete")
 
-    def __init__(self, receivers: Iterable[R], send: Callable[[R], object], length: int) -> None:
+    def __init__(self, receivers: Iterable[_R], send: Callable[[_R], object], length: int) -> None:
         """
         @param receivers: the receivers.
         @param send: sends the message to a receiver. It must do nothing if the receiver has
             disconnected.
         @param length: the length of the message (bytes).
         """
-        self._receivers: Iterator[R] = iter(receivers)
+        self._receivers: Iterator[_R] = iter(receivers)
         self._send = send
         self._length = length
         self.isComplete = False
@@ -144,7 +144,7 @@ class FanOutQueue:
         self._resetting = False
         self._work = 0
 
-    def fanOut(self, receivers: Iterable[R], send: Callable[[R], object], length: int) -> None:
+    def fanOut(self, receivers: Iterable[_R], send: Callable[[_R], object], length: int) -> None:
         """
         Hold a message, and send it to all receivers after the messages that are already held.
 

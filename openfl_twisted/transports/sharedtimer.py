@@ -11,13 +11,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from openfl_twisted.logs import packageLogger
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 # Objects form a group if they begin to wait within this fraction of the waiting time.
 _PART = 1 / 64
 
 
-class Group(Generic[T]):
+class Group(Generic[_T]):
     """
     Objects that began to wait at about the same time.
 
@@ -28,17 +28,17 @@ class Group(Generic[T]):
 
     __slots__ = ("_timer", "began", "due", "waiters")
 
-    def __init__(self, timer: "SharedTimer[T]", began: float) -> None:
+    def __init__(self, timer: "SharedTimer[_T]", began: float) -> None:
         """
         @param timer: the timer.
         @param began: when the first object began to wait (seconds, by the timer's
             clock).
         """
         self._timer = timer
-        self.waiters: set[T] = set()
+        self.waiters: set[_T] = set()
         self.began = self.due = began
 
-    def leave(self, waiter: T) -> None:
+    def leave(self, waiter: _T) -> None:
         """
         Remove an object, so that it no longer waits. Nothing happens if the time has already
         expired.
@@ -50,7 +50,7 @@ class Group(Generic[T]):
             self._timer.left()
 
 
-class SharedTimer(Generic[T]):
+class SharedTimer(Generic[_T]):
     """
     Calls a function for each waiting object when the waiting time of the object has expired.
     The call is delayed by at most 1/64 of the waiting time.
@@ -58,7 +58,7 @@ class SharedTimer(Generic[T]):
 
     log = packageLogger()
 
-    def __init__(self, clock: IReactorTime, seconds: float, over: Callable[[T], object]) -> None:
+    def __init__(self, clock: IReactorTime, seconds: float, over: Callable[[_T], object]) -> None:
         """
         @param clock: the clock.
         @param seconds: the time for which each object waits.
@@ -68,14 +68,14 @@ class SharedTimer(Generic[T]):
         self._clock = clock
         self._seconds = seconds
         self._over = over
-        self._groups: deque[Group[T]] = deque()
+        self._groups: deque[Group[_T]] = deque()
         self._count = 0
         self._call: IDelayedCall | None = None
         # When the call is due. This value is stored, because the time from the clock can differ by
         # a rounding error.
         self._due = 0.0
 
-    def wait(self, waiter: T) -> Group[T]:
+    def wait(self, waiter: _T) -> Group[_T]:
         """
         Start the timer for an object.
 
@@ -121,7 +121,7 @@ class SharedTimer(Generic[T]):
                     self._notify(waiter)
         self._schedule(self._clock.seconds())
 
-    def _notify(self, waiter: T) -> None:
+    def _notify(self, waiter: _T) -> None:
         try:
             self._over(waiter)
         except Exception:

@@ -30,7 +30,7 @@ from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.connection import Connection, Owner, reportDropped
 from openfl_twisted.transports.writebatch import currentBatch
 
-P = TypeVar("P", bound=IListeningPort)
+_P = TypeVar("_P", bound=IListeningPort)
 
 
 # An empty send queue, shared by all connections.
@@ -854,7 +854,7 @@ class ServerTransport(AcceptedTransport):
                 batch.waiting = None
 
 
-def coalesceWrites(port: P) -> P:
+def coalesceWrites(port: _P) -> _P:
     """
     Coalesce the writes on all connections that a port accepts after this call, see
     L{ServerTransport}. A port that is not a Twisted TCP port is returned unchanged.

@@ -29,7 +29,7 @@ from zope.interface import implementedBy, implementer
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.connection import Connection, Guard, providesItself
 
-P = TypeVar("P", bound=Any)
+_P = TypeVar("_P", bound=Any)
 
 CLOSE_TIMEOUT = 30.0
 """
@@ -38,7 +38,7 @@ connection is aborted.
 """
 
 
-class WrapperFactory(Factory[P]):
+class WrapperFactory(Factory[_P]):
     """
     Base class of factories that wrap another factory.
 

@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 class Sender(Protocol):
@@ -58,7 +58,7 @@ class WriteBatch:
     def __init__(self) -> None:
         self.waiting: list[Sender] | None = None
 
-    def run(self, do: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+    def run(self, do: Callable[_P, _R], *arguments: _P.args, **named: _P.kwargs) -> _R:
         """
         Call a function in the current batch. Outside a batch, begin a new batch, and flush it
         after the call.
