@@ -158,8 +158,10 @@ class Script(Actor):
             not self.ends
             and not self.isAborted
             and not self.exceeded
-            and not self.hasRaised
-            and (not (self.isOver or self.isHalf) or isinstance(self.producer, Pull))
+            and (
+                not (self.isOver or self.isHalf or self.hasRaised)
+                or isinstance(self.producer, Pull)
+            )
         ):
             self.accepted += data
 
