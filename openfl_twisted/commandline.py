@@ -11,6 +11,7 @@ import sysconfig
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, NoReturn
@@ -114,19 +115,27 @@ def describeError(problem: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(problem.__traceback__)
-        if not frame.filename.startswith("<") and not _isLibrary(Path(frame.filename))
+        if not frame.filename.startswith("<") and not isLibrary(frame.filename)
     ]
     if not frames:
         return text
     return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
 
 
-def _isLibrary(path: Path) -> bool:
+@cache
+def _libraries() -> list[Path]:
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+    return [Path(__file__).parent, *map(Path, paths)]
+
+
+@lru_cache(10_000)
+def isLibrary(path: str) -> bool:
     """
     Return whether a file belongs to this package, or to an installed library.
+
+    @param path: the path of the file.
     """
-    libraries = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
-    return any(path.is_relative_to(each) for each in [str(Path(__file__).parent), *libraries])
+    return any(Path(path).is_relative_to(each) for each in _libraries())
 
 
 class Option(NamedTuple):

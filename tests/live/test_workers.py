@@ -45,6 +45,7 @@ from tests.live.peers import (
     twistd,
     until,
 )
+from tests.live.peers import portOf as listeningPort
 from tests.live.test_dashboard import ask
 
 ANY = f"tcp:0:interface={HOST}"
@@ -243,6 +244,65 @@ async def test_cannotStart(tmp_path: Path) -> None:
     assert await server.ended == 1
     printed = server.printed.decode()
     assert len(re.findall("RuntimeError: no database", printed)) == 1, printed
+    assert "restarting" not in printed
+
+
+@live
+async def test_reload(tmp_path: Path) -> None:
+    """
+    With C{--reload}, changed code replaces the running code; clients receive the farewell, and no
+    connection is refused. Code with an error does not: the error is logged. Neither does code
+    that can be imported, but not started.
+    """
+    game = tmp_path / "game.py"
+
+    def write(answer: str, more: str = "") -> None:
+        game.write_text(
+            "import os\n"
+            "from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol\n"
+            f"{more}\n"
+            "class Player(XMLSocketProtocol):\n"
+            "    def messageReceived(self, message):\n"
+            f"        self.sendMessage({answer})\n"
+        )
+
+    async def answer() -> bytes:
+        client = await dial(port)
+        client.send(b"?\0")
+        # The worker can stop before it has received the message.
+        await until(lambda: b"\0" in client.received or client.lost.called)
+        if not client.lost.called:
+            await client.close()
+        return client.received
+
+    async def untilAnswer(wanted: bytes) -> None:
+        while await answer() != wanted:
+            pass
+
+    write("'one'")
+    listen = f"--listen={ANY}"
+    arguments = ("openfl-xml", "--app=game:Player", "--reload", "--farewell=bye", listen)
+    server = run(*TWISTD, *arguments, path=str(tmp_path))
+    await server.until(b"--reload is for development")
+    port = await listeningPort(server)
+    client = await dial(port)
+    client.send(b"?\0")
+    await client.until(b"one\0")
+    # The file has the same size, and probably the same time in seconds.
+    write("'two'")
+    await untilAnswer(b"two\0")
+    assert await client.untilLost() == b"one\0bye\0"
+    await server.until(b"reloading: game.py has changed")
+    write("'six")
+    await server.until(b"SyntaxError: unterminated string literal (detected at line 6) (game.py")
+    assert await answer() == b"two\0"
+    write("'ten'", "if os.getpgid(0) == os.getpid() != os.getsid(0): raise OSError('not here')")
+    await server.until(b"cannot reload: worker 1 exited with status 1")
+    assert await answer() == b"two\0"
+    write("'ten'")
+    await untilAnswer(b"ten\0")
+    printed = await stop(server)
+    assert printed.count("SyntaxError") == 1
     assert "restarting" not in printed
 
 
