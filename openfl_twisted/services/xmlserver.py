@@ -48,12 +48,17 @@ def loadProtocol(name: str) -> type[XMLSocketProtocol]:
     @raise usage.UsageError: if the class is missing or unsuitable.
     """
     found = loadObject("app", name)
-    if not (isinstance(found, type) and issubclass(found, XMLSocketProtocol)):
-        raise usage.UsageError(
-            f"--app={name}: the class must be a subclass of "
-            f"{XMLSocketProtocol.__module__}.{XMLSocketProtocol.__name__}"
-        )
-    return found
+    if isinstance(found, type) and issubclass(found, XMLSocketProtocol):
+        return found
+    base = f"{XMLSocketProtocol.__module__}.{XMLSocketProtocol.__name__}"
+    if isinstance(found, type):
+        problem = f"the class must be a subclass of {base}"
+    else:
+        kind = type(found).__name__
+        problem = f"must be a subclass of {base}, but is an object of the class {kind}"
+    if isinstance(found, XMLSocketProtocol):
+        problem += f"; use the class {type(found).__name__}"
+    raise usage.UsageError(f"--app={name}: {problem}")
 
 
 _ROOMS: dict[str, type[XMLSocketProtocol]] = {
