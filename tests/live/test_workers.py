@@ -362,13 +362,13 @@ async def echo(port: Any, client: Buffered) -> None:
     await port.stopListening()
 
 
-async def share(description: str) -> tuple[ReservingReactor, Any]:
+async def share(description: str, *, isShared: bool = False) -> tuple[ReservingReactor, Any]:
     """
     Reserve a port for two workers, and listen as the second one.
 
     @return: the reactor of the supervisor, and the port of the worker.
     """
-    reserving = ReservingReactor(theReactor(), 2)
+    reserving = ReservingReactor(theReactor(), 2, isShared=isShared)
     await serverEndpoint(reserving, description).listen(Factory.forProtocol(Protocol))
     [reserved] = reserving.ports
     reserved.startListening()
@@ -405,6 +405,23 @@ async def test_reusedPort() -> None:
             socket.create_connection(address)
         await again.stopListening()
         await reserved.stopListening()
+
+
+@live
+async def test_sharedPort() -> None:
+    """
+    If the workers share one socket, a connection that a stopped worker has not accepted is
+    accepted by the next worker.
+    """
+    reserving, port = await share(ANY, isShared=True)
+    number = port.getHost().port
+    await port.stopListening()
+    [reserved] = reserving.ports
+    reserved.workerEnded(0)
+    client = await dial(number)
+    endpoint = serverEndpoint(InheritingReactor(theReactor(), os.dup(reserved.fileno(1))), ANY)
+    await echo(await endpoint.listen(XMLSocketFactory(EchoProtocol)), client)
+    await reserved.stopListening()
 
 
 @live
