@@ -10,7 +10,10 @@ import sys
 import sysconfig
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, NoReturn
@@ -91,13 +94,82 @@ def loadObject(option: str, name: str) -> Any:
     module, colon, attribute = name.partition(":")
     if not (module and colon and attribute):
         raise usage.UsageError(f"--{option}={name}: must have the form package.module:Class")
+    if "/" in name or module.endswith(".py"):
+        raise usage.UsageError(f"--{option}={name}: {_describePath(name)}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        return getattr(namedModule(module), attribute)
+        with _withoutReactor():
+            found = namedModule(module)
+        if not hasattr(found, attribute):
+            raise AttributeError(_describeMissing(found, module, attribute))
+        return getattr(found, attribute)
+    except SystemExit as problem:
+        code = "" if problem.code is None else repr(problem.code)
+        text = f"the module called sys.exit({code}) while it was imported{_placeOf(problem)}"
+        raise usage.UsageError(f"--{option}={name}: {text}") from None
     except Exception as problem:
         # Importing a user's module can raise any exception.
-        raise usage.UsageError(f"--{option}={name}: {describeError(problem)}") from None
+        text = describeError(problem)
+        if isinstance(problem, ModuleNotFoundError) and problem.name == module:
+            text += _suggest(module, [path.stem for path in Path().glob("*.py")])
+        raise usage.UsageError(f"--{option}={name}: {text}") from None
+
+
+@contextmanager
+def _withoutReactor() -> Iterator[None]:
+    """
+    Let every reactor refuse to start while the block runs: a module that runs the reactor when it
+    is imported would never be imported completely.
+    """
+    from twisted.internet.base import ReactorBase
+
+    def startRunning(self: ReactorBase, *arguments: object, **options: object) -> NoReturn:
+        raise RuntimeError(
+            "the module ran the reactor while it was imported; "
+            "move reactor.run() below if __name__ == '__main__':"
+        )
+
+    original = ReactorBase.startRunning
+    ReactorBase.startRunning = startRunning  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ReactorBase.startRunning = original  # type: ignore[method-assign]
+
+
+def _describePath(name: str) -> str:
+    """
+    Describe the correct name for the path of a file.
+    """
+    path, _, attribute = name.rpartition(":")
+    folder, _, file = path.rpartition("/")
+    text = f"must name a module, not a file: {file.removesuffix('.py')}:{attribute}"
+    return text if folder in ("", ".") else f"{text}, in the directory {folder}"
+
+
+def _describeMissing(module: Any, name: str, attribute: str) -> str:
+    """
+    Describe a missing attribute of a module.
+    """
+    text = f"module {name!r} has no attribute {attribute!r}"
+    found, expected = getattr(module, "__file__", None), Path(*name.split(".")).with_suffix(".py")
+    if found is not None and expected.exists() and not expected.samefile(found):
+        # For example, the user's code.py, when Python's module code is already imported.
+        return f"{text}: {found} was imported instead of {expected}; rename {expected}"
+    return text + _suggest(attribute, [each for each in dir(module) if not each.startswith("_")])
+
+
+def _suggest(wrong: str, names: Iterable[str]) -> str:
+    """
+    Return a question that suggests the most similar name, in parentheses after a space; an empty
+    string if no name is similar.
+    """
+    known = list(names)
+    lower = {name.lower(): name for name in known}
+    matches = get_close_matches(wrong, known, 1)
+    matches += [lower[name] for name in get_close_matches(wrong.lower(), lower, 1)]
+    return f" (did you mean {matches[0]}?)" if matches else ""
 
 
 def describeError(problem: BaseException) -> str:
@@ -107,26 +179,43 @@ def describeError(problem: BaseException) -> str:
     @param problem: the exception.
     @return: one line: the type and the text of the exception, and where the code has raised it.
     """
-    text = " ".join(f"{type(problem).__name__}: {problem}".split())
-    if isinstance(problem, SyntaxError):
-        # The text contains the file and the line.
-        return text
+    try:
+        message = " ".join(str(problem).split())
+    except Exception:
+        # The exception can have a faulty __str__.
+        message = ""
+    text = f"{type(problem).__name__}: {message}" if message else type(problem).__name__
+    # The text of a syntax error contains the file and the line.
+    return text if isinstance(problem, SyntaxError) else text + _placeOf(problem)
+
+
+def _placeOf(problem: BaseException) -> str:
+    """
+    Return the file and the line in which a user's code has raised an exception, in parentheses
+    after a space; an empty string if the traceback contains no such code.
+    """
     frames = [
         frame
         for frame in traceback.extract_tb(problem.__traceback__)
-        if not frame.filename.startswith("<") and not _isLibrary(Path(frame.filename))
+        if not frame.filename.startswith("<") and not isLibrary(frame.filename)
     ]
-    if not frames:
-        return text
-    return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
-def _isLibrary(path: Path) -> bool:
+@cache
+def _libraries() -> list[Path]:
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+    return [Path(__file__).parent, *map(Path, paths)]
+
+
+@lru_cache(10_000)
+def isLibrary(path: str) -> bool:
     """
     Return whether a file belongs to this package, or to an installed library.
+
+    @param path: the path of the file.
     """
-    libraries = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
-    return any(path.is_relative_to(each) for each in [str(Path(__file__).parent), *libraries])
+    return any(Path(path).is_relative_to(each) for each in _libraries())
 
 
 class Option(NamedTuple):

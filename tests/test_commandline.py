@@ -4,10 +4,13 @@ Tests for L{openfl_twisted.commandline}.
 
 import os
 import sys
+import textwrap
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar
 
+from twisted.internet.base import ReactorBase
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
@@ -170,22 +173,34 @@ class LoadObjectTests(SynchronousTestCase):
     L{loadObject} imports an object, and reports errors in one line.
     """
 
-    def load(self, source: str) -> str:
+    def enter(self) -> Path:
+        """
+        Change to an empty directory.
+        """
+        folder = Path(self.mktemp()).resolve()
+        folder.mkdir()
+        self.patch(sys, "path", list(sys.path))
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder)
+        return folder
+
+    def error(self, name: str) -> str:
+        """
+        Return the error of a name.
+        """
+        text = str(self.assertRaises(UsageError, loadObject, "app", name))
+        self.assertNotIn("\n", text)
+        return text
+
+    def load(self, source: str, attribute: str = "Game") -> str:
         """
         Try to import a class from a module in the current directory.
 
         @return: the error, with C{MODULE} for the name of the module.
         """
-        folder = Path(self.mktemp())
-        folder.mkdir()
         name = f"users_module_{len(sys.modules)}"
-        (folder / f"{name}.py").write_text(source)
-        self.patch(sys, "path", list(sys.path))
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(folder)
-        text = str(self.assertRaises(UsageError, loadObject, "app", f"{name}:Game"))
-        self.assertNotIn("\n", text)
-        return text.replace(name, "MODULE")
+        (self.enter() / f"{name}.py").write_text(source)
+        return self.error(f"{name}:{attribute}").replace(name, "MODULE")
 
     def test_place(self) -> None:
         """
@@ -197,6 +212,9 @@ class LoadObjectTests(SynchronousTestCase):
             ("import no_such_thing", "No module named 'no_such_thing' (MODULE.py, line 1)"),
             ("import json\n\njson.loads('')", "(MODULE.py, line 3)"),
             ("raise ValueError('a\\nb')", "ValueError: a b (MODULE.py, line 1)"),
+            ("raise ValueError", "ValueError (MODULE.py, line 1)"),
+            ("class E(Exception):\n def __str__(self): 1/0\nraise E", ": E (MODULE.py, line 3)"),
+            ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded"),
         ]:
             text = self.load(source)
             self.assertTrue(text.startswith("--app=MODULE:Game: "), text)
@@ -216,3 +234,93 @@ class LoadObjectTests(SynchronousTestCase):
             "--app=no_such_module:Game: ModuleNotFoundError: No module named 'no_such_module'",
         )
         self.assertEqual(describeError(ValueError("x")), "ValueError: x")
+
+    def test_similar(self) -> None:
+        """
+        The most similar name is suggested, preferably in the same case.
+        """
+        for source, attribute, name in [
+            ("class Game: pass\ngame = 1", "Gane", "Game"),
+            ("class Game: pass\ngame = 1", "gane", "game"),
+            ("class Game: pass", "game", "Game"),
+            ("class Game: pass", "GAME", "Game"),
+        ]:
+            text = self.load(source, attribute)
+            self.assertTrue(text.endswith(f"attribute '{attribute}' (did you mean {name}?)"), text)
+        self.assertNotIn("did you mean", self.load("_Game = 1; x = 2"))
+        (self.enter() / "users_game.py").write_text("")
+        text = self.error("usersgame:Game")
+        self.assertTrue(text.endswith("'usersgame' (did you mean users_game?)"), text)
+        (self.enter() / "importing_game.py").write_text("import importing_gam")
+        self.assertNotIn("did you mean", self.error("importing_game:Game"))
+
+    def test_file(self) -> None:
+        """
+        The path of a file is not the name of a module; the error names the module.
+        """
+        for name, words in [
+            ("game.py:Player", "game:Player"),
+            ("./game.py:Player", "game:Player"),
+            ("./game:Player", "game:Player"),
+            ("a/b/game.py:Player", "game:Player, in the directory a/b"),
+        ]:
+            self.assertEqual(
+                self.error(name), f"--app={name}: must name a module, not a file: {words}"
+            )
+
+    def test_shadowed(self) -> None:
+        """
+        If a module of Python is imported instead of a file in the current directory, the error
+        names both.
+        """
+        (self.enter() / "textwrap.py").write_text("class Game: pass")
+        text = self.error("textwrap:Game")
+        self.assertIn(f"{textwrap.__file__} was imported instead of textwrap.py; rename", text)
+
+    def test_exit(self) -> None:
+        """
+        A module that ends the program is an error.
+        """
+        for call, shown in [
+            ("sys.exit()", "sys.exit()"),
+            ("sys.exit('no\\nconfig')", r"sys.exit('no\nconfig')"),
+            ("raise SystemExit(0)", "sys.exit(0)"),
+        ]:
+            self.assertEqual(
+                self.load(f"import sys\n{call}"),
+                f"--app=MODULE:Game: the module called {shown} while it was imported "
+                "(MODULE.py, line 2)",
+            )
+
+    def test_reactor(self) -> None:
+        """
+        A module that runs the reactor is an error. The reactor can be run later.
+        """
+        original = ReactorBase.startRunning
+        text = self.load("from twisted.internet import reactor\nreactor.run()\n")
+        self.assertIn("the module ran the reactor while it was imported; move", text)
+        self.assertTrue(text.endswith("(MODULE.py, line 2)"), text)
+        self.assertIs(ReactorBase.startRunning, original)
+
+    def test_others(self) -> None:
+        """
+        An interrupt is not an error of the module, and its output is printed.
+        """
+        (self.enter() / "interrupted.py").write_text("raise KeyboardInterrupt")
+        self.assertRaises(KeyboardInterrupt, loadObject, "app", "interrupted:Game")
+        self.enter()
+        Path("printing_game.py").write_text("print('hello')\nGame = 3")
+        with redirect_stdout(StringIO()) as printed:
+            self.assertEqual(loadObject("app", "printing_game:Game"), 3)
+        self.assertEqual(printed.getvalue(), "hello\n")
+
+    def test_circular(self) -> None:
+        """
+        The error of a circular import is reported with its place.
+        """
+        folder = self.enter()
+        (folder / "circular_one.py").write_text("import circular_two\nclass Game: pass")
+        (folder / "circular_two.py").write_text("from circular_one import Game")
+        text = self.error("circular_one:Game")
+        self.assertIn("most likely due to a circular import", text)
+        self.assertTrue(text.endswith("(circular_two.py, line 1)"), text)

@@ -277,8 +277,8 @@ class DatagramService(Service):
 
 def supportsWorkers(makeService: Callable[[Options], IService]) -> Callable[[Options], IService]:
     """
-    Decorate the C{makeService} of a command: with C{--workers}, this process is the
-    supervisor of the workers that run the command.
+    Decorate the C{makeService} of a command: with C{--workers} or C{--reload}, this process is
+    the supervisor of the workers that run the command.
 
     @param makeService: creates the service of a single process.
     @return: creates the service of the command.
@@ -286,7 +286,7 @@ def supportsWorkers(makeService: Callable[[Options], IService]) -> Callable[[Opt
 
     @wraps(makeService)
     def makeEither(options: Options) -> IService:
-        if options["workers"] == 1:
+        if options["workers"] == 1 and not options.get("reload"):
             return makeService(options)
         # Import the module only if there are workers.
         from openfl_twisted.services.supervising import SupervisorService

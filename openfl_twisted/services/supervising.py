@@ -1,11 +1,12 @@
 """
-The service of a command with C{--workers}: runs the supervisor, and serves the metrics and the
-dashboard of all workers.
+The service of a command with C{--workers} or C{--reload}: runs the supervisor, and serves the
+metrics and the dashboard of all workers.
 """
 
 import atexit
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from openfl_twisted.services.options import ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.workers.ports import ReservingReactor
 from openfl_twisted.workers.supervisor import Supervisor
+from openfl_twisted.workers.watching import WatchService
 
 _STOP_MARGIN = 5.0
 """
@@ -74,7 +76,11 @@ class SupervisorService(MultiService):
             from twisted.internet import reactor
         self._reactor: Any = reactor
         self._options = options
-        self._ports = ReservingReactor(reactor, options["workers"])
+        # The name of the application that is reloaded.
+        self._watched: str | None = options.get("reload") or None
+        self._since = time.time()
+        isShared = self._watched is not None
+        self._ports = ReservingReactor(reactor, options["workers"], isShared=isShared)
         self.supervisor = Supervisor(
             self.command,
             options["workers"],
@@ -106,6 +112,15 @@ class SupervisorService(MultiService):
                 self.supervisor, options["dashboard"], options["dashboard-token"]
             )
 
+    def _program(self, module: str) -> list[str]:
+        """
+        Return the command line that runs a module of this package.
+        """
+        # The process searches the current directory for modules only if this process does.
+        isSearched = not {"", self.supervisor.directory}.isdisjoint(sys.path)
+        safe = [] if isSearched else ["-P"]
+        return [sys.executable, *safe, "-m", f"openfl_twisted.services.{module}"]
+
     def command(self, number: int) -> list[str]:
         """
         Return the command line of a worker.
@@ -115,12 +130,8 @@ class SupervisorService(MultiService):
         """
         options: Any = self._options
         reactor = _reactorName(self._reactor)
-        # A worker searches the current directory for modules only if this process does.
-        isSearched = not {"", self.supervisor.directory}.isdisjoint(sys.path)
         return [
-            sys.executable,
-            *([] if isSearched else ["-P"]),
-            *("-m", "openfl_twisted.services.workerprocess"),
+            *self._program("workerprocess"),
             *(str(number), str(len(self._ports.ports))),
             *("--nodaemon", "--pidfile=", "--logger=openfl_twisted.workers.loglines.EventWriter"),
             *([] if reactor is None else [f"--reactor={reactor}"]),
@@ -157,11 +168,19 @@ class SupervisorService(MultiService):
         self._reloading.startService()
 
     def _started(self) -> None:
-        self.log.info(
-            "{count} workers listening on {hosts}; connection limits apply to each worker",
-            count=self.supervisor.count,
-            hosts=", ".join(describe(port.getHost()) for port in self._ports.ports),
-        )
+        hosts = ", ".join(describe(port.getHost()) for port in self._ports.ports)
+        if self.supervisor.count == 1:
+            self.log.info("listening on {hosts}", hosts=hosts)
+        else:
+            self.log.info(
+                "{count} workers listening on {hosts}; connection limits apply to each worker",
+                count=self.supervisor.count,
+                hosts=hosts,
+            )
+        if self._watched is not None:
+            self.log.info("--reload is for development: do not use it on a public server")
+            command = [*self._program("appcheck"), self._watched]
+            WatchService(self.supervisor, command, self._since).setServiceParent(self)
 
     def _failed(self, problem: str) -> None:
         self.log.critical("cannot start: {problem}", problem=problem)

@@ -2,6 +2,8 @@
 C{twistd openfl-xml}: a server for C{XMLSocket} programs.
 """
 
+import os
+import sys
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
@@ -37,19 +39,26 @@ from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.messages import MAX_LENGTH
 
 
-def _loadProtocol(name: str) -> type[XMLSocketProtocol]:
+def loadProtocol(name: str) -> type[XMLSocketProtocol]:
     """
     Import the protocol class of C{--app}.
 
+    @param name: C{module:Class}.
+    @return: the class.
     @raise usage.UsageError: if the class is missing or unsuitable.
     """
     found = loadObject("app", name)
-    if not (isinstance(found, type) and issubclass(found, XMLSocketProtocol)):
-        raise usage.UsageError(
-            f"--app={name}: the class must be a subclass of "
-            f"{XMLSocketProtocol.__module__}.{XMLSocketProtocol.__name__}"
-        )
-    return found
+    if isinstance(found, type) and issubclass(found, XMLSocketProtocol):
+        return found
+    base = f"{XMLSocketProtocol.__module__}.{XMLSocketProtocol.__name__}"
+    if isinstance(found, type):
+        problem = f"the class must be a subclass of {base}"
+    else:
+        kind = type(found).__name__
+        problem = f"must be a subclass of {base}, but is an object of the class {kind}"
+    if isinstance(found, XMLSocketProtocol):
+        problem += f"; use the class {type(found).__name__}"
+    raise usage.UsageError(f"--app={name}: {problem}")
 
 
 _ROOMS: dict[str, type[XMLSocketProtocol]] = {
@@ -61,7 +70,8 @@ _ROOMS: dict[str, type[XMLSocketProtocol]] = {
 
 class Options(DataServerOptions):
     """
-    The options of C{twistd openfl-xml}. After parsing, C{app} is the protocol class.
+    The options of C{twistd openfl-xml}. After parsing, C{app} is the protocol class, and
+    C{reload} the name of the class to reload, or a false value.
     """
 
     defaultEndpoint = "tcp:8080:interface=127.0.0.1"
@@ -82,6 +92,12 @@ class Options(DataServerOptions):
                 "Your subclass of XMLSocketProtocol or RoomProtocol, such as game:Player for the "
                 "class Player in game.py in the current directory."
             ),
+        ),
+        Option(
+            Group.APPLICATION,
+            "reload",
+            "",
+            "For development: restart the application when one of its modules changes.",
         ),
         Option(Group.APPLICATION, "echo", "", "Send each message back to its sender."),
         Option(
@@ -198,6 +214,8 @@ class Options(DataServerOptions):
     def postOptions(self) -> None:
         super().postOptions()
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
+        if self["reload"]:
+            self._checkReload()
         if self["rooms"] != "none" and (self["app"] is not None or self["echo"]):
             raise usage.UsageError("--rooms cannot be used with --app or --echo")
         if self["app"] is None:
@@ -205,7 +223,7 @@ class Options(DataServerOptions):
         elif self["echo"]:
             raise usage.UsageError("--echo and --app cannot be used together")
         else:
-            self["app"] = _loadProtocol(self["app"])
+            self["app"] = loadProtocol(self["app"])
         if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
             raise usage.UsageError(
                 "--broker requires --rooms=path, --rooms=xml or an --app that is a RoomProtocol"
@@ -218,6 +236,24 @@ class Options(DataServerOptions):
             self._checkShared()
         if self["broker"] is not None:
             self["broker"], self["presence"] = _usingBroker(self["broker"])
+
+    def _checkReload(self) -> None:
+        """
+        Check that the application can be reloaded.
+
+        @raise usage.UsageError: if there is no application, or the system cannot pass ports to
+            worker processes.
+        """
+        if self["app"] is None:
+            raise usage.UsageError(
+                "--reload requires --app: it reloads the modules of your application"
+            )
+        if os.name != "posix":
+            raise usage.UsageError("--reload requires Linux or another POSIX system")
+        # Python compares a source file with its bytecode file by size and time in seconds, so it
+        # can miss the second of two changes.
+        sys.dont_write_bytecode = True
+        self["reload"] = self["app"] if self.worker is None else None
 
     def _checkShared(self) -> None:
         """

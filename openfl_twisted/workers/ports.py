@@ -190,13 +190,17 @@ class ReservingReactor(_Delegating):
     @ivar ports: the ports.
     """
 
-    def __init__(self, reactor: Any, count: int) -> None:
+    def __init__(self, reactor: Any, count: int, *, isShared: bool = False) -> None:
         """
         @param reactor: the reactor of the process.
         @param count: the number of workers.
+        @param isShared: whether all workers accept connections from the same socket, even if
+            each could have its own. Then connections that a worker has not accepted are kept
+            for other workers when the worker stops.
         """
         super().__init__(reactor)
         self._count = count
+        self._isShared = isShared
         self.ports: list[SharedPort] = []
 
     def _add(self, port: SharedPort) -> SharedPort:
@@ -216,7 +220,7 @@ class ReservingReactor(_Delegating):
         @return: the port.
         @raise CannotListenError: if the port cannot be bound.
         """
-        if not hasReusePort():
+        if self._isShared or not hasReusePort():
             opened = self._reactor.listenTCP(port, Factory(), backlog, interface)
             return self._add(_InheritedPort(opened))
         sockets = _reserve(self._reactor, port, backlog, interface, self._count)

@@ -401,6 +401,11 @@ class Supervisor(Service):
         self._hasStarted = False
         self._waiting: list[tuple[Worker, str]] = []
         self._stopped: Deferred[None] | None = None
+        # The workers that will replace the present workers, and the workers that were replaced
+        # and are still stopping, with the timers that kill them.
+        self._candidates: list[Worker] = []
+        self._replacing: Deferred[str | None] | None = None
+        self._retired: dict[Worker, IDelayedCall] = {}
         self._workers = [Worker(self, number) for number in range(1, count + 1)]
 
     @property
@@ -434,7 +439,14 @@ class Supervisor(Service):
         if self._stopped is not None:
             # The worker has not received the notice to stop yet.
             return
+        if worker in self._retired:
+            # The same applies to a worker that is no longer needed.
+            return
         _log.info("worker {number} started (pid {pid})", number=worker.number, pid=worker.pid)
+        if worker in self._candidates:
+            if all(each.isUp for each in self._candidates):
+                self._endReplacing(None)
+            return
         self._hasStarted = True
         waiting, self._waiting = self._waiting, []
         for each, event in waiting:
@@ -450,15 +462,66 @@ class Supervisor(Service):
         @param worker: the worker.
         @param event: why the process ended, for the log.
         """
-        if self._stopped is not None:
+        if worker in self._retired:
+            killing = self._retired.pop(worker)
+            if killing.active():
+                killing.cancel()
             _log.debug("{event}", event=event)
             self._checkStopped()
+        elif self._stopped is not None:
+            _log.debug("{event}", event=event)
+            self._checkStopped()
+        elif worker in self._candidates:
+            worker.dropLog(keep=True)
+            problem = (
+                event if worker.failure is None else f"worker {worker.number} {worker.failure}"
+            )
+            self._endReplacing(problem)
         elif self._hasStarted:
             worker.restartLater(event)
         else:
             self._waiting.append((worker, event))
             if len(self._waiting) == self.count:
                 self._startFailed(worker)
+
+    def replace(self) -> Deferred[str | None]:
+        """
+        Replace all workers without closing the ports: start other workers, and stop the present
+        ones when all other workers have opened their ports. If a new worker ends before, the
+        present workers continue, and the new workers are stopped. Must not be called again
+        before the Deferred has fired.
+
+        @return: fires with C{None}, or with the reason why the workers are not replaced. It does
+            not fire if the service stops first.
+        """
+        replacing: Deferred[str | None] = Deferred()
+        self._replacing = replacing
+        candidates = [Worker(self, number) for number in range(1, self.count + 1)]
+        self._candidates = candidates
+        for worker in candidates:
+            # If the system refuses a process, all candidates are given up.
+            if self._candidates:
+                worker.start()
+        return replacing
+
+    def _endReplacing(self, problem: str | None) -> None:
+        """
+        Stop the previous workers, or, if there is a problem, the candidates.
+        """
+        candidates, self._candidates = self._candidates, []
+        if problem is None:
+            candidates, self._workers = self._workers, candidates
+        else:
+            for worker in candidates:
+                worker.dropLog(keep=False)
+        for worker in candidates:
+            worker.stop()
+            if worker.isRunning:
+                kill = self.reactor.callLater(self._stopTimeout, self._killWorker, worker)
+                self._retired[worker] = kill
+        replacing, self._replacing = self._replacing, None
+        if replacing is not None:
+            replacing.callback(problem)
 
     def _startFailed(self, last: Worker) -> None:
         """
@@ -472,7 +535,7 @@ class Supervisor(Service):
     def stopService(self) -> Deferred[None]:
         super().stopService()
         self._stopped = Deferred()
-        for worker in self._workers:
+        for worker in (*self._workers, *self._candidates):
             worker.stop()
         killing = self.reactor.callLater(self._stopTimeout, self._kill)
 
@@ -485,17 +548,21 @@ class Supervisor(Service):
         return stopped
 
     def _kill(self) -> None:
-        for worker in self._workers:
+        for worker in (*self._workers, *self._candidates):
             if worker.isRunning:
-                _log.warn(
-                    "worker {number} has not stopped within {timeout:g} s; killing it",
-                    number=worker.number,
-                    timeout=self._stopTimeout,
-                )
-                worker.signal("KILL")
+                self._killWorker(worker)
+
+    def _killWorker(self, worker: Worker) -> None:
+        _log.warn(
+            "worker {number} has not stopped within {timeout:g} s; killing it",
+            number=worker.number,
+            timeout=self._stopTimeout,
+        )
+        worker.signal("KILL")
 
     def _checkStopped(self) -> None:
         stopped = self._stopped
-        running = any(worker.isRunning for worker in self._workers)
+        processes = (*self._workers, *self._candidates, *self._retired)
+        running = any(worker.isRunning for worker in processes)
         if stopped is not None and not running and not stopped.called:
             stopped.callback(None)

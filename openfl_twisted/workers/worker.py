@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.workers.link import LinkProtocol
+from openfl_twisted.workers.modules import applicationFiles
 from openfl_twisted.workers.ports import InheritingReactor
 
 LINK = 3
@@ -39,6 +40,11 @@ STOP = "stop"
 """
 The notice that a supervisor sends to stop a worker. Unlike a signal, the notice can safely
 follow a SIGTERM, which systemd sends to all processes of a unit.
+"""
+
+FILES = "files"
+"""
+The request for the files of the application, see L{applicationFiles}.
 """
 
 
@@ -86,7 +92,7 @@ class WorkerSide:
         if reactor is None:
             from twisted.internet import reactor
         self._reactor = reactor
-        link = LinkProtocol({STOP: self._stop, **answers}, reactor)
+        link = LinkProtocol({STOP: self._stop, FILES: applicationFiles, **answers}, reactor)
         link.answers = {CHECK: partial(link.notify, ALIVE), **link.answers}
         link.lost = self._lost
         connected = socket.socket(fileno=LINK)

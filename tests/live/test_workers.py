@@ -45,6 +45,7 @@ from tests.live.peers import (
     twistd,
     until,
 )
+from tests.live.peers import portOf as listeningPort
 from tests.live.test_dashboard import ask
 
 ANY = f"tcp:0:interface={HOST}"
@@ -247,6 +248,65 @@ async def test_cannotStart(tmp_path: Path) -> None:
 
 
 @live
+async def test_reload(tmp_path: Path) -> None:
+    """
+    With C{--reload}, changed code replaces the running code; clients receive the farewell, and no
+    connection is refused. Code with an error does not: the error is logged. Neither does code
+    that can be imported, but not started.
+    """
+    game = tmp_path / "game.py"
+
+    def write(answer: str, more: str = "") -> None:
+        game.write_text(
+            "import os\n"
+            "from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol\n"
+            f"{more}\n"
+            "class Player(XMLSocketProtocol):\n"
+            "    def messageReceived(self, message):\n"
+            f"        self.sendMessage({answer})\n"
+        )
+
+    async def answer() -> bytes:
+        client = await dial(port)
+        client.send(b"?\0")
+        # The worker can stop before it has received the message.
+        await until(lambda: b"\0" in client.received or client.lost.called)
+        if not client.lost.called:
+            await client.close()
+        return client.received
+
+    async def untilAnswer(wanted: bytes) -> None:
+        while await answer() != wanted:
+            pass
+
+    write("'one'")
+    listen = f"--listen={ANY}"
+    arguments = ("openfl-xml", "--app=game:Player", "--reload", "--farewell=bye", listen)
+    server = run(*TWISTD, *arguments, path=str(tmp_path))
+    await server.until(b"--reload is for development")
+    port = await listeningPort(server)
+    client = await dial(port)
+    client.send(b"?\0")
+    await client.until(b"one\0")
+    # The file has the same size, and probably the same time in seconds.
+    write("'two'")
+    await untilAnswer(b"two\0")
+    assert await client.untilLost() == b"one\0bye\0"
+    await server.until(b"reloading: game.py has changed")
+    write("'six")
+    await server.until(b"SyntaxError: unterminated string literal (detected at line 6) (game.py")
+    assert await answer() == b"two\0"
+    write("'ten'", "if os.getpgid(0) == os.getpid() != os.getsid(0): raise OSError('not here')")
+    await server.until(b"cannot reload: worker 1 exited with status 1")
+    assert await answer() == b"two\0"
+    write("'ten'")
+    await untilAnswer(b"ten\0")
+    printed = await stop(server)
+    assert printed.count("SyntaxError") == 1
+    assert "restarting" not in printed
+
+
+@live
 async def test_endpoints(tmp_path: Path) -> None:
     """
     Workers share UNIX sockets and TLS ports. The file of a UNIX socket remains when a
@@ -302,13 +362,13 @@ async def echo(port: Any, client: Buffered) -> None:
     await port.stopListening()
 
 
-async def share(description: str) -> tuple[ReservingReactor, Any]:
+async def share(description: str, *, isShared: bool = False) -> tuple[ReservingReactor, Any]:
     """
     Reserve a port for two workers, and listen as the second one.
 
     @return: the reactor of the supervisor, and the port of the worker.
     """
-    reserving = ReservingReactor(theReactor(), 2)
+    reserving = ReservingReactor(theReactor(), 2, isShared=isShared)
     await serverEndpoint(reserving, description).listen(Factory.forProtocol(Protocol))
     [reserved] = reserving.ports
     reserved.startListening()
@@ -345,6 +405,23 @@ async def test_reusedPort() -> None:
             socket.create_connection(address)
         await again.stopListening()
         await reserved.stopListening()
+
+
+@live
+async def test_sharedPort() -> None:
+    """
+    If the workers share one socket, a connection that a stopped worker has not accepted is
+    accepted by the next worker.
+    """
+    reserving, port = await share(ANY, isShared=True)
+    number = port.getHost().port
+    await port.stopListening()
+    [reserved] = reserving.ports
+    reserved.workerEnded(0)
+    client = await dial(number)
+    endpoint = serverEndpoint(InheritingReactor(theReactor(), os.dup(reserved.fileno(1))), ANY)
+    await echo(await endpoint.listen(XMLSocketFactory(EchoProtocol)), client)
+    await reserved.stopListening()
 
 
 @live

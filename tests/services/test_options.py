@@ -41,6 +41,9 @@ class App(XMLSocketProtocol):
     """
 
 
+AN_APP = App()
+
+
 class Table(RoomProtocol):
     """
     A room protocol with its own commands.
@@ -356,7 +359,8 @@ class XMLOptionTests(OptionsTestCase):
             ("no.such.module:Class", "ModuleNotFoundError"),
             ("..:Class", "Error"),
             (f"{module}:NoSuchClass", "AttributeError"),
-            (f"{module}:size", "must be a subclass of openfl_twisted.protocols.xmlsocket."),
+            (f"{module}:xmlserver", "XMLSocketProtocol, but is an object of the class module"),
+            (f"{module}:AN_APP", "is an object of the class App; use the class App"),
             ("builtins:int", "must be a subclass"),
         ]:
             self.assertUsage(xmlserver, [f"--app={name}"], f"--app={name}", words)

@@ -2,6 +2,7 @@
 Tests for C{--workers}: L{openfl_twisted.services.supervising} and the options.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,14 @@ from openfl_twisted.dashboard.workermetrics import WorkerMetricsService
 from openfl_twisted.dashboard.workerstreams import WorkerDashboardService
 from openfl_twisted.endpoints import StartupError
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
-from openfl_twisted.services import bridge, echoserver, policyserver, workerprocess, xmlserver
+from openfl_twisted.services import (
+    appcheck,
+    bridge,
+    echoserver,
+    policyserver,
+    workerprocess,
+    xmlserver,
+)
 from openfl_twisted.services.options import _MAX_WORKERS, ServerOptions
 from openfl_twisted.services.serving import ServerService
 from openfl_twisted.services.supervising import (
@@ -26,6 +34,7 @@ from openfl_twisted.services.supervising import (
     _exitWithFailure,
     _reactorName,
 )
+from openfl_twisted.workers.watching import WatchService
 from openfl_twisted.workers.worker import WorkerSide
 from tests.doubles import linesOf
 from tests.services.test_options import OptionsTestCase
@@ -211,6 +220,125 @@ class Reactor(WorkerReactor):
         if not self.running:
             raise ReactorNotRunning
         self.stopped = True
+
+
+class ReloadOptionTests(OptionsTestCase):
+    """
+    The option C{--reload}.
+    """
+
+    APP = "--app=tests.services.test_options:App"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(sys, "dont_write_bytecode", False)
+
+    def test_supervisor(self) -> None:
+        """
+        With the option, even a single worker has a supervisor. All workers share the sockets.
+        The processes write no bytecode, which could hide a change.
+        """
+        self.assertFalse(self.parse(xmlserver, self.APP)["reload"])
+        self.assertFalse(sys.dont_write_bytecode)
+        for arguments in ([], ["--workers=3"]):
+            options = self.parse(xmlserver, self.APP, "--reload", *arguments)
+            self.assertEqual(options["reload"], "tests.services.test_options:App")
+            service = xmlserver.makeService(options)
+            assert isinstance(service, SupervisorService)
+            self.assertTrue(service._ports._isShared)
+        self.assertTrue(sys.dont_write_bytecode)
+
+    def test_rooms(self) -> None:
+        """
+        A single worker can broadcast, and can have rooms without a broker.
+        """
+        for app in (f"{__name__}:Relay", "tests.services.test_options:Board"):
+            options = self.parse(xmlserver, f"--app={app}", "--reload")
+            self.assertIsInstance(xmlserver.makeService(options), SupervisorService)
+
+    def test_worker(self) -> None:
+        """
+        A worker is not a supervisor, but writes no bytecode either.
+        """
+        self.patch(ServerOptions, "worker", WorkerSide(1, 1))
+        options = self.parse(xmlserver, self.APP, "--reload")
+        self.assertIsInstance(xmlserver.makeService(options), ServerService)
+        self.assertTrue(sys.dont_write_bytecode)
+
+    def test_refused(self) -> None:
+        """
+        The option requires an application, and a system that can pass sockets to processes.
+        """
+        for arguments in ([], ["--echo"], ["--rooms=xml"]):
+            text = "--reload requires --app: it reloads the modules of your application"
+            self.assertUsage(xmlserver, ["--reload", *arguments], text)
+        with patch.object(os, "name", "nt"):
+            self.assertUsage(xmlserver, ["--reload", self.APP], "--reload requires Linux")
+
+    def test_watch(self) -> None:
+        """
+        When the worker has opened its ports, its modules are watched.
+        """
+        options = self.parse(xmlserver, self.APP, "--reload")
+        options.parent = type("Parent", (), {"subCommand": "openfl-xml"})()
+        reactor = Reactor()
+        service = SupervisorService(options, reactor)
+        self.patch(
+            service._ports, "listenTCP", lambda *_, **__: service._ports.ports.append(FakePort())
+        )
+        service.startService()
+        [worker] = reactor.started
+        with capturedLogs() as logs:
+            worker.notice("listening")
+        self.assertEqual(
+            linesOf(logs)[1:],
+            [
+                "listening on 127.0.0.1:80",
+                "--reload is for development: do not use it on a public server",
+            ],
+        )
+        [_, watch] = service.services
+        assert isinstance(watch, WatchService)
+        self.assertTrue(watch.running)
+        self.assertEqual(
+            watch._command[-3:],
+            ["-m", "openfl_twisted.services.appcheck", "tests.services.test_options:App"],
+        )
+        stopped = service.stopService()
+        worker.end(0)
+        self.successResultOf(stopped)
+        self.assertEqual(reactor.getDelayedCalls(), [])
+
+    def test_check(self) -> None:
+        """
+        The program that checks an application reports its files, also those of an error.
+        """
+        result = appcheck.check("tests.services.test_options:App")
+        self.assertIsNone(result["problem"])
+        self.assertIn(__file__, result["files"])
+        folder = self.folder()
+        self.patch(sys, "path", list(sys.path))
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder)
+        for name, source in [("checked_game", "import checked_helper"), ("checked_helper", "(")]:
+            (folder / f"{name}.py").write_text(source)
+        result = appcheck.check("checked_game:Game")
+        self.assertIn("(checked_helper.py, line 1)", result["problem"])
+        names = {os.path.basename(file) for file in result["files"]}
+        self.assertLessEqual({"checked_game.py", "checked_helper.py"}, names)
+
+    def test_checkProgram(self) -> None:
+        """
+        The program writes the result, and ends without waiting for threads.
+        """
+        reading, writing = os.pipe()
+        self.patch(appcheck, "RESULT", writing)
+        with patch("os._exit") as leaving:
+            appcheck.main("no_such_module:Game")
+        os.close(writing)
+        with open(reading, "rb") as file:
+            self.assertIn("no_such_module", json.load(file)["problem"])
+        leaving.assert_called_once_with(0)
 
 
 class ServiceTests(OptionsTestCase):

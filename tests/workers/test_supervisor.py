@@ -456,3 +456,144 @@ class StopTests(SupervisorTestCase):
         self.failureResultOf(worker.ask("metrics"), RequestError)
         worker.signal("HUP")
         self.assertEqual(one.signals, [])
+
+
+class ReplaceTests(SupervisorTestCase):
+    """
+    Replacing all workers.
+    """
+
+    def test_replace(self) -> None:
+        """
+        When all new workers have opened their ports, the old ones are asked to stop. They are
+        not restarted.
+        """
+        one, two = self.start()
+        replaced = self.supervisor.replace()
+        three, four = self.reactor.started[2:]
+        self.assertEqual(four.options["arguments"][1][-1], "2")
+        three.notice("listening")
+        self.assertNoResult(replaced)
+        self.assertFalse(one.isAskedToStop)
+        four.notice("listening")
+        self.assertIsNone(self.successResultOf(replaced))
+        self.assertTrue(one.isAskedToStop and two.isAskedToStop)
+        self.assertEqual([worker.pid for worker in self.supervisor.active], [102, 103])
+        with capturedLogs() as logs:
+            one.end(0)
+            two.end(0)
+            self.reactor.advance(FIRST_DELAY)
+        self.assertEqual(linesOf(logs), [])
+        self.assertEqual((len(self.reactor.started), self.supervisor.restarts), (4, 0))
+        self.assertEqual(self.events, ["started"])
+        three.end()
+        self.reactor.advance(FIRST_DELAY)
+        self.assertEqual(len(self.reactor.started), 5)
+
+    def test_kill(self) -> None:
+        """
+        An old worker that does not stop is killed.
+        """
+        one, two = self.start()
+        self.supervisor.replace()
+        for process in self.reactor.started[2:]:
+            process.notice("listening")
+        one.end(0)
+        with capturedLogs() as logs:
+            self.reactor.advance(7)
+            two.end(number=9)
+        self.assertEqual(linesOf(logs)[0], "worker 2 has not stopped within 7 s; killing it")
+        self.assertEqual((one.signals, two.signals), ([], ["KILL"]))
+        self.assertEqual(len(self.reactor.started), 4)
+
+    def test_fail(self) -> None:
+        """
+        If a new worker ends, the old ones continue, and the other new ones are stopped.
+        """
+        one, two = self.start()
+        replaced = self.supervisor.replace()
+        three, four = self.reactor.started[2:]
+        with capturedLogs() as logs:
+            four.print("a\nwrong\n", 2)
+            four.end()
+        self.assertEqual(linesOf(logs), ["worker 2: a", "worker 2: wrong"])
+        problem = self.successResultOf(replaced)
+        self.assertEqual(problem, "worker 2 exited with status 1: wrong")
+        self.assertEqual(three.signals, ["TERM"])
+        # The signal can be late.
+        with capturedLogs() as logs:
+            three.notice("listening")
+        self.assertEqual(linesOf(logs), [])
+        three.end(0)
+        self.assertFalse(one.isAskedToStop or two.isAskedToStop)
+        self.assertEqual([worker.pid for worker in self.supervisor.active], [100, 101])
+        self.reactor.advance(FIRST_DELAY)
+        self.assertEqual(len(self.reactor.started), 4)
+
+    def test_failLate(self) -> None:
+        """
+        A new worker can end after it has opened its ports, while others start.
+        """
+        self.start()
+        replaced = self.supervisor.replace()
+        three, four = self.reactor.started[2:]
+        three.notice("listening")
+        three.end(number=signal.SIGSEGV)
+        self.assertEqual(self.successResultOf(replaced), "worker 1 (pid 102) was ended by SIGSEGV")
+        self.assertEqual(four.signals, ["TERM"])
+
+    def test_cannotSpawn(self) -> None:
+        """
+        If the system refuses a process, the old workers continue.
+        """
+        self.start()
+        self.reactor.refuse = True
+        problem = self.successResultOf(self.supervisor.replace())
+        self.assertEqual(problem, "worker 1 cannot be started: Resource temporarily unavailable")
+        self.assertEqual(len(self.supervisor.active), 2)
+
+    def test_ended(self) -> None:
+        """
+        An old worker that waits for its restart is replaced too.
+        """
+        one, _ = self.start()
+        one.end()
+        self.supervisor.replace()
+        for process in self.reactor.started[2:]:
+            process.notice("listening")
+        self.reactor.advance(FIRST_DELAY)
+        self.assertEqual(len(self.reactor.started), 4)
+        self.assertEqual(len(self.supervisor.active), 2)
+
+    def test_stop(self) -> None:
+        """
+        The service stops old and new workers, and waits for all of them.
+        """
+        self.start()
+        self.supervisor.replace()
+        for process in self.reactor.started[2:]:
+            process.notice("listening")
+        replaced = self.supervisor.replace()
+        stopped = self.supervisor.stopService()
+        self.assertEqual([process.signals for process in self.reactor.started[4:]], [["TERM"]] * 2)
+        for process in self.reactor.started:
+            self.assertNoResult(stopped)
+            process.end(0)
+        self.successResultOf(stopped)
+        self.assertNoResult(replaced)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopKills(self) -> None:
+        """
+        When the service stops, new workers that do not stop are killed.
+        """
+        one, two = self.start()
+        self.supervisor.replace()
+        stopped = self.supervisor.stopService()
+        for process in (one, two):
+            process.end(0)
+        self.reactor.advance(7)
+        for process in self.reactor.started[2:]:
+            self.assertEqual(process.signals, ["TERM", "KILL"])
+            process.end(number=9)
+        self.successResultOf(stopped)

@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.workers.worker}.
 """
 
+import json
 import socket
 from unittest.mock import patch
 
@@ -76,6 +77,16 @@ class WorkerTests(SynchronousTestCase):
         message = b'{"ask": "check", "with": {}}'
         link.dataReceived(len(message).to_bytes(4, "big") + message)
         self.assertEqual(transport.value()[4:], b'{"ask": "alive", "with": {}}')
+
+    def test_files(self) -> None:
+        """
+        The worker answers the request for the files of the application.
+        """
+        link = WorkerSide(1, 0).start({}, self.reactor)
+        transport = self.reactor.link.transport
+        transport.clear()
+        link.stringReceived(b'{"ask": "files", "number": 1, "with": {}}')
+        self.assertIn(__file__, json.loads(transport.value()[4:])["value"])
 
     def test_stopping(self) -> None:
         """
