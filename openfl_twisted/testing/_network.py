@@ -3,12 +3,14 @@ An in-memory network with its own clock.
 """
 
 import errno
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any, NoReturn, Self, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from openfl_twisted.clocks import guardReactor
 from openfl_twisted.testing._attempts import Attempts
 from openfl_twisted.testing._reactor import MemoryReactor
 from openfl_twisted.testing._sockets import Settings
@@ -33,14 +35,13 @@ class MemoryNetwork(Settings):
     @ivar connections: all connections, in order.
     @ivar attempts: all connection attempts; a test can answer them.
     @ivar datagrams: the datagrams in flight.
+    @ivar checks: the functions that L{check} calls.
     @ivar names: the addresses of each host name.
     @ivar lookupTime: the duration of a DNS lookup (seconds; default 0).
     @ivar latency: the C{latency} of new connections (seconds; default 0).
         Connecting takes twice as long.
     @ivar window: the C{window} of new connections; see
         L{Flow<openfl_twisted.testing.Flow>}.
-    @ivar segments: called for each direction of a new connection; returns the
-        sizes for L{Flow.split<openfl_twisted.testing.Flow.split>}.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,23 @@ class MemoryNetwork(Settings):
         self.datagrams = kernel.datagrams
         self.attempts = Attempts(self.reactor)
         self._ports = kernel.ports
+        self.checks: list[Callable[[], object]] = []
+
+    @classmethod
+    def forTest(cls, addCleanup: Callable[[Callable[[], object]], object]) -> Self:
+        """
+        Create a network for one test. At the end of the test, L{check} is called. Until then,
+        the sockets of C{openfl_twisted.net} raise C{RuntimeError} if they are created without a
+        reactor, because they would use the real network.
+
+        @param addCleanup: registers a function that is called at the end of the test, such as
+            C{self.addCleanup} of C{unittest}, or C{request.addfinalizer} of pytest. The fixture
+            C{memoryNetwork} calls this method.
+        """
+        network = cls()
+        addCleanup(network.check)
+        addCleanup(guardReactor(_forbidReactor))
+        return network
 
     # Iterations and time
 
@@ -79,7 +97,10 @@ class MemoryNetwork(Settings):
         Advance the clock, and run all iterations that are due in this time.
 
         @param seconds: the time (seconds).
+        @raise ValueError: if the time is negative.
         """
+        if not seconds >= 0:
+            raise ValueError(f"advance() needs a number of seconds from 0, not {seconds!r:.80}")
         self.reactor.advance(seconds)
 
     def run(self, awaitable: Awaitable[_T], timeout: float = _RUN_TIMEOUT) -> _T:
@@ -87,11 +108,16 @@ class MemoryNetwork(Settings):
         Run iterations and advance the clock until a C{Deferred} fires or a
         coroutine returns.
 
+        @param awaitable: the C{Deferred} or coroutine, such as C{program()}.
         @param timeout: the maximum waiting time (seconds of the network's clock).
         @return: the result. If the result is an exception, it is raised.
+        @raise TypeError: if the first argument cannot be awaited.
         @raise AssertionError: after the timeout, if nothing more will happen, or
             if the program never becomes idle.
         """
+        if not isawaitable(awaitable):
+            words = ": call the function" if callable(awaitable) else ""
+            raise TypeError(f"run() needs a Deferred or a coroutine, not {awaitable!r:.80}{words}")
         results: list[Any] = []
 
         async def wait() -> _T:
@@ -126,11 +152,16 @@ class MemoryNetwork(Settings):
 
     def check(self) -> None:
         """
-        Raise the first exception that a delayed call or a protocol has raised. The pytest
-        fixture C{memoryNetwork} calls this method at the end of a test.
+        Raise the first exception that a delayed call or a protocol has raised. Then verify the
+        scripted peers that the test has started but not verified. The pytest fixture
+        C{memoryNetwork} calls this method at the end of a test.
+
+        @raise AssertionError: if the script of a peer has failed or is not complete.
         """
         if self.reactor.failures:
             self.reactor.failures[0].raiseException()
+        for check in self.checks:
+            check()
 
     # Addresses and faults
 
@@ -181,3 +212,10 @@ class MemoryNetwork(Settings):
         @param port: the port; C{None} removes the fault set for all ports.
         """
         self._ports.faults.pop((host, port), None)
+
+
+def _forbidReactor(user: object) -> NoReturn:
+    raise RuntimeError(
+        f"{type(user).__name__}() uses the global reactor, but this test has a MemoryNetwork:"
+        " pass reactor=network.reactor"
+    )

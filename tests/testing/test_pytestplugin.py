@@ -15,7 +15,8 @@ BEFORE = {name for name in sys.modules if name.startswith(("openfl_twisted", "tw
 
 
 def test_lazy():
-    assert BEFORE <= {"openfl_twisted", "openfl_twisted.lazyimports", "openfl_twisted.pytestplugin"}, BEFORE
+    names = {"openfl_twisted", "openfl_twisted.lazyimports", "openfl_twisted.pytestplugin"}
+    assert BEFORE <= names, BEFORE
 
 
 def test_network(memoryNetwork, certificateMaker):

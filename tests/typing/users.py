@@ -25,6 +25,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtoc
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.security import CertificateStatus
 from openfl_twisted.testing import (
+    EVERY_BYTE,
     Attempt,
     CertificateMaker,
     ConnectedPair,
@@ -35,7 +36,6 @@ from openfl_twisted.testing import (
     Peer,
     ScriptedPeer,
     connectedPair,
-    everyByte,
 )
 from openfl_twisted.tls import Trust
 from openfl_twisted.transports.connection import Connection
@@ -157,7 +157,7 @@ async def testInMemory() -> None:
     assert_type(pair, ConnectedPair[Peer, XMLSocketProtocol])
     assert_type(pair.client.received, bytes)
     assert_type(pair.connection.toServer, Flow)
-    pair.connection.toServer.split(everyByte())
+    pair.connection.toServer.split(EVERY_BYTE)
     assert_type(connectedPair(Numbers(), Peer()).client, Numbers)
     assert_type(network.run(deferLater(network.reactor, 1, int)), int)
     network.attempts.hold()
