@@ -8,6 +8,8 @@ from typing import Any, NoReturn, cast
 from twisted.internet.error import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
+from openfl_twisted.types import AnyClock
+
 # Called with each object that is created without a reactor; in tests, raises an exception.
 _guards: list[Callable[[object], object]] = []
 
@@ -42,7 +44,7 @@ def guardReactor(guard: Callable[[object], object]) -> Callable[[], None]:
     return end
 
 
-def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
+def clockOrReactor(clock: AnyClock | None) -> IReactorTime:
     """
     Return a clock, or the global reactor by default.
 
@@ -50,7 +52,7 @@ def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
         reactor, because importing a module must not install a reactor.
     """
     if clock is not None:
-        return clock
+        return cast("IReactorTime", clock)
     from twisted.internet import reactor
 
     return cast("IReactorTime", reactor)

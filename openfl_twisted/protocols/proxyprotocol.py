@@ -14,7 +14,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IListeningPort,
-    IProtocolFactory,
     IReactorTime,
     IStreamServerEndpoint,
 )
@@ -27,6 +26,7 @@ from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.detection import DetectionProtocol
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
+from openfl_twisted.types import AnyClock, AnyFactory
 from openfl_twisted.wire.forwarded import IPAddress
 from openfl_twisted.wire.proxyheader import (
     ProxyHeaderError,
@@ -130,10 +130,10 @@ class ProxyProtocolFactory(WrapperFactory[Any]):
 
     def __init__(
         self,
-        wrappedFactory: IProtocolFactory,
+        wrappedFactory: AnyFactory,
         *,
         maxPending: int = MAX_PENDING,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param maxPending: see L{maxPending} (default 5000).
@@ -162,6 +162,6 @@ class ProxyProtocolEndpoint:
         self._endpoint = endpoint
         self._clock = clock
 
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+    def listen(self, protocolFactory: AnyFactory) -> Deferred[IListeningPort]:
         factory = ProxyProtocolFactory(protocolFactory, clock=self._clock)
         return self._endpoint.listen(factory)

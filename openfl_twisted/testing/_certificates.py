@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLContextFactory, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from openfl_twisted.tls import Trust
+from openfl_twisted.types import AnyClock, AnyFactory
 from openfl_twisted.wire.x509.certificates import CertificateStatus
 
 STATUSES = tuple(sorted(value for name, value in vars(CertificateStatus).items() if name.isupper()))
@@ -70,7 +71,7 @@ class Credentials:
         context.use_privatekey(self.key)
         return context
 
-    def serverFactory(self, factory: IProtocolFactory, clock: IReactorTime) -> Any:
+    def serverFactory(self, factory: AnyFactory, clock: AnyClock) -> Any:
         """
         Wrap a factory in TLS. For the status C{unknown}, the factory is not wrapped, so that
         the client receives no certificate.
@@ -80,7 +81,7 @@ class Credentials:
         """
         if self.status == CertificateStatus.UNKNOWN:
             return factory
-        return TLSMemoryBIOFactory(self, False, factory, clock)
+        return TLSMemoryBIOFactory(self, False, cast("Any", factory), cast("Any", clock))
 
     def save(self, path: str | Path) -> Path:
         """

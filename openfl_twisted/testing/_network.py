@@ -31,7 +31,6 @@ class MemoryNetwork(Settings):
     L{addHost} adds further names and addresses. By default, connections have no delay, and
     connections to ports without a server are refused.
 
-    @ivar reactor: the reactor of the network.
     @ivar connections: all connections, in order.
     @ivar attempts: all connection attempts; a test can answer them.
     @ivar datagrams: the datagrams in flight.
@@ -46,11 +45,11 @@ class MemoryNetwork(Settings):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reactor = MemoryReactor(self)
-        kernel = self.reactor.kernel
+        self._reactor = MemoryReactor(self)
+        kernel = self._reactor.kernel
         self.connections = kernel.connections
         self.datagrams = kernel.datagrams
-        self.attempts = Attempts(self.reactor)
+        self.attempts = Attempts(self._reactor)
         self._ports = kernel.ports
         self.checks: list[Callable[[], object]] = []
 
@@ -70,19 +69,27 @@ class MemoryNetwork(Settings):
         addCleanup(guardReactor(_forbidReactor))
         return network
 
+    @property
+    def reactor(self) -> Any:
+        """
+        The reactor of the network, a L{MemoryReactor}. Its type is C{Any}, because type checkers
+        understand Twisted's interfaces only with a plugin.
+        """
+        return self._reactor
+
     # Iterations and time
 
     def seconds(self) -> float:
         """
         Return the time, which starts at 0.
         """
-        return self.reactor.seconds()
+        return self._reactor.seconds()
 
     def step(self) -> None:
         """
         Run one iteration of the reactor.
         """
-        self.reactor.step()
+        self._reactor.step()
 
     def flush(self) -> None:
         """
@@ -90,7 +97,7 @@ class MemoryNetwork(Settings):
 
         @raise AssertionError: if the program never becomes idle.
         """
-        self.reactor.flush()
+        self._reactor.flush()
 
     def advance(self, seconds: float) -> None:
         """
@@ -101,7 +108,7 @@ class MemoryNetwork(Settings):
         """
         if not seconds >= 0:
             raise ValueError(f"advance() needs a number of seconds from 0, not {seconds!r:.80}")
-        self.reactor.advance(seconds)
+        self._reactor.advance(seconds)
 
     def run(self, awaitable: Awaitable[_T], timeout: float = _RUN_TIMEOUT) -> _T:
         """
@@ -125,7 +132,7 @@ class MemoryNetwork(Settings):
 
         running = Deferred.fromCoroutine(wait())
         running.addBoth(results.append)
-        reactor = self.reactor
+        reactor = self._reactor
         end = reactor.seconds() + timeout
         iterations = 0
         try:
@@ -158,8 +165,8 @@ class MemoryNetwork(Settings):
 
         @raise AssertionError: if the script of a peer has failed or is not complete.
         """
-        if self.reactor.failures:
-            self.reactor.failures[0].raiseException()
+        if self._reactor.failures:
+            self._reactor.failures[0].raiseException()
         for check in self.checks:
             check()
 

@@ -51,7 +51,7 @@ class ReactorTests(SynchronousTestCase):
                 " pass reactor=network.reactor",
             )
             make(reactor=network.reactor)
-            # Another reactor is no mistake.
+            # Any explicit reactor is accepted.
             make(reactor=MemoryReactorClock())
         self.cleanUp()
         Socket()
