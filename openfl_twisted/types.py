@@ -6,7 +6,12 @@ C{mypy-zope}. These types accept the same objects without a plugin.
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IProtocolFactory,
+    IReactorTime,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
 
 
 class _Clock(Protocol):
@@ -29,6 +34,10 @@ class _Endpoint(Protocol):
     def connect(self, protocolFactory: Any, /) -> Any: ...
 
 
+class _ServerEndpoint(Protocol):
+    def listen(self, protocolFactory: Any, /) -> Any: ...
+
+
 AnyClock: TypeAlias = IReactorTime | _Clock
 """
 An C{IReactorTime} provider, such as a reactor, C{task.Clock}, or the reactor of a
@@ -43,4 +52,9 @@ An C{IProtocolFactory} provider, such as a subclass of C{Factory}.
 AnyEndpoint: TypeAlias = IStreamClientEndpoint | _Endpoint
 """
 An C{IStreamClientEndpoint} provider, such as C{TCP4ClientEndpoint}.
+"""
+
+AnyServerEndpoint: TypeAlias = IStreamServerEndpoint | _ServerEndpoint
+"""
+An C{IStreamServerEndpoint} provider, such as C{TCP4ServerEndpoint}.
 """

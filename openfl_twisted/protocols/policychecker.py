@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.protocols.policyclient import ANSWER_TIMEOUT, askForPolicy
-from openfl_twisted.types import AnyClock
+from openfl_twisted.types import AnyClock, AnyEndpoint
 from openfl_twisted.wire.policy.address import Content, policyAddress
 from openfl_twisted.wire.policy.decision import Decision, decide, decideByOlderRules
 from openfl_twisted.wire.policy.file import MASTER_PORT, PolicyFile
@@ -141,7 +141,7 @@ class PolicyChecker:
 
     def __init__(
         self,
-        endpointFor: Callable[[str, int], IStreamClientEndpoint],
+        endpointFor: Callable[[str, int], AnyEndpoint],
         *,
         masterPort: int = MASTER_PORT,
         masterTimeout: float = _MASTER_TIMEOUT,

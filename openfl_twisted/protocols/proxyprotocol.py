@@ -14,7 +14,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IListeningPort,
-    IReactorTime,
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import connectionDone
@@ -26,7 +25,7 @@ from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.detection import DetectionProtocol
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
-from openfl_twisted.types import AnyClock, AnyFactory
+from openfl_twisted.types import AnyClock, AnyFactory, AnyServerEndpoint
 from openfl_twisted.wire.forwarded import IPAddress
 from openfl_twisted.wire.proxyheader import (
     ProxyHeaderError,
@@ -155,7 +154,7 @@ class ProxyProtocolEndpoint:
     Listens on a wrapped endpoint for connections from a proxy.
     """
 
-    def __init__(self, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None) -> None:
+    def __init__(self, endpoint: AnyServerEndpoint, clock: AnyClock | None = None) -> None:
         """
         @param clock: the clock (default: the global reactor).
         """
@@ -164,4 +163,5 @@ class ProxyProtocolEndpoint:
 
     def listen(self, protocolFactory: AnyFactory) -> Deferred[IListeningPort]:
         factory = ProxyProtocolFactory(protocolFactory, clock=self._clock)
-        return self._endpoint.listen(factory)
+        listening: Deferred[IListeningPort] = self._endpoint.listen(factory)
+        return listening

@@ -6,14 +6,16 @@ from collections.abc import KeysView
 from typing import Any, assert_type
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock, deferLater
 
 import openfl_twisted
 from openfl_twisted.brokers.redispresence import RedisPresence
 from openfl_twisted.brokers.redispubsub import RedisPubSub
+from openfl_twisted.dashboard.metrics import MetricsService
 from openfl_twisted.dispatch import XMLDispatchProtocol, handler
+from openfl_twisted.endpoints import openflEndpoint
 from openfl_twisted.events import (
     DataEvent,
     Event,
@@ -28,6 +30,7 @@ from openfl_twisted.protocols import (
     BinarySocketProtocol,
     OnePortFactory,
     PolicyFileFactory,
+    ProxyProtocolEndpoint,
     ProxyProtocolFactory,
     SecureEndpoint,
     WebSocketFactory,
@@ -149,6 +152,9 @@ def serve(reactor: Any) -> GuardFactory:
     PolicyFileFactory(PolicyFile((AccessRule("*.a.example", "80"),)), clock=Clock())
     WebSocketFactory(games, clock=Clock())
     ProxyProtocolFactory(OnePortFactory(BinarySocketFactory(Numbers)), clock=Clock())
+    openflEndpoint(TCP4ServerEndpoint(reactor, 8080), policy=None).listen(games)
+    MetricsService(object(), TCP4ServerEndpoint(reactor, 9100), clock=Clock())
+    ProxyProtocolEndpoint(TCP4ServerEndpoint(reactor, 8082), Clock()).listen(games)
     GuardFactory(GameFactory(), maxConnections=1, clock=Clock())
     return GuardFactory(OnePortFactory(games, clock=Clock()), maxConnections=100)
 
