@@ -144,7 +144,7 @@ class Numbers(BinarySocketProtocol):
 
 def serve(reactor: Any) -> GuardFactory:
     """
-    Wrap factories, and listen.
+    Listen with plain and wrapped factories, and return the outermost one.
     """
     games = XMLSocketFactory(Player, clock=reactor)
     assert_type(games.connections, KeysView[Player])
@@ -168,7 +168,7 @@ def everyPlayer(factory: XMLSocketFactory) -> int:
 
 def rooms(reactor: Any, pubSub: IPubSub) -> RoomFactory[Chat]:
     """
-    Distributed rooms.
+    Connect rooms through a broker, and return the factory of the clients.
     """
     clock = Clock()
     endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", 6379)
@@ -183,7 +183,7 @@ def rooms(reactor: Any, pubSub: IPubSub) -> RoomFactory[Chat]:
 
 async def client() -> None:
     """
-    Sockets.
+    Connect, and receive messages and events.
     """
     socket = XMLSocket("localhost", 8080)
     await socket.whenConnected()
@@ -203,7 +203,7 @@ async def client() -> None:
 
 def server() -> None:
     """
-    Accepted sockets.
+    Listen, and write to each accepted socket.
     """
     listening = ServerSocket()
 
