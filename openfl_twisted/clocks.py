@@ -1,14 +1,50 @@
 """
-Default clock and timeout errors.
+Default reactor and clock, and timeout errors.
 """
 
-from typing import NoReturn, cast
+from collections.abc import Callable
+from typing import Any, NoReturn, cast
 
 from twisted.internet.error import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
+from openfl_twisted.types import AnyClock
 
-def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
+# Called with each object that is created without a reactor; in tests, raises an exception.
+_guards: list[Callable[[object], object]] = []
+
+
+def globalReactor(user: object) -> Any:
+    """
+    Return the global reactor, for an object that was created without a reactor.
+
+    @param user: the object.
+    @raise RuntimeError: in a test with an in-memory network; see
+        L{MemoryNetwork.forTest<openfl_twisted.testing.MemoryNetwork.forTest>}.
+    """
+    for guard in _guards:
+        guard(user)
+    from twisted.internet import reactor
+
+    return reactor
+
+
+def guardReactor(guard: Callable[[object], object]) -> Callable[[], None]:
+    """
+    Call a function whenever L{globalReactor} is called.
+
+    @param guard: called with the object; can raise an exception.
+    @return: a function that ends this.
+    """
+    _guards.append(guard)
+
+    def end() -> None:
+        _guards.remove(guard)
+
+    return end
+
+
+def clockOrReactor(clock: AnyClock | None) -> IReactorTime:
     """
     Return a clock, or the global reactor by default.
 
@@ -16,7 +52,7 @@ def clockOrReactor(clock: IReactorTime | None) -> IReactorTime:
         reactor, because importing a module must not install a reactor.
     """
     if clock is not None:
-        return clock
+        return cast("IReactorTime", clock)
     from twisted.internet import reactor
 
     return cast("IReactorTime", reactor)

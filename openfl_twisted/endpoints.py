@@ -6,7 +6,7 @@ WebSocket and TLS clients, and answers Flash policy requests.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +30,7 @@ from openfl_twisted.reactors.backlog import deepenBacklog
 from openfl_twisted.reactors.inheriting import IInheritingReactor
 from openfl_twisted.transports.acceptanswer import answerOnAccept
 from openfl_twisted.transports.tcp import coalesceWrites
+from openfl_twisted.types import AnyFactory, AnyServerEndpoint
 from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import PolicyError
@@ -39,23 +40,30 @@ _ARGUMENTS = ("policy", "accept", "greetingDelay", "passThrough", "tlsCertificat
 
 
 @implementer(IStreamServerEndpoint)
-class _OpenFLEndpoint:
+class OpenFLEndpoint:
     """
-    Listens with a factory wrapped by L{OnePortFactory}.
+    A server endpoint with protocol detection. It listens with a factory that is wrapped by
+    L{OnePortFactory}.
     """
 
-    def __init__(self, endpoint: IStreamServerEndpoint, settings: dict[str, Any]) -> None:
+    def __init__(self, endpoint: AnyServerEndpoint, settings: Mapping[str, Any]) -> None:
+        """
+        @param endpoint: the wrapped endpoint.
+        @param settings: arguments of L{OnePortFactory}.
+        """
         self._endpoint = endpoint
         self._settings = settings
 
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+    def listen(self, protocolFactory: AnyFactory) -> Deferred[IListeningPort]:
         settings = dict(self._settings)
         if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
             settings["passThrough"] = {Signature.HTTP}
             # If WebSockets were accepted here, any web page could send requests to the server
             # through a WebSocket.
             settings.setdefault("accept", ALL_TYPES - {ClientType.WEBSOCKET})
-        listening = self._endpoint.listen(OnePortFactory(protocolFactory, **settings))
+        listening: Deferred[IListeningPort] = self._endpoint.listen(
+            OnePortFactory(protocolFactory, **settings)
+        )
         return listening.addCallback(_preparePort)
 
 
@@ -101,9 +109,7 @@ class ListeningEndpoint:
     L{_preparePort}.
     """
 
-    def __init__(
-        self, endpoint: IStreamServerEndpoint, opened: Callable[[IAddress], object]
-    ) -> None:
+    def __init__(self, endpoint: AnyServerEndpoint, opened: Callable[[IAddress], object]) -> None:
         """
         @param opened: called with the address when the port is open.
         """
@@ -126,7 +132,8 @@ class ListeningEndpoint:
         def failed(failure: Failure) -> NoReturn:
             raise StartupError.fromError(failure.value) from None
 
-        listening = self._endpoint.listen(protocolFactory).addCallbacks(announce, failed)
+        opening: Deferred[IListeningPort] = self._endpoint.listen(protocolFactory)
+        listening = opening.addCallbacks(announce, failed)
         result = getattr(listening, "result", None)
         if isinstance(result, Failure):
             listening.addErrback(lambda _: None)
@@ -160,7 +167,7 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     return endpoint
 
 
-def _speaksHTTP(factory: IProtocolFactory) -> bool:
+def _speaksHTTP(factory: object) -> bool:
     """
     Check whether a factory is an C{HTTPFactory}, without importing C{twisted.web}.
     """
@@ -170,7 +177,7 @@ def _speaksHTTP(factory: IProtocolFactory) -> bool:
     )
 
 
-def openflEndpoint(endpoint: IStreamServerEndpoint, **settings: Any) -> IStreamServerEndpoint:
+def openflEndpoint(endpoint: AnyServerEndpoint, **settings: Any) -> OpenFLEndpoint:
     """
     Add protocol detection to an endpoint.
 
@@ -179,7 +186,7 @@ def openflEndpoint(endpoint: IStreamServerEndpoint, **settings: Any) -> IStreamS
         contains them.
     @return: the endpoint with protocol detection.
     """
-    return _OpenFLEndpoint(endpoint, settings)
+    return OpenFLEndpoint(endpoint, settings)
 
 
 def seconds(text: str) -> float:

@@ -17,10 +17,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from copy import copy
 from inspect import isawaitable
 from types import MethodType
-from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 from openfl_twisted import errors
 from openfl_twisted.wire.text import escape
+
+if TYPE_CHECKING:
+    # The only import of a higher layer, see tests/test_architecture.py.
+    from openfl_twisted.net.socket import Socket
 
 _Listener = Callable[[Any], object]
 _COMMON_FIELDS = ("type", "bubbles", "cancelable", "eventPhase")
@@ -426,7 +430,8 @@ class ServerSocketConnectEvent(Event):
     """
     A client has connected to a C{ServerSocket}.
 
-    @ivar socket: the connection to the client, a C{Socket}.
+    @ivar socket: the connection to the client, a
+        L{Socket<openfl_twisted.net.Socket>}.
     """
 
     CONNECT = "connect"
@@ -437,7 +442,7 @@ class ServerSocketConnectEvent(Event):
         self, type: str, bubbles: bool = False, cancelable: bool = False, socket: Any = None
     ) -> None:
         super().__init__(type, bubbles, cancelable)
-        self.socket = socket
+        self.socket: Socket = socket
 
 
 class DatagramSocketDataEvent(Event):

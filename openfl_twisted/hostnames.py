@@ -3,20 +3,20 @@ Client endpoints for host names and IP addresses.
 """
 
 import ipaddress
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections import deque
+from typing import Any
 
 import idna
+from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import DNSLookupError
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectingCancelledError, DNSLookupError
 from twisted.internet.interfaces import (
     IAddress,
-    IHostnameResolver,
+    IDelayedCall,
     IHostResolution,
     IProtocol,
     IProtocolFactory,
-    IReactorPluggableNameResolver,
     IResolutionReceiver,
     IStreamClientEndpoint,
 )
@@ -25,8 +25,9 @@ from zope.interface import implementer
 
 from openfl_twisted.wire.x509._servernames import ServerName
 
-# RFC 6761: a name in this domain never belongs to a host.
-_PLACEHOLDER = "placeholder.invalid"
+# Time after which the next address of a host is tried, while the previous attempt continues
+# (seconds). RFC 8305 recommends 0.25; Twisted uses 0.3.
+_ATTEMPT_DELAY = 0.3
 
 
 def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
@@ -56,8 +57,9 @@ def _endpointForName(reactor: Any, host: str, port: int, timeout: float) -> IStr
     try:
         idna.encode(host)
     except UnicodeError:
+        # Names that are not valid in IDNA 2008, such as those with underscores.
         return _NamedEndpoint(reactor, name, port, timeout)
-    return HostnameEndpoint(reactor, host, port, timeout)
+    return _NamedEndpoint(reactor, host, port, timeout)
 
 
 @implementer(IStreamClientEndpoint)
@@ -81,55 +83,95 @@ class _InvalidNameEndpoint:
 @implementer(IStreamClientEndpoint)
 class _NamedEndpoint:
     """
-    An endpoint for names that C{HostnameEndpoint} rejects as invalid in IDNA 2008, such as
-    names with underscores.
+    An endpoint for a host name. Unlike C{HostnameEndpoint}, it accepts names with underscores,
+    and tries the next address as soon as an attempt has failed.
     """
 
     def __init__(self, reactor: Any, name: str, port: int, timeout: float) -> None:
-        self._name = name
-        renaming = _RenamingReactor(reactor, name)
-        self._endpoint = HostnameEndpoint(renaming, _PLACEHOLDER, port, timeout)
+        self.reactor = reactor
+        self.name = name
+        self.port = port
+        self.timeout = timeout
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        connected: Deferred[IProtocol] = self._endpoint.connect(protocolFactory)
-        return connected.addErrback(self._failed)
-
-    def _failed(self, reason: Failure) -> NoReturn:
-        if reason.check(DNSLookupError):
-            raise DNSLookupError(f"no results for hostname lookup: {self._name}")
-        reason.raiseException()
+        attempts = _Attempts(self, protocolFactory)
+        self.reactor.nameResolver.resolveHostName(attempts, self.name, portNumber=self.port)
+        return attempts.outcome
 
 
-@implementer(IReactorPluggableNameResolver, IHostnameResolver)
-class _RenamingReactor:
+@implementer(IResolutionReceiver)
+class _Attempts:
     """
-    A reactor whose resolver always looks up the same host name, whatever name is requested.
+    The attempts to connect to the addresses of a host name, in their order, until one
+    succeeds (RFC 8305). The next attempt starts when the previous one has failed, or after
+    0.3 seconds.
+
+    @ivar outcome: fires with the connected protocol. Fails if all attempts have failed.
     """
 
-    def __init__(self, reactor: Any, name: str) -> None:
-        self._reactor = reactor
-        self._name = name
+    def __init__(self, endpoint: _NamedEndpoint, factory: IProtocolFactory) -> None:
+        self.outcome: Deferred[IProtocol] = Deferred(self._cancelled)
+        self._endpoint = endpoint
+        self._factory = factory
+        self._addresses: deque[IPv4Address | IPv6Address] = deque()
+        self._pending: list[Deferred[IProtocol]] = []
+        # Starts the next attempt; None if no address is left.
+        self._timer: IDelayedCall | None = None
+        self._isDone = False
 
-    @property
-    def nameResolver(self) -> IHostnameResolver:
-        return self
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        pass
 
-    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        installed: IHostnameResolver = self._reactor.installNameResolver(resolver)
-        return installed
+    def addressResolved(self, address: IAddress) -> None:
+        if isinstance(address, IPv4Address | IPv6Address):
+            self._addresses.append(address)
 
-    def resolveHostName(
-        self,
-        resolutionReceiver: IResolutionReceiver,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Sequence[type[IAddress]] | None = None,
-        transportSemantics: str = "TCP",
-    ) -> IHostResolution:
-        resolution: IHostResolution = self._reactor.nameResolver.resolveHostName(
-            resolutionReceiver, self._name, portNumber, addressTypes, transportSemantics
-        )
-        return resolution
+    def resolutionComplete(self) -> None:
+        if self._isDone:
+            return
+        if self._addresses:
+            self._startNext()
+            return
+        self._isDone = True
+        words = f"no results for hostname lookup: {self._endpoint.name}"
+        self.outcome.errback(DNSLookupError(words))
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
+    def _startNext(self) -> None:
+        endpoint, reactor = self._endpoint, self._endpoint.reactor
+        address = self._addresses.popleft()
+        self._timer = None
+        if self._addresses:
+            self._timer = reactor.callLater(_ATTEMPT_DELAY, self._startNext)
+        make: Any = TCP6ClientEndpoint if isinstance(address, IPv6Address) else TCP4ClientEndpoint
+        attempt = make(reactor, address.host, address.port, endpoint.timeout).connect(self._factory)
+        self._pending.append(attempt)
+        attempt.addBoth(self._ended, attempt)
+
+    def _ended(self, result: IProtocol | Failure, attempt: Deferred[IProtocol]) -> None:
+        """
+        Called with the result of an attempt.
+        """
+        self._pending.remove(attempt)
+        if self._isDone:
+            return
+        if not isinstance(result, Failure):
+            self._stop()
+            self.outcome.callback(result)
+        elif self._timer is not None:
+            self._timer.reset(0)
+        elif not self._pending:
+            self._isDone = True
+            self.outcome.errback(result)
+
+    def _stop(self) -> None:
+        self._isDone = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for attempt in list(self._pending):
+            attempt.cancel()
+
+    def _cancelled(self, outcome: Deferred[IProtocol]) -> None:
+        self._stop()
+        address = HostnameAddress(self._endpoint.name.encode(), self._endpoint.port)
+        outcome.errback(ConnectingCancelledError(address))

@@ -4,7 +4,6 @@ Fixtures for pytest, which loads them automatically if this package is installed
 Importing this module imports no other module of this package, and no reactor.
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,18 +13,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def memoryNetwork() -> Iterator["MemoryNetwork"]:
+def memoryNetwork(request: pytest.FixtureRequest) -> "MemoryNetwork":
     """
     An in-memory network, created for each test. At the end of the test, the fixture raises the
-    first exception of a delayed call or protocol, which a reactor would only log.
+    first exception of a delayed call or protocol, which a reactor would only log. During the
+    test, sockets that are created without a reactor raise an exception.
 
     @return: the network; its clock starts at 0.
     """
     from openfl_twisted.testing import MemoryNetwork
 
-    network = MemoryNetwork()
-    yield network
-    network.check()
+    return MemoryNetwork.forTest(request.addfinalizer)
 
 
 @pytest.fixture(scope="session")

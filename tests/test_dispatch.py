@@ -27,7 +27,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
-from openfl_twisted.testing import MemoryNetwork, Peer, connectedPair, everyByte
+from openfl_twisted.testing import EVERY_BYTE, MemoryNetwork, Peer, connectedPair
 from openfl_twisted.wire.xmltext import element, formatValue
 
 
@@ -116,7 +116,7 @@ class Connected:
         self.pair = connectedPair(Peer(), factory, network=self.network)
         self.protocol: Any = self.pair.server
         if split:
-            self.pair.connection.toServer.split(everyByte())
+            self.pair.connection.toServer.split(EVERY_BYTE)
 
     def send(self, *messages: str | bytes) -> list[str]:
         """

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.testing import MemoryNetwork, Peer, connectedPair, everyByte
+from openfl_twisted.testing import EVERY_BYTE, MemoryNetwork, Peer, connectedPair
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
@@ -54,7 +54,7 @@ class Client:
         pair = connectedPair(Peer(), game.factory, network=game.network)
         self.peer = pair.client
         if game.split:
-            pair.connection.toServer.split(everyByte())
+            pair.connection.toServer.split(EVERY_BYTE)
 
     def send(self, data: bytes) -> list[str]:
         """

@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.events import Event, IOErrorEvent
-from openfl_twisted.hostnames import _RenamingReactor, hostEndpoint
+from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.net import SecureSocket, Socket, XMLSocket
 from openfl_twisted.testing import EventRecorder
 from tests.net.network import Network
@@ -84,23 +84,12 @@ class NameTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        The attempt fails with the reason of the connection.
+        The attempt fails with the reason of the connection, without a delay.
         """
         connecting = hostEndpoint(self.network.reactor, "my_service", 9, 20).connect(FACTORY)
         self.network.turnAway()
-        # Until then the endpoint could find another address.
-        self.network.advance(1)
+        self.network.flush()
         self.failureResultOf(connecting, error.ConnectionRefusedError)
-
-    def test_installed(self) -> None:
-        """
-        The reactor's resolver can still be replaced.
-        """
-        reactor = MemoryReactorClock()
-        renaming = _RenamingReactor(reactor, "my_service")
-        previous, other = reactor.nameResolver, self.network.reactor.nameResolver
-        self.assertIs(renaming.installNameResolver(other), previous)
-        self.assertIs(reactor.nameResolver, other)
 
     def test_impossible(self) -> None:
         """
@@ -130,6 +119,73 @@ class NameTests(SynchronousTestCase):
         self.network.flush()
         self.failureResultOf(connecting)
         self.assertEqual(self.network.dialled, [])
+
+    def addresses(self) -> list[str]:
+        """
+        Return the addresses of all connection attempts.
+        """
+        return [host for host, port in self.network.dialled]
+
+    def test_nextAddress(self) -> None:
+        """
+        When an attempt has failed, the next address is tried immediately. The last failure is
+        the result.
+        """
+        self.network.addHost("games.example", "::9", "10.0.0.1")
+        connecting = hostEndpoint(self.network.reactor, "games.example", 9, 20).connect(FACTORY)
+        self.assertEqual(self.addresses(), ["::9"])
+        self.network.turnAway()
+        self.assertEqual(self.addresses(), ["::9", "10.0.0.1"])
+        self.assertNoResult(connecting)
+        self.network.turnAway()
+        self.network.flush()
+        self.failureResultOf(connecting, error.ConnectionRefusedError)
+        self.assertEqual(self.network.reactor.getDelayedCalls(), [])
+
+    def test_slowAddress(self) -> None:
+        """
+        The next address is also tried after 0.3 seconds. The first answer counts, and the
+        other attempts are cancelled.
+        """
+        self.network.addHost("games.example", "::9", "10.0.0.1", "10.0.0.2")
+        connecting = hostEndpoint(self.network.reactor, "games.example", 9, 20).connect(FACTORY)
+        self.network.advance(0.29)
+        self.assertEqual(self.addresses(), ["::9"])
+        self.network.advance(0.02)
+        self.assertEqual(self.addresses(), ["::9", "10.0.0.1"])
+        self.network.answer()
+        self.network.flush()
+        self.successResultOf(connecting)
+        self.network.advance(30)
+        self.assertEqual(self.addresses(), ["::9", "10.0.0.1"])
+        self.assertEqual(self.network.reactor.getDelayedCalls(), [])
+
+    def test_slowAndRefused(self) -> None:
+        """
+        After the last address has failed, an attempt in progress can still succeed.
+        """
+        self.network.addHost("games.example", "::9", "10.0.0.1")
+        connecting = hostEndpoint(self.network.reactor, "games.example", 9, 20).connect(FACTORY)
+        self.network.advance(0.3)
+        self.network.turnAway()
+        self.network.flush()
+        self.assertNoResult(connecting)
+        self.network.attempts.made[0].answer(FACTORY)
+        self.network.flush()
+        self.successResultOf(connecting)
+
+    def test_cancelledLater(self) -> None:
+        """
+        Cancelling also cancels the attempts in progress and the next ones.
+        """
+        self.network.addHost("games.example", "::9", "10.0.0.1")
+        connecting = hostEndpoint(self.network.reactor, "games.example", 9, 20).connect(FACTORY)
+        self.network.flush()
+        connecting.cancel()
+        self.failureResultOf(connecting, error.ConnectingCancelledError)
+        self.network.advance(1)
+        self.assertEqual(self.addresses(), ["::9"])
+        self.assertEqual(self.network.reactor.getDelayedCalls(), [])
 
     @given(st.text(max_size=300))
     def test_everyText(self, host: str) -> None:

@@ -299,7 +299,10 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("transports", "states of a connection"),
         ("reactors", "openfl reactor"),
         ("tls", "verification"),
-        ("addresses clocks commandline coroutines hostnames lazyimports logs", "shared by all"),
+        (
+            "addresses clocks commandline coroutines hostnames lazyimports logs types",
+            "shared by all",
+        ),
     ]),
     ("bytes", VIOLET, [("wire", "parsers and serializers: no Twisted, no clock, no I/O")]),
 ]  # fmt: skip

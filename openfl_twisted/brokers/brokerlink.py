@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from openfl_twisted.brokers.outbox import BrokerLimits
 from openfl_twisted.transports.writebatch import currentBatch
+from openfl_twisted.types import AnyEndpoint
 from openfl_twisted.wire.lineblocks import StreamError
 
 _GROWTH = 1.5
@@ -250,7 +251,7 @@ class BrokerLink:
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
+        endpoint: AnyEndpoint,
         description: str,
         build: Build,
         user: LinkUser,
@@ -356,7 +357,7 @@ class _ReportingEndpoint:
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
+        endpoint: AnyEndpoint,
         description: str,
         failed: Callable[[Failure], Failure],
     ) -> None:
@@ -369,4 +370,5 @@ class _ReportingEndpoint:
         return self._description
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        return self._endpoint.connect(protocolFactory).addErrback(self._failed)
+        connected: Deferred[IProtocol] = self._endpoint.connect(protocolFactory)
+        return connected.addErrback(self._failed)

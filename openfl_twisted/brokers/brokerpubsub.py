@@ -5,12 +5,12 @@ Pub/sub on one connection to a broker.
 from typing import Generic, TypeVar, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from openfl_twisted.brokers.brokerlink import BrokerConnection, BrokerLink, LinkUser
 from openfl_twisted.brokers.outbox import BrokerLimits
 from openfl_twisted.brokers.queuedpubsub import QueuedPubSub
 from openfl_twisted.rooms.pubsub import PubSubState
+from openfl_twisted.types import AnyClock, AnyEndpoint
 
 
 class PubSubConnection(BrokerConnection):
@@ -69,13 +69,13 @@ class BrokerPubSub(QueuedPubSub, LinkUser, Generic[C]):
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
+        endpoint: AnyEndpoint,
         description: str,
         *,
         prefix: str = PREFIX,
         node: bytes | None = None,
         limits: BrokerLimits | None = None,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         All other parameters are described in L{QueuedPubSub}.

@@ -7,13 +7,14 @@ With TLS, names and passwords are sent only after the server is verified.
 from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet.interfaces import IHandshakeListener, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IHandshakeListener
 from zope.interface import implementer
 
 from openfl_twisted.brokers.brokerlink import BrokerLink
 from openfl_twisted.brokers.brokerpubsub import PREFIX, BrokerPubSub, PubSubConnection
 from openfl_twisted.brokers.outbox import BrokerLimits
 from openfl_twisted.tls import SecureConnectionCreator
+from openfl_twisted.types import AnyClock, AnyEndpoint
 from openfl_twisted.wire import nats
 from openfl_twisted.wire.envelope import OVERHEAD
 
@@ -177,7 +178,7 @@ class NATSPubSub(BrokerPubSub[_NATSConnection]):
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
+        endpoint: AnyEndpoint,
         description: str,
         *,
         login: NATSLogin | None = None,
@@ -185,7 +186,7 @@ class NATSPubSub(BrokerPubSub[_NATSConnection]):
         prefix: str = PREFIX,
         node: bytes | None = None,
         limits: BrokerLimits | None = None,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         All other parameters are described in L{BrokerPubSub}.

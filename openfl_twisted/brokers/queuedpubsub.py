@@ -3,12 +3,11 @@ Pub/sub through a broker. Messages are sent in envelopes that reveal lost messag
 that the broker does not accept yet are queued.
 """
 
-from twisted.internet.interfaces import IReactorTime
-
 from openfl_twisted.brokers.gathering import Gathering
 from openfl_twisted.brokers.outbox import BrokerLimits, Outbox, Waiting
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.rooms.pubsub import BasePubSub, Callback, PubSubState, checkTopic
+from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.envelope import (
     OVERHEAD,
     Envelope,
@@ -40,7 +39,7 @@ class QueuedPubSub(BasePubSub):
         *,
         node: bytes | None = None,
         limits: BrokerLimits | None = None,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param description: the address of the broker as shown in logs, without

@@ -7,10 +7,9 @@ from collections import deque
 from typing import cast
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from openfl_twisted.brokers.brokerlink import BrokerLink, LinkUser
 from openfl_twisted.brokers.brokerpubsub import PREFIX
@@ -19,7 +18,8 @@ from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin
 from openfl_twisted.brokers.redisreplies import RedisProblem, Reply, command
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.rooms.presence import IPresence, Members, Present
+from openfl_twisted.rooms.presence import Members, Present
+from openfl_twisted.types import AnyClock, AnyEndpoint
 
 _LIFETIME = 60
 """
@@ -119,10 +119,9 @@ class _RedisPresenceConnection(RedisConnection):
             self._answer(RedisProblem("the connection was lost"))
 
 
-@implementer(IPresence)
 class RedisPresence(LinkUser):
     """
-    Shares the list of members through Redis.
+    An L{IPresence} that shares the list of members through Redis.
 
     For each room, Redis stores a set of the nodes with members in the room, and for each of
     these nodes a hash of its members. All keys expire, so a running node rewrites its keys
@@ -135,7 +134,7 @@ class RedisPresence(LinkUser):
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
+        endpoint: AnyEndpoint,
         description: str,
         node: bytes,
         *,
@@ -143,7 +142,7 @@ class RedisPresence(LinkUser):
         prefix: str = PREFIX,
         lifetime: int = _LIFETIME,
         limits: BrokerLimits | None = None,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param endpoint: the endpoint of the server, including TLS if the server requires TLS.

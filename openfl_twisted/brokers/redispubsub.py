@@ -5,13 +5,12 @@ With RESP3, one connection can both publish and subscribe. Messages and subscrip
 keep their order, and one ping checks both.
 """
 
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-
 from openfl_twisted.brokers.brokerlink import BrokerLink
 from openfl_twisted.brokers.brokerpubsub import PREFIX, BrokerPubSub, PubSubConnection
 from openfl_twisted.brokers.outbox import BrokerLimits
 from openfl_twisted.brokers.redisconnection import RedisConnection, RedisLogin
 from openfl_twisted.brokers.redisreplies import RedisProblem, Reply, command
+from openfl_twisted.types import AnyClock, AnyEndpoint
 from openfl_twisted.wire.envelope import OVERHEAD
 
 _PING = command(b"PING")
@@ -91,14 +90,14 @@ class RedisPubSub(BrokerPubSub[_RedisPubSubConnection]):
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
+        endpoint: AnyEndpoint,
         description: str,
         *,
         login: RedisLogin | None = None,
         prefix: str = PREFIX,
         node: bytes | None = None,
         limits: BrokerLimits | None = None,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         All other parameters are described in L{BrokerPubSub}.

@@ -13,8 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import SSL4ServerEndpoint
 from twisted.internet.interfaces import (
     IAddress,
-    IReactorTime,
-    IStreamServerEndpoint,
     ITransport,
 )
 from twisted.logger import LogLevel
@@ -28,6 +26,7 @@ from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.endpoints import ListeningEndpoint
 from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.types import AnyClock, AnyServerEndpoint
 
 _MAX_BODY = 16 * 1024
 """
@@ -121,7 +120,7 @@ class _AdminSite(Site):
 
     noisy = False
 
-    def __init__(self, resource: IResource, clock: IReactorTime | None = None) -> None:
+    def __init__(self, resource: IResource, clock: AnyClock | None = None) -> None:
         super().__init__(
             resource,
             _AdminRequest,
@@ -154,10 +153,10 @@ class AdminService(MultiService):
 
     def __init__(
         self,
-        endpoint: IStreamServerEndpoint,
+        endpoint: AnyServerEndpoint,
         resource: IResource,
         opened: Callable[[str], object],
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param opened: called with the URL when the port is open, or with the

@@ -13,7 +13,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
-from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 from twisted.web.server import Request
 
 from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
@@ -23,6 +22,7 @@ from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
 from openfl_twisted.transports.connectioninfo import CLIENT_TYPES, UNDETECTED, Traffic
 from openfl_twisted.transports.guard import ENDS
+from openfl_twisted.types import AnyClock, AnyServerEndpoint
 
 Values: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 """
@@ -249,7 +249,7 @@ class MetricsService(AdminService):
     log = packageLogger()
 
     def __init__(
-        self, service: Any, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None
+        self, service: Any, endpoint: AnyServerEndpoint, clock: AnyClock | None = None
     ) -> None:
         """
         @param service: the server, see L{Monitored}.

@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import IO, Any, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -26,6 +26,7 @@ from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnly
 from openfl_twisted.dashboard.streams import DashboardError, DashboardState, DashboardStreams
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.hostlimit import hostOf
+from openfl_twisted.types import AnyClock, AnyServerEndpoint
 from openfl_twisted.wire.tokenbucket import TokenBucket
 
 _MAX_GUESSES = 10
@@ -284,9 +285,9 @@ class DashboardService(AdminService):
     def __init__(
         self,
         service: Any,
-        endpoint: IStreamServerEndpoint,
+        endpoint: AnyServerEndpoint,
         token: str | None = None,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param service: the server, see L{Monitored}.
@@ -300,7 +301,7 @@ class DashboardService(AdminService):
         )
         self._isSecret = token is not None
 
-    def makeState(self, service: Any, clock: IReactorTime | None) -> DashboardStreams:
+    def makeState(self, service: Any, clock: AnyClock | None) -> DashboardStreams:
         """
         Create the streams of the dashboard.
 

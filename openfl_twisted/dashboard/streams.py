@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 from twisted.web.server import Request
@@ -21,6 +21,7 @@ from openfl_twisted.dashboard.status import Monitored, ServerStatus, brokerCount
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.transports.connectioninfo import ConnectionInfo
 from openfl_twisted.transports.guard import GuardedConnection
+from openfl_twisted.types import AnyClock
 
 _INTERVAL = 0.5
 """
@@ -321,7 +322,7 @@ class DashboardStreams:
     @ivar clock: the C{IReactorTime} provider.
     """
 
-    def __init__(self, clock: IReactorTime | None = None) -> None:
+    def __init__(self, clock: AnyClock | None = None) -> None:
         """
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
@@ -454,7 +455,7 @@ class DashboardState(DashboardStreams):
     @ivar monitors: the monitored clients.
     """
 
-    def __init__(self, service: Monitored, clock: IReactorTime | None = None) -> None:
+    def __init__(self, service: Monitored, clock: AnyClock | None = None) -> None:
         """
         @param service: the server.
         @param clock: an C{IReactorTime} provider (default: the global reactor).

@@ -7,7 +7,6 @@ from itertools import count
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
@@ -15,6 +14,7 @@ from openfl_twisted.dashboard.merging import mergeStates
 from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.dashboard.streams import GONE, DashboardError, DashboardStreams, MessageStream
 from openfl_twisted.dashboard.workers import AnsweringWorker, WorkerGroup
+from openfl_twisted.types import AnyClock
 
 # The last digits of a client's number in the dashboard are the number of the worker process.
 _PROCESSES = 1000
@@ -33,7 +33,7 @@ class WorkerStreams(DashboardStreams):
     dashboard is its number in the worker, followed by three digits for the process.
     """
 
-    def __init__(self, workers: WorkerGroup, clock: IReactorTime | None = None) -> None:
+    def __init__(self, workers: WorkerGroup, clock: AnyClock | None = None) -> None:
         """
         @param workers: the workers.
         @param clock: an C{IReactorTime} provider (default: the global reactor).
@@ -211,5 +211,5 @@ class WorkerDashboardService(DashboardService):
     The dashboard of all workers, on a separate port.
     """
 
-    def makeState(self, service: WorkerGroup, clock: IReactorTime | None) -> DashboardStreams:
+    def makeState(self, service: WorkerGroup, clock: AnyClock | None) -> DashboardStreams:
         return WorkerStreams(service, clock)

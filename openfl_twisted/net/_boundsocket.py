@@ -6,6 +6,7 @@ import ipaddress
 from typing import Any
 
 from openfl_twisted import errors
+from openfl_twisted.clocks import globalReactor
 from openfl_twisted.events import EventDispatcher
 from openfl_twisted.net._ports import toPort
 from openfl_twisted.net._reminder import reminder
@@ -73,8 +74,7 @@ class BoundSocket(EventDispatcher):
         """
         super().__init__()
         if reactor is None:
-            from twisted.internet import reactor
-
+            reactor = globalReactor(self)
             reminder.expectRun(reactor)
         self._reactor: Any = reactor
 

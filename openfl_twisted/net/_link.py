@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from openfl_twisted import errors
 from openfl_twisted.addresses import portOf
-from openfl_twisted.clocks import tookTooLong
+from openfl_twisted.clocks import globalReactor, tookTooLong
 from openfl_twisted.events import (
     ErrorEvent,
     Event,
@@ -202,8 +202,7 @@ class Link:
         @param reactor: the reactor (default: the global reactor).
         """
         if reactor is None:
-            from twisted.internet import reactor
-
+            reactor = globalReactor(owner)
             reminder.expectRun(reactor)
         self.reactor = reactor
         self.connection: LinkProtocol | None = None

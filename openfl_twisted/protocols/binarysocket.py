@@ -7,10 +7,12 @@ L{openfl_twisted.wire.dataio}.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from typing_extensions import TypeVar
 
 from openfl_twisted.coroutines import HandlerResult
 from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol, missingHandler
@@ -129,14 +131,17 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         self.transport.write(data)
 
 
-class BinarySocketFactory(StreamFactory[BinarySocketProtocol]):
+P = TypeVar("P", bound=BinarySocketProtocol, default=Any)
+
+
+class BinarySocketFactory(StreamFactory[P]):
     """
     The factory of L{BinarySocketProtocol}.
     """
 
     def __init__(
         self,
-        protocol: Callable[[], BinarySocketProtocol],
+        protocol: Callable[[], P],
         *,
         maxUnread: int | None = None,
         maxQueue: int | None = None,

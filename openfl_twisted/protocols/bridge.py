@@ -30,6 +30,7 @@ from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.keepalive import keepAlive
 from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT
+from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
 
 CONNECT_TIMEOUT = 10.0
@@ -282,7 +283,7 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         proxyProtocol: bool = False,
         maxMessage: int = MAX_LENGTH,
         maxQueue: int = MAX_QUEUE,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param targets: at least one target, by name.

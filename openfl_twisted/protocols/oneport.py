@@ -27,8 +27,6 @@ from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLServerConnectionCreator,
     IProtocol,
-    IProtocolFactory,
-    IReactorTime,
 )
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
@@ -53,6 +51,7 @@ from openfl_twisted.transports.connectioninfo import PLAIN, POLICY, UNDETECTED, 
 from openfl_twisted.transports.detection import DetectionProtocol
 from openfl_twisted.transports.detectiontimer import DetectionTimer
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
+from openfl_twisted.types import AnyClock, AnyFactory
 from openfl_twisted.wire.firstbytes import (
     ALL_TYPES,
     FOREIGN,
@@ -381,7 +380,7 @@ class OnePortFactory(WrapperFactory[Any]):
 
     def __init__(
         self,
-        wrappedFactory: IProtocolFactory,
+        wrappedFactory: AnyFactory,
         *,
         policy: PolicySource = PolicyFile.forPort,
         accept: Collection[ClientType] = ALL_TYPES,
@@ -390,7 +389,7 @@ class OnePortFactory(WrapperFactory[Any]):
         passThrough: Collection[Signature] = (),
         greetingDelay: float = GREETING_DELAY,
         maxUndetected: int = _MAX_UNDETECTED,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param policy: the answer to policy requests (default: allow all domains to

@@ -15,13 +15,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
-    IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.protocols.policyclient import ANSWER_TIMEOUT, askForPolicy
+from openfl_twisted.types import AnyClock, AnyEndpoint
 from openfl_twisted.wire.policy.address import Content, policyAddress
 from openfl_twisted.wire.policy.decision import Decision, decide, decideByOlderRules
 from openfl_twisted.wire.policy.file import MASTER_PORT, PolicyFile
@@ -141,13 +141,13 @@ class PolicyChecker:
 
     def __init__(
         self,
-        endpointFor: Callable[[str, int], IStreamClientEndpoint],
+        endpointFor: Callable[[str, int], AnyEndpoint],
         *,
         masterPort: int = MASTER_PORT,
         masterTimeout: float = _MASTER_TIMEOUT,
         answerTimeout: float = ANSWER_TIMEOUT,
         olderRules: bool = False,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param endpointFor: called with a host and a port; returns the endpoint to fetch the

@@ -5,11 +5,12 @@ Requests the policy file of a server, as Flash Player does.
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from openfl_twisted.clocks import clockOrReactor, tookTooLong
+from openfl_twisted.types import AnyClock, AnyEndpoint
 from openfl_twisted.wire.policy.file import MAX_POLICY_LENGTH
 from openfl_twisted.wire.policy.request import REQUEST
 from openfl_twisted.wire.policy.rule import PolicyError
@@ -80,10 +81,10 @@ class _PolicyClientFactory(Factory[PolicyClientProtocol]):
 
 
 def askForPolicy(
-    endpoint: IStreamClientEndpoint,
+    endpoint: AnyEndpoint,
     *,
     timeout: float = ANSWER_TIMEOUT,
-    clock: IReactorTime | None = None,
+    clock: AnyClock | None = None,
 ) -> Deferred[bytes]:
     """
     Fetch a policy file.

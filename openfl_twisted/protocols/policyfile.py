@@ -13,7 +13,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
-    IReactorTime,
     ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -25,6 +24,7 @@ from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.acceptanswer import MAX_ANSWER, IAcceptAnswer
+from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import MAX_REQUEST_LENGTH, isRequest, startsRequest
 
@@ -236,7 +236,7 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         *,
         timeout: float = REQUEST_TIMEOUT,
         maxLength: int = MAX_REQUEST_LENGTH,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param timeout: maximum time until the request is complete (seconds; default 5);

@@ -14,8 +14,6 @@ from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IListeningPort,
-    IProtocolFactory,
-    IReactorTime,
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import connectionDone
@@ -27,6 +25,7 @@ from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.detection import DetectionProtocol
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
+from openfl_twisted.types import AnyClock, AnyFactory, AnyServerEndpoint
 from openfl_twisted.wire.forwarded import IPAddress
 from openfl_twisted.wire.proxyheader import (
     ProxyHeaderError,
@@ -130,10 +129,10 @@ class ProxyProtocolFactory(WrapperFactory[Any]):
 
     def __init__(
         self,
-        wrappedFactory: IProtocolFactory,
+        wrappedFactory: AnyFactory,
         *,
         maxPending: int = MAX_PENDING,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param maxPending: see L{maxPending} (default 5000).
@@ -155,13 +154,14 @@ class ProxyProtocolEndpoint:
     Listens on a wrapped endpoint for connections from a proxy.
     """
 
-    def __init__(self, endpoint: IStreamServerEndpoint, clock: IReactorTime | None = None) -> None:
+    def __init__(self, endpoint: AnyServerEndpoint, clock: AnyClock | None = None) -> None:
         """
         @param clock: the clock (default: the global reactor).
         """
         self._endpoint = endpoint
         self._clock = clock
 
-    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+    def listen(self, protocolFactory: AnyFactory) -> Deferred[IListeningPort]:
         factory = ProxyProtocolFactory(protocolFactory, clock=self._clock)
-        return self._endpoint.listen(factory)
+        listening: Deferred[IListeningPort] = self._endpoint.listen(factory)
+        return listening

@@ -29,6 +29,7 @@ from zope.interface import implementer
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from openfl_twisted.tls import HandshakeFailed, SecureConnectionCreator, Trust, verdictOf
+from openfl_twisted.types import AnyClock, AnyEndpoint, AnyFactory
 from openfl_twisted.wire.x509.certificates import Verdict
 
 HANDSHAKE_TIMEOUT = 20.0
@@ -85,7 +86,7 @@ class SecureSocketFactory(BinarySocketFactory, ClientFactory):
         timeout: float = HANDSHAKE_TIMEOUT,
         maxUnread: int | None = None,
         maxQueue: int | None = None,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param protocol: creates a protocol: your subclass of L{SecureSocketProtocol}.
@@ -119,13 +120,13 @@ class SecureEndpoint:
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
+        endpoint: AnyEndpoint,
         hostname: str,
         trust: Trust | None = None,
         *,
         timeout: float = HANDSHAKE_TIMEOUT,
         judged: Callable[[Verdict], object] | None = None,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param hostname: the host name that the server's certificate must contain.
@@ -141,15 +142,16 @@ class SecureEndpoint:
         self._judged = judged
         self._clock = clockOrReactor(clock)
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+    def connect(self, protocolFactory: AnyFactory) -> Deferred[IProtocol]:
         """
         Connect with TLS.
 
         @return: fires with the protocol; fails with L{HandshakeFailed}, or with the error from
             the wrapped endpoint.
         """
-        handshake = _EndpointHandshake(protocolFactory, self._judged, self._timeout, self._clock)
-        factory = _HandshakeFactory(handshake, protocolFactory)
+        made = cast("IProtocolFactory", protocolFactory)
+        handshake = _EndpointHandshake(made, self._judged, self._timeout, self._clock)
+        factory = _HandshakeFactory(handshake, made)
         secure = TLSMemoryBIOFactory(self._creator, True, factory, self._clock)
         connecting = self._endpoint.connect(secure)
         handshake.outcome = Deferred(lambda _: handshake.abandon(connecting))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from inspect import iscoroutinefunction
-from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -40,6 +40,7 @@ from openfl_twisted.transports.fanout import (
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
+from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature, isPartial
 from openfl_twisted.wire.httprequest import hasRequestLine
 from openfl_twisted.wire.policy.request import isRequest
@@ -156,6 +157,13 @@ class StreamProtocol(Protocol):
         self.refused = _NONE
         self._mayBeRequest = False
         return self
+
+    if TYPE_CHECKING:
+        # Coroutine functions can override it, but Twisted requires the type None.
+        def connectionMade(self) -> Any:
+            """
+            Called when the connection is established. It can be a coroutine function.
+            """
 
     def makeConnection(self, transport: ITransport) -> None:
         """
@@ -717,7 +725,7 @@ class StreamFactory(Factory[_P]):
     """
 
     noisy = False
-    clock: IReactorTime | None = None
+    clock: AnyClock | None = None
     refused: Collection[Signature] = _NONE
 
     def __init__(self, protocol: Callable[[], _P], **limits: float | None) -> None:

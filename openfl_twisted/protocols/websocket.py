@@ -12,8 +12,6 @@ from typing import Any, cast
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IAddress,
-    IProtocolFactory,
-    IReactorTime,
     ITransport,
 )
 
@@ -22,6 +20,7 @@ from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.transports.sharedtimer import SharedTimer
 from openfl_twisted.transports.websocket import WebSocketTransport
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
+from openfl_twisted.types import AnyClock, AnyFactory
 from openfl_twisted.wire.forwarded import IPNetwork, clientOf
 from openfl_twisted.wire.httprequest import (
     MAX_HEAD,
@@ -219,7 +218,7 @@ class WebSocketFactory(WrapperFactory[Any]):
 
     def __init__(
         self,
-        wrappedFactory: IProtocolFactory,
+        wrappedFactory: AnyFactory,
         *,
         maxHead: int = MAX_HEAD,
         maxFrame: int = MAX_FRAME,
@@ -232,7 +231,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         compress: bool = False,
         subprotocols: Sequence[str] = (),
         accept: bool = True,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param maxHead: maximum length of a request head (bytes).

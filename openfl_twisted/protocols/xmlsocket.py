@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
 from functools import lru_cache, partial
 from typing import Any, NoReturn, Self, TypeAlias
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from typing_extensions import TypeVar
 
 from openfl_twisted.coroutines import HandlerResult
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, checkPolicy
@@ -22,6 +22,7 @@ from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtoco
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.websocket import MESSAGE_TOO_BIG
 from openfl_twisted.transports.writebatch import currentBatch
+from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature
 from openfl_twisted.wire.messages import (
     END,
@@ -132,7 +133,8 @@ class XMLSocketProtocol(StreamProtocol):
     _splitter: MessageSplitter | None
     _rateLimiter: RateLimiter | None = None
     # The object that counts the messages: the factory or the protocol.
-    _counter: "XMLSocketFactory | XMLSocketProtocol"
+    factory: "XMLSocketFactory[Self]"
+    _counter: "XMLSocketFactory[Any] | XMLSocketProtocol"
     _tap: _Tap | None = None
     _loggedInvalid = False
     # Whether a subclass overrides lineReceived, and whether messagesReceived is called instead of
@@ -167,9 +169,10 @@ class XMLSocketProtocol(StreamProtocol):
         if limits.messageRate or limits.byteRate:
             self._rateLimiter = RateLimiter(limits.messageRate, limits.byteRate, self.getClock())
         self._counter = self
-        if isinstance(self.factory, XMLSocketFactory):
-            self._counter = self.factory
-            self.factory.countIn(self)
+        factory: Any = self.factory
+        if isinstance(factory, XMLSocketFactory):
+            self._counter = factory
+            factory.countIn(self)
         if self._counter.policy is not None:
             self.refused = _withPolicy(frozenset(self.refused))
         self._updateInspects()
@@ -185,8 +188,9 @@ class XMLSocketProtocol(StreamProtocol):
         finally:
             # Remove the protocol even after an error: otherwise, the factory would keep the
             # protocol indefinitely.
-            if isinstance(self.factory, XMLSocketFactory):
-                self.factory.countOut(self)
+            factory: Any = self.factory
+            if isinstance(factory, XMLSocketFactory):
+                factory.countOut(self)
             super().connectionLost(reason)
 
     def readConnectionLost(self) -> None:
@@ -554,7 +558,10 @@ class XMLSocketProtocol(StreamProtocol):
                 self._tap("out", decodeUTF8(line))
 
 
-class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
+P = TypeVar("P", bound=XMLSocketProtocol, default=Any)
+
+
+class XMLSocketFactory(StreamFactory[P]):
     """
     The factory of L{XMLSocketProtocol}. The factory stores the connected protocols.
 
@@ -570,7 +577,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
 
     def __init__(
         self,
-        protocol: Callable[[], XMLSocketProtocol],
+        protocol: Callable[[], P],
         *,
         maxLength: int | None = None,
         maxQueue: int | None = None,
@@ -578,7 +585,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         byteRate: float | None = None,
         policy: PolicySource = PolicyFile.forPort,
         passThrough: Collection[Signature] = (),
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param protocol: creates a protocol: your subclass of L{XMLSocketProtocol}.
@@ -611,14 +618,14 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         checkPolicy(policy)
         self.policy = policy
         # A dictionary instead of a set, which would use up to four times as much memory.
-        self._connected: dict[XMLSocketProtocol, None] = {}
-        self.connections: KeysView[XMLSocketProtocol] = self._connected.keys()
+        self._connected: dict[P, None] = {}
+        self.connections: KeysView[P] = self._connected.keys()
         self.messagesIn = 0
         self.messagesOut = 0
         self.answered = 0
         self.unanswered = 0
 
-    def countIn(self, connection: XMLSocketProtocol) -> None:
+    def countIn(self, connection: P) -> None:
         """
         Add a connected protocol to L{connections}.
 
@@ -626,7 +633,7 @@ class XMLSocketFactory(StreamFactory[XMLSocketProtocol]):
         """
         self._connected[connection] = None
 
-    def countOut(self, connection: XMLSocketProtocol) -> None:
+    def countOut(self, connection: P) -> None:
         """
         Remove a protocol whose connection is lost from L{connections}.
         """

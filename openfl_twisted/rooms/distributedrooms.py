@@ -11,23 +11,22 @@ from functools import partial
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby, LobbyObserver, RemoteRooms
 from openfl_twisted.rooms.presence import IPresence, Present
-from openfl_twisted.rooms.pubsub import IPubSub, IPubSubListener
+from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.rooms.room import Member, Room
 from openfl_twisted.transports.fanout import FanOutQueue
 
 _ALL, _ONE = b"A", b"T"
 
 
-@implementer(IPubSubListener)
 class DistributedRooms(LobbyObserver, RemoteRooms):
     """
-    Connects the rooms of a lobby to the rooms with the same names on other nodes.
+    Connects the rooms of a lobby to the rooms with the same names on other nodes. It is an
+    L{IPubSubListener}.
     """
 
     log = packageLogger()

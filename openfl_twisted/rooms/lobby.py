@@ -11,7 +11,6 @@ from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from openfl_twisted.clocks import clockOrReactor
@@ -27,6 +26,7 @@ from openfl_twisted.rooms.room import (
     displayed,
     exceeds,
 )
+from openfl_twisted.types import AnyClock
 
 
 class LobbyObserver:
@@ -156,7 +156,7 @@ class Lobby:
     def __init__(
         self,
         limits: RoomLimits | None = None,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
         *,
         roomLimits: Mapping[str, RoomLimits] | None = None,
     ) -> None:

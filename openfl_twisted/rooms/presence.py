@@ -2,13 +2,9 @@
 Presence: the members of rooms on all nodes.
 """
 
-# The methods of an interface have no self.
-# ruff: noqa: N805
-
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from twisted.internet.defer import Deferred, succeed
-from zope.interface import Interface, implementer
 
 
 class Present(NamedTuple):
@@ -25,13 +21,14 @@ class Present(NamedTuple):
     data: bytes
 
 
-class IPresence(Interface):
+@runtime_checkable
+class IPresence(Protocol):
     """
     The members of rooms on all nodes. Each node registers its own members. The members of a
     crashed node expire. There is no implementation for NATS, because NATS stores no data.
     """
 
-    def start() -> Deferred[bool]:
+    def start(self) -> Deferred[bool]:
         """
         Connect to the broker. Failed attempts are repeated.
 
@@ -39,27 +36,30 @@ class IPresence(Interface):
             has succeeded, otherwise with C{False}.
         """
 
-    def stop() -> Deferred[None]:
+    def stop(self) -> Deferred[None]:
         """
         Remove all members of this node, and disconnect.
 
         @return: fires when the connection is closed.
         """
 
-    def set(room: str, member: str, data: bytes) -> None:
+    def set(self, room: str, member: str, data: bytes) -> None:
         """
         Register a member on this node, or replace the data of a registered member. After a
         reconnect, the implementation registers all members again.
 
+        @param room: the name of the room.
         @param member: the name of the member, unique on this node.
         """
 
-    def remove(room: str, member: str) -> None:
+    def remove(self, room: str, member: str) -> None:
         """
         Remove a member on this node; do nothing if the member is not registered.
+
+        @param room: the name of the room.
         """
 
-    def membersOf(room: str) -> Deferred[list[Present]]:
+    def membersOf(self, room: str) -> Deferred[list[Present]]:
         """
         Look up the members of a room.
 
@@ -112,10 +112,9 @@ class Members:
         return [Present(self.node, member, data) for member, data in members.items()]
 
 
-@implementer(IPresence)
 class MemoryPresence:
     """
-    The members of rooms on all nodes of one process.
+    An L{IPresence} with the members of rooms on all nodes of one process.
     """
 
     def __init__(self, node: bytes, board: list[Members] | None = None) -> None:

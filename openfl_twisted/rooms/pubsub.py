@@ -5,16 +5,13 @@ implementations, and an implementation in memory.
 The implementations for Redis and NATS are in L{openfl_twisted.brokers}.
 """
 
-# The methods of an interface have no self.
-# ruff: noqa: N805
-
 import enum
 import os
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from twisted.internet.defer import Deferred, succeed
-from zope.interface import Attribute, Interface, implementer
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.wire.envelope import NODE_LENGTH
@@ -50,7 +47,8 @@ class PubSubState(enum.Enum):
     DOWN = "down"
 
 
-class IPubSub(Interface):
+@runtime_checkable
+class IPubSub(Protocol):
     """
     Sends messages to the other nodes, by topic.
 
@@ -61,29 +59,99 @@ class IPubSub(Interface):
     the same node do not depend on the broker.
     """
 
-    node: bytes = Attribute("The name of this node: 16 random bytes.")
-    description: str = Attribute("The address of the broker for logs, without passwords.")
-    state: PubSubState = Attribute("The state of the connection to the broker.")
-    problem: str = Attribute(
-        "The reason why there is no connection to the broker, or its last error reply;"
-        " otherwise empty."
-    )
-    waiting: int = Attribute("Number of messages queued for the broker.")
-    congested: bool = Attribute(
-        "Whether messages are published faster than the connected broker accepts them. If so,"
-        " stop publishing until the listeners are notified that the queue is drained."
-    )
-    published: int = Attribute("Number of messages sent to the broker.")
-    received: int = Attribute("Number of messages of other nodes that were passed to callbacks.")
-    dropped: int = Attribute("Number of messages dropped before they were sent to the broker.")
-    gaps: int = Attribute("Number of gaps in the messages of other nodes.")
-    missed: int = Attribute("Number of messages missing in all gaps.")
-    duplicates: int = Attribute("Number of messages received twice or too late, and dropped.")
-    malformed: int = Attribute("Number of messages that no node has sent, and dropped.")
-    refused: int = Attribute("Number of times that the broker has refused something.")
-    reconnects: int = Attribute("Number of times that the broker was reached again.")
+    @property
+    def node(self) -> bytes:
+        """
+        The name of this node: 16 random bytes.
+        """
 
-    def start() -> Deferred[bool]:
+    @property
+    def description(self) -> str:
+        """
+        The address of the broker for logs, without passwords.
+        """
+
+    @property
+    def state(self) -> PubSubState:
+        """
+        The state of the connection to the broker.
+        """
+
+    @property
+    def problem(self) -> str:
+        """
+        The reason why there is no connection to the broker, or its last error reply;
+        otherwise empty.
+        """
+
+    @property
+    def waiting(self) -> int:
+        """
+        Number of messages queued for the broker.
+        """
+
+    @property
+    def congested(self) -> bool:
+        """
+        Whether messages are published faster than the connected broker accepts them. If so,
+        stop publishing until the listeners are notified that the queue is drained.
+        """
+
+    @property
+    def published(self) -> int:
+        """
+        Number of messages sent to the broker.
+        """
+
+    @property
+    def received(self) -> int:
+        """
+        Number of messages of other nodes that were passed to callbacks.
+        """
+
+    @property
+    def dropped(self) -> int:
+        """
+        Number of messages dropped before they were sent to the broker.
+        """
+
+    @property
+    def gaps(self) -> int:
+        """
+        Number of gaps in the messages of other nodes.
+        """
+
+    @property
+    def missed(self) -> int:
+        """
+        Number of messages missing in all gaps.
+        """
+
+    @property
+    def duplicates(self) -> int:
+        """
+        Number of messages received twice or too late, and dropped.
+        """
+
+    @property
+    def malformed(self) -> int:
+        """
+        Number of messages that no node has sent, and dropped.
+        """
+
+    @property
+    def refused(self) -> int:
+        """
+        Number of times that the broker has refused something.
+        """
+
+    @property
+    def reconnects(self) -> int:
+        """
+        Number of times that the broker was reached again.
+        """
+
+    def start(self) -> Deferred[bool]:
         """
         Connect to the broker, and reconnect whenever the connection is lost.
 
@@ -91,7 +159,7 @@ class IPubSub(Interface):
             reached, otherwise with C{False}. Further attempts follow.
         """
 
-    def stop() -> Deferred[None]:
+    def stop(self) -> Deferred[None]:
         """
         Close the connection. Messages that are already written are sent; queued messages are
         dropped.
@@ -99,7 +167,7 @@ class IPubSub(Interface):
         @return: fires when the connection is closed.
         """
 
-    def publish(topic: str, payload: bytes) -> bool:
+    def publish(self, topic: str, payload: bytes) -> bool:
         """
         Send a message to all other nodes that have subscribed to a topic.
 
@@ -111,7 +179,7 @@ class IPubSub(Interface):
         @raise ValueError: if the topic is empty or too long.
         """
 
-    def subscribe(topic: str, callback: Callback) -> None:
+    def subscribe(self, topic: str, callback: Callback) -> None:
         """
         Receive messages from other nodes on a topic, until L{unsubscribe} is called.
 
@@ -120,25 +188,25 @@ class IPubSub(Interface):
         @raise ValueError: if the topic is empty, too long or already subscribed to.
         """
 
-    def unsubscribe(topic: str) -> None:
+    def unsubscribe(self, topic: str) -> None:
         """
         Stop receiving messages on a topic. Do nothing if the topic is not subscribed to.
 
         @param topic: the topic passed to L{subscribe}.
         """
 
-    def pauseReading() -> None:
+    def pauseReading(self) -> None:
         """
         Receive no further messages from the broker until L{resumeReading} is called. Messages
         that were already received are still delivered.
         """
 
-    def resumeReading() -> None:
+    def resumeReading(self) -> None:
         """
         End the pause of L{pauseReading}. Without a pause, this call has no effect.
         """
 
-    def addListener(listener: "IPubSubListener") -> None:
+    def addListener(self, listener: "IPubSubListener") -> None:
         """
         Add a listener, which is notified when the broker is reached or lost, when messages can
         be published again, and when messages have been lost.
@@ -147,29 +215,30 @@ class IPubSub(Interface):
         """
 
 
-class IPubSubListener(Interface):
+@runtime_checkable
+class IPubSubListener(Protocol):
     """
     A listener for state changes and message losses of an L{IPubSub}.
     """
 
-    def up() -> None:
+    def up(self) -> None:
         """
         Called when the broker is reached.
         """
 
-    def down(reason: str) -> None:
+    def down(self, reason: str) -> None:
         """
         Called when the broker cannot be reached.
 
         @param reason: the reason, as human-readable text.
         """
 
-    def drained() -> None:
+    def drained(self) -> None:
         """
         Called when the broker is no longer congested: messages can be published again.
         """
 
-    def gap(topic: str, node: bytes, missed: int) -> None:
+    def gap(self, topic: str, node: bytes, missed: int) -> None:
         """
         Called when messages from another node have been lost.
 
@@ -179,7 +248,6 @@ class IPubSubListener(Interface):
         """
 
 
-@implementer(IPubSub)
 class BasePubSub:
     """
     Base class of L{IPubSub} implementations: manages the state, counters, subscriptions and

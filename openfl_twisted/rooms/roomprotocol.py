@@ -10,11 +10,13 @@ C{XMLSocket} clients in rooms.
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import isawaitable
+from typing import Any, Self
 from urllib.parse import unquote
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from typing_extensions import TypeVar
 
 from openfl_twisted.coroutines import HandlerResult
 from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION
@@ -40,7 +42,7 @@ class RoomProtocol(XMLSocketProtocol):
     @ivar factory: the factory, with the rooms.
     """
 
-    factory: "RoomFactory"
+    factory: "RoomFactory[Self]"
     member: Member | None = None
 
     @property
@@ -408,7 +410,10 @@ class _Announcer(LobbyObserver):
         self._lobby.announce(room, vocabulary.left(member))
 
 
-class RoomFactory(XMLSocketFactory):
+P = TypeVar("P", bound=RoomProtocol, default=Any)
+
+
+class RoomFactory(XMLSocketFactory[P]):
     """
     The factory of clients in rooms.
 
@@ -417,7 +422,7 @@ class RoomFactory(XMLSocketFactory):
 
     def __init__(
         self,
-        protocol: Callable[[], RoomProtocol],
+        protocol: Callable[[], P],
         lobby: Lobby,
         *,
         announces: bool = False,

@@ -29,6 +29,7 @@ from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.tls.connection import ServerTLSFactory
 from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.types import AnyFactory
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class ServerService(MultiService):
     def __init__(
         self,
         options: ServerOptions,
-        factory: IProtocolFactory,
+        factory: AnyFactory,
         *,
         idleTimeout: float = 0.0,
         tls: "ServerCertificates | None" = None,

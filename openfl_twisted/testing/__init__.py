@@ -22,13 +22,14 @@ modules are internal.
 from openfl_twisted.testing._attempts import Attempt, Attempts
 from openfl_twisted.testing._certificates import STATUSES, CertificateMaker, Credentials
 from openfl_twisted.testing._datagrams import Datagram, Datagrams
-from openfl_twisted.testing._flow import Flow, MemoryConnection, everyByte, splitAt
+from openfl_twisted.testing._flow import EVERY_BYTE, Flow, MemoryConnection, atOffsets
 from openfl_twisted.testing._network import MemoryNetwork
 from openfl_twisted.testing._peers import ConnectedPair, Peer, ScriptedPeer, connectedPair
 from openfl_twisted.testing._reactor import MemoryReactor
 from openfl_twisted.testing._recorder import EventRecorder
 
 __all__ = [
+    "EVERY_BYTE",
     "STATUSES",
     "Attempt",
     "Attempts",
@@ -44,7 +45,6 @@ __all__ = [
     "MemoryReactor",
     "Peer",
     "ScriptedPeer",
+    "atOffsets",
     "connectedPair",
-    "everyByte",
-    "splitAt",
 ]

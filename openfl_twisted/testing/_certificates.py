@@ -3,11 +3,12 @@ Certificates for tests, for every certificate status.
 """
 
 import ipaddress
+import os
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -15,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLContextFactory, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from openfl_twisted.tls import Trust
+from openfl_twisted.types import AnyClock, AnyFactory
 from openfl_twisted.wire.x509.certificates import CertificateStatus
 
 STATUSES = tuple(sorted(value for name, value in vars(CertificateStatus).items() if name.isupper()))
@@ -69,7 +71,7 @@ class Credentials:
         context.use_privatekey(self.key)
         return context
 
-    def serverFactory(self, factory: IProtocolFactory, clock: IReactorTime) -> Any:
+    def serverFactory(self, factory: AnyFactory, clock: AnyClock) -> Any:
         """
         Wrap a factory in TLS. For the status C{unknown}, the factory is not wrapped, so that
         the client receives no certificate.
@@ -79,15 +81,17 @@ class Credentials:
         """
         if self.status == CertificateStatus.UNKNOWN:
             return factory
-        return TLSMemoryBIOFactory(self, False, factory, clock)
+        return TLSMemoryBIOFactory(self, False, cast("Any", factory), cast("Any", clock))
 
     def save(self, path: str | Path) -> Path:
         """
-        Write the key and the certificate chain to a PEM file.
+        Write the key and the certificate chain to a PEM file, which only its owner can read.
+
+        @return: the path.
         """
         path = Path(path)
-        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path.write_bytes(key + b"".join(each.public_bytes(Encoding.PEM) for each in self.chain))
+        chain = b"".join(each.public_bytes(Encoding.PEM) for each in self.chain)
+        writePrivate(path, _pemOf(self.key) + chain)
         return path
 
 
@@ -144,6 +148,35 @@ class CertificateMaker:
         chain = tuple(party.certificate for party in parties)
         return Credentials(status, self.host, chain, parties[0].key, trust)
 
+    def save(self, folder: str | Path) -> Path:
+        """
+        Write the CA and the credentials for all statuses, for programs that read PEM files:
+
+          - C{ca.pem}: the trust anchors of clients, for L{Trust.fromPEM} and
+            C{openfl-telnet --ca}: the certificate of the CA, and its CRL, which revokes
+            C{revoked.pem}.
+          - C{ca-key.pem}: the key of the CA.
+          - C{expired.pem}, C{trusted.pem} and so on: the key and the certificate chain of a
+            server. There is no file for C{unknown}, the status of a server without TLS.
+
+        The files with keys can be read only by their owner.
+
+        @param folder: the folder, which is created if necessary. Existing files are replaced.
+        @return: the folder.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        anchors = self._root.certificate.public_bytes(Encoding.PEM)
+        writePrivate(folder / "ca-key.pem", _pemOf(self._root.key))
+        for status in STATUSES:
+            if status != CertificateStatus.UNKNOWN:
+                credentials = self.make(status)
+                credentials.save(folder / f"{status}.pem")
+                for revoked in credentials.trust.revoked:
+                    anchors += revoked.public_bytes(Encoding.PEM)
+        (folder / "ca.pem").write_bytes(anchors)
+        return folder
+
     def _issue(
         self,
         name: str,
@@ -187,6 +220,20 @@ class CertificateMaker:
             .add_revoked_certificate(entry.revocation_date(_BEGIN).build())
             .sign(self._root.key, hashes.SHA256())
         )
+
+
+def _pemOf(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def writePrivate(path: Path, data: bytes) -> None:
+    """
+    Replace a file by one that only its owner can read.
+    """
+    path.unlink(missing_ok=True)
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(number, "wb") as file:
+        file.write(data)
 
 
 def _nameOf(host: str) -> x509.GeneralName:

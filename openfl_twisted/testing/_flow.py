@@ -5,6 +5,7 @@ The connections on an in-memory network, and the faults of each direction.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
+from typing import Any
 
 WINDOW = 128 * 1024
 """
@@ -76,12 +77,14 @@ class Flow:
         sizes are used, further data is not split. A segment is smaller than its size if less
         data is written in one iteration.
 
-        C{split(everyByte())} sends each byte in a separate segment. A list of integers from
-        Hypothesis splits the stream at random places.
+        C{split(EVERY_BYTE)} sends each byte in a separate segment, and C{split(atOffsets(2,
+        5))} splits the stream at these offsets. A list of integers from Hypothesis splits the
+        stream at random places.
 
         @param sizes: the sizes (bytes); sizes below 1 are ignored.
+        @raise TypeError: if the sizes are not an iterable of integers.
         """
-        self._sizes = (size for size in sizes if size > 0)
+        self._sizes = (size for size in checkSizes("sizes", sizes) if size > 0)
         self._left = 0
 
     def hold(self) -> None:
@@ -286,22 +289,45 @@ class MemoryConnection:
         self.toClient.drop()
 
 
-def everyByte() -> Iterable[int]:
+class _EveryByte:
+    def __iter__(self) -> Iterator[int]:
+        return repeat(1)
+
+    def __repr__(self) -> str:
+        return "EVERY_BYTE"
+
+
+EVERY_BYTE: Iterable[int] = _EveryByte()
+"""
+The sizes for L{Flow.split} that put each byte into a separate segment.
+"""
+
+
+def atOffsets(*offsets: int) -> Iterable[int]:
     """
-    Return sizes for L{Flow.split} that put each byte into a separate segment.
+    Return the sizes for L{Flow.split} that split the stream at given offsets:
+    C{split(atOffsets(2, 5))} makes segments of 2 and 3 bytes, and does not split the rest.
 
-    @return: an infinite sequence of ones.
-    """
-    return repeat(1)
-
-
-def splitAt(*places: int) -> Iterable[int]:
-    """
-    Return sizes for L{Flow.split} that split the stream at given offsets:
-    C{splitAt(2, 5)} makes segments of 2 and 3 bytes, and does not split the rest.
-
-    @param places: the offsets, in any order (bytes).
+    @param offsets: the offsets, in any order (bytes).
     @return: the size of each segment (bytes).
     """
-    ordered = sorted(places)
+    ordered = sorted(offsets)
     return [end - begin for begin, end in zip(chain([0], ordered), ordered, strict=False)]
+
+
+def checkSizes(name: str, sizes: Any) -> Iterable[int]:
+    """
+    Check the sizes of segments.
+
+    @param name: the name of the parameter or attribute, for the error.
+    @return: the sizes.
+    @raise TypeError: if the sizes are not an iterable of integers.
+    """
+    isText = isinstance(sizes, str | bytes)
+    isWrong = isText or not isinstance(sizes, Iterable)
+    if isWrong or (isinstance(sizes, list | tuple) and not all(isinstance(n, int) for n in sizes)):
+        raise TypeError(
+            f"{name} must be the sizes of segments in bytes, such as [2, 3], EVERY_BYTE or"
+            f" atOffsets(2, 5), not {sizes!r:.80}"
+        )
+    return sizes  # type: ignore[no-any-return]

@@ -3,12 +3,14 @@ An in-memory network with its own clock.
 """
 
 import errno
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Any, NoReturn, Self, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from openfl_twisted.clocks import guardReactor
 from openfl_twisted.testing._attempts import Attempts
 from openfl_twisted.testing._reactor import MemoryReactor
 from openfl_twisted.testing._sockets import Settings
@@ -29,28 +31,51 @@ class MemoryNetwork(Settings):
     L{addHost} adds further names and addresses. By default, connections have no delay, and
     connections to ports without a server are refused.
 
-    @ivar reactor: the reactor of the network.
     @ivar connections: all connections, in order.
     @ivar attempts: all connection attempts; a test can answer them.
     @ivar datagrams: the datagrams in flight.
+    @ivar checks: the functions that L{check} calls.
     @ivar names: the addresses of each host name.
     @ivar lookupTime: the duration of a DNS lookup (seconds; default 0).
     @ivar latency: the C{latency} of new connections (seconds; default 0).
         Connecting takes twice as long.
     @ivar window: the C{window} of new connections; see
         L{Flow<openfl_twisted.testing.Flow>}.
-    @ivar segments: called for each direction of a new connection; returns the
-        sizes for L{Flow.split<openfl_twisted.testing.Flow.split>}.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.reactor = MemoryReactor(self)
-        kernel = self.reactor.kernel
+        self._reactor = MemoryReactor(self)
+        kernel = self._reactor.kernel
         self.connections = kernel.connections
         self.datagrams = kernel.datagrams
-        self.attempts = Attempts(self.reactor)
+        self.attempts = Attempts(self._reactor)
         self._ports = kernel.ports
+        self.checks: list[Callable[[], object]] = []
+
+    @classmethod
+    def forTest(cls, addCleanup: Callable[[Callable[[], object]], object]) -> Self:
+        """
+        Create a network for one test. At the end of the test, L{check} is called. Until then,
+        the sockets of C{openfl_twisted.net} raise C{RuntimeError} if they are created without a
+        reactor, because they would use the real network.
+
+        @param addCleanup: registers a function that is called at the end of the test, such as
+            C{self.addCleanup} of C{unittest}, or C{request.addfinalizer} of pytest. The fixture
+            C{memoryNetwork} calls this method.
+        """
+        network = cls()
+        addCleanup(network.check)
+        addCleanup(guardReactor(_forbidReactor))
+        return network
+
+    @property
+    def reactor(self) -> Any:
+        """
+        The reactor of the network, a L{MemoryReactor}. Its type is C{Any}, because type checkers
+        understand Twisted's interfaces only with a plugin.
+        """
+        return self._reactor
 
     # Iterations and time
 
@@ -58,13 +83,13 @@ class MemoryNetwork(Settings):
         """
         Return the time, which starts at 0.
         """
-        return self.reactor.seconds()
+        return self._reactor.seconds()
 
     def step(self) -> None:
         """
         Run one iteration of the reactor.
         """
-        self.reactor.step()
+        self._reactor.step()
 
     def flush(self) -> None:
         """
@@ -72,26 +97,34 @@ class MemoryNetwork(Settings):
 
         @raise AssertionError: if the program never becomes idle.
         """
-        self.reactor.flush()
+        self._reactor.flush()
 
     def advance(self, seconds: float) -> None:
         """
         Advance the clock, and run all iterations that are due in this time.
 
         @param seconds: the time (seconds).
+        @raise ValueError: if the time is negative.
         """
-        self.reactor.advance(seconds)
+        if not seconds >= 0:
+            raise ValueError(f"advance() needs a number of seconds from 0, not {seconds!r:.80}")
+        self._reactor.advance(seconds)
 
     def run(self, awaitable: Awaitable[_T], timeout: float = _RUN_TIMEOUT) -> _T:
         """
         Run iterations and advance the clock until a C{Deferred} fires or a
         coroutine returns.
 
+        @param awaitable: the C{Deferred} or coroutine, such as C{program()}.
         @param timeout: the maximum waiting time (seconds of the network's clock).
         @return: the result. If the result is an exception, it is raised.
+        @raise TypeError: if the first argument cannot be awaited.
         @raise AssertionError: after the timeout, if nothing more will happen, or
             if the program never becomes idle.
         """
+        if not isawaitable(awaitable):
+            words = ": call the function" if callable(awaitable) else ""
+            raise TypeError(f"run() needs a Deferred or a coroutine, not {awaitable!r:.80}{words}")
         results: list[Any] = []
 
         async def wait() -> _T:
@@ -99,7 +132,7 @@ class MemoryNetwork(Settings):
 
         running = Deferred.fromCoroutine(wait())
         running.addBoth(results.append)
-        reactor = self.reactor
+        reactor = self._reactor
         end = reactor.seconds() + timeout
         iterations = 0
         try:
@@ -126,11 +159,16 @@ class MemoryNetwork(Settings):
 
     def check(self) -> None:
         """
-        Raise the first exception that a delayed call or a protocol has raised. The pytest
-        fixture C{memoryNetwork} calls this method at the end of a test.
+        Raise the first exception that a delayed call or a protocol has raised. Then verify the
+        scripted peers that the test has started but not verified. The pytest fixture
+        C{memoryNetwork} calls this method at the end of a test.
+
+        @raise AssertionError: if the script of a peer has failed or is not complete.
         """
-        if self.reactor.failures:
-            self.reactor.failures[0].raiseException()
+        if self._reactor.failures:
+            self._reactor.failures[0].raiseException()
+        for check in self.checks:
+            check()
 
     # Addresses and faults
 
@@ -181,3 +219,10 @@ class MemoryNetwork(Settings):
         @param port: the port; C{None} removes the fault set for all ports.
         """
         self._ports.faults.pop((host, port), None)
+
+
+def _forbidReactor(user: object) -> NoReturn:
+    raise RuntimeError(
+        f"{type(user).__name__}() uses the global reactor, but this test has a MemoryNetwork:"
+        " pass reactor=network.reactor"
+    )

@@ -5,10 +5,10 @@ Peers: test doubles for the other end of a connection.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
 
 from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -61,7 +61,13 @@ class Peer(Protocol):
     def send(self, data: bytes) -> None:
         """
         Send data.
+
+        @raise TypeError: if the data is not bytes.
+        @raise RuntimeError: if the peer is not connected yet.
         """
+        data = checkBytes("send", data)
+        if self.transport is None:
+            raise RuntimeError("the peer is not connected yet: call network.flush() first")
         self.transport.write(data)
 
     def close(self) -> None:
@@ -120,6 +126,7 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         self._compared = 0
         self._protocol: _ScriptProtocol | None = None
         self._closed = self._closing = False
+        self._isVerified = False
 
     # The script
 
@@ -128,14 +135,17 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         Add a step: wait for the given bytes. Any other bytes are an error.
 
         @param data: the bytes, in any number of segments.
+        @raise TypeError: if the data is not bytes.
         """
-        return self._add("expect", data)
+        return self._add("expect", checkBytes("expect", data))
 
     def send(self, data: bytes) -> Self:
         """
         Add a step: send bytes.
+
+        @raise TypeError: if the data is not bytes.
         """
-        return self._add("send", data)
+        return self._add("send", checkBytes("send", data))
 
     def close(self) -> Self:
         """
@@ -196,7 +206,9 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         @param port: the port; 0 for any free port.
         @param interface: the IP address.
         @return: the listening port, as from C{listenTCP}.
+        @raise TypeError: if C{network} is not a L{MemoryNetwork}, or C{port} is not an integer.
         """
+        self._addTo("listen", network, port)
         return network.reactor.listenTCP(port, self, interface=interface)
 
     def connect(self, network: MemoryNetwork, port: int, host: str = "127.0.0.1") -> Any:
@@ -206,8 +218,24 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         @param port: the port of the server.
         @param host: the IPv4 address of the server.
         @return: a C{Deferred} that fires when the peer is connected.
+        @raise TypeError: if C{network} is not a L{MemoryNetwork}, or C{port} is not an integer.
         """
+        self._addTo("connect", network, port)
         return TCP4ClientEndpoint(network.reactor, host, port).connect(self)
+
+    def _addTo(self, method: str, network: Any, port: Any) -> None:
+        """
+        Check the arguments of L{listen} and L{connect}, and let the network verify this peer.
+        """
+        if not isinstance(network, MemoryNetwork):
+            raise TypeError(f"{method}(network, port) needs a MemoryNetwork, not {network!r:.80}")
+        if not isinstance(port, int):
+            raise TypeError(f"{method}(network, port) needs an integer port, not {port!r:.80}")
+        network.checks.append(self._verifyOnce)
+
+    def _verifyOnce(self) -> None:
+        if not self._isVerified:
+            self.verify()
 
     def buildProtocol(self, addr: object) -> "_ScriptProtocol | None":
         """
@@ -230,11 +258,14 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
 
     def verify(self) -> None:
         """
-        Check that the script is complete, and that no unexpected data was received.
+        Check that the script is complete, and that no unexpected data was received. For a peer
+        that was started with L{listen} or L{connect} and not verified,
+        L{MemoryNetwork.check<openfl_twisted.testing.MemoryNetwork.check>} calls this method.
 
         @raise AssertionError: if the check fails. The text contains the failed or pending
             step, the expected data, and the received data.
         """
+        self._isVerified = True
         if self._problem:
             raise AssertionError(self._problem)
         if self._done < len(self._steps):
@@ -351,6 +382,20 @@ _READERS: dict[str, Callable[[ScriptedPeer, dict[str, Any]], object]] = {
 }
 
 
+def checkBytes(method: str, data: Any) -> bytes:
+    """
+    Return data.
+
+    @param method: the name of the called method, for the error.
+    @raise TypeError: if the data is not bytes.
+    """
+    if isinstance(data, str):
+        raise TypeError(f"{method}() needs bytes, not {data!r:.80}: encode the text")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"{method}() needs bytes, not {data!r:.80}")
+    return bytes(data)
+
+
 def _bytesOf(numbers: Any) -> bytes:
     if not isinstance(numbers, list):
         raise ValueError(numbers)
@@ -397,6 +442,7 @@ def connectedPair(
         certificate as a C{SecureSocket} does.
     @return: the protocols. C{server} is the protocol that the server's factory has built,
         which may be a wrapper.
+    @raise TypeError: if an argument is neither a protocol nor a factory.
     @raise HandshakeFailed: if the client does not trust the server; see
         L{openfl_twisted.tls}.
     @raise TimeoutError: Twisted's C{TimeoutError}, if the server does not use TLS.
@@ -418,7 +464,10 @@ def connectedPair(
 
 
 def _factoryOf(given: Any) -> IProtocolFactory:
-    made: IProtocolFactory = (
-        given if IProtocolFactory.providedBy(given) else Factory.forProtocol(lambda: given)
-    )
+    if IProtocolFactory.providedBy(given):
+        return given
+    if not IProtocol.providedBy(given):
+        words = ": create an instance, or a factory" if isinstance(given, type) else ""
+        raise TypeError(f"connectedPair() needs protocols or factories, not {given!r:.80}{words}")
+    made: IProtocolFactory = Factory.forProtocol(cast("Any", lambda: given))
     return made

@@ -8,6 +8,7 @@ from openfl_twisted.events import (
     DataEvent,
     Event,
     EventDispatcher,
+    IEventDispatcher,
     IOErrorEvent,
     OutputProgressEvent,
     ProgressEvent,
@@ -39,7 +40,12 @@ class EventRecorder:
         """
         @param dispatcher: the dispatcher, such as a socket.
         @param types: the types of the events to record.
+        @raise TypeError: if the dispatcher is not an C{EventDispatcher}, or C{types} is text.
         """
+        if not isinstance(dispatcher, IEventDispatcher):
+            raise TypeError(f"EventRecorder() needs an EventDispatcher, not {dispatcher!r:.80}")
+        if isinstance(types, str):
+            raise TypeError(f"types must be a list of event types, such as [{types!r}]")
         self.events: list[Event] = []
         for type in types:
             dispatcher.addEventListener(type, self.events.append)

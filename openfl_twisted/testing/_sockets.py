@@ -7,12 +7,12 @@ import heapq
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
 from openfl_twisted.testing._datagrams import Datagram, Datagrams
-from openfl_twisted.testing._flow import WINDOW, Flow, MemoryConnection
+from openfl_twisted.testing._flow import WINDOW, Flow, MemoryConnection, checkSizes
 from openfl_twisted.testing._ports import Ports, anyAddress, socketError
 
 # The first file descriptor of in-memory sockets, larger than all file descriptors of the process.
@@ -39,7 +39,24 @@ class Settings:
         self.lookupTime = 0.0
         self.latency = 0.0
         self.window = WINDOW
-        self.segments: Callable[[], Iterable[int]] = lambda: ()
+        self._segments: Iterable[int] = ()
+
+    @property
+    def segments(self) -> Iterable[int]:
+        """
+        The sizes for L{Flow.split<openfl_twisted.testing.Flow.split>}, used for each direction
+        of a new connection (default: no sizes).
+        """
+        return self._segments
+
+    @segments.setter
+    def segments(self, sizes: Iterable[int]) -> None:
+        if isinstance(checkSizes("segments", sizes), Iterator):
+            raise TypeError(
+                "segments is used for several connections: assign a list, EVERY_BYTE or"
+                f" atOffsets(...), not the iterator {sizes!r:.80}"
+            )
+        self._segments = sizes
 
 
 class Kernel:
@@ -186,7 +203,7 @@ class Kernel:
             self._move,
             latency=settings.latency,
             window=settings.window,
-            segments=settings.segments(),
+            segments=settings.segments,
         )
 
     def _move(self, flow: Flow) -> None:

@@ -11,7 +11,6 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import (
     IDelayedCall,
     IOpenSSLServerConnectionCreator,
-    IReactorTime,
 )
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
@@ -27,6 +26,7 @@ from openfl_twisted.tls.identities import (
     load,
     readFile,
 )
+from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.httprequest import HTTPAnswer
 
 __all__ = [
@@ -186,7 +186,7 @@ class ServerCertificates:
         for problem in identity.problems(self._now()):
             _log.warn("{path}: the certificate {problem}", path=str(identity.path), problem=problem)
 
-    def connectionCreator(self, clock: IReactorTime | None = None) -> "ServerConnectionCreator":
+    def connectionCreator(self, clock: AnyClock | None = None) -> "ServerConnectionCreator":
         """
         Create the object that creates TLS connections with these certificates.
 
@@ -290,7 +290,7 @@ class ServerConnectionCreator:
         certificates: ServerCertificates,
         *,
         timeout: float = HANDSHAKE_TIMEOUT,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param timeout: maximum time for the handshake (seconds).

@@ -33,6 +33,8 @@ _VARIABLES = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
 # number.
 _hashed = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 
+_PEM_CRL = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
+
 Profile = Literal["default", "webpki"]
 """
 Strictness of the verification. C{default} accepts what browsers and OpenSSL accept, such as a
@@ -75,15 +77,21 @@ class Trust:
         """
         Trust the certificates in a file, and not the CAs of this machine.
 
-        @param path: a PEM file with certificates.
+        @param path: a PEM file with certificates. Revocation lists (CRLs) in the file are
+            also used.
         @raise OSError: if the file cannot be read.
-        @raise ValueError: if the file contains no certificate.
+        @raise ValueError: if the file contains no certificate, or a malformed CRL.
         """
+        data = Path(path).read_bytes()
         try:
-            anchors = x509.load_pem_x509_certificates(Path(path).read_bytes())
+            anchors = x509.load_pem_x509_certificates(data)
         except MALFORMED:
             raise ValueError(f"{path}: the file contains no PEM certificate") from None
-        return cls(platform=False, anchors=tuple(anchors))
+        try:
+            revoked = [x509.load_pem_x509_crl(block) for block in _PEM_CRL.findall(data)]
+        except ValueError:
+            raise ValueError(f"{path}: malformed certificate revocation list (CRL)") from None
+        return cls(platform=False, anchors=tuple(anchors), revoked=tuple(revoked))
 
     def adding(self, certificate: bytes, trusted: bool) -> Self:
         """

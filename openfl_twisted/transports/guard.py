@@ -11,9 +11,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
-    IProtocolFactory,
     IProtocolNegotiationFactory,
-    IReactorTime,
     ITCPTransport,
 )
 from twisted.internet.protocol import Protocol
@@ -38,6 +36,7 @@ from openfl_twisted.transports.connectioninfo import (
 from openfl_twisted.transports.hostlimit import HostLimit, hostOf
 from openfl_twisted.transports.keepalive import keepAlive
 from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT, ConnectionWrapper, WrapperFactory
+from openfl_twisted.types import AnyClock, AnyFactory
 
 MAX_CONNECTIONS = 10_000
 """
@@ -262,13 +261,13 @@ class GuardFactory(WrapperFactory[Any]):
 
     def __init__(
         self,
-        wrappedFactory: IProtocolFactory,
+        wrappedFactory: AnyFactory,
         *,
         maxConnections: int = MAX_CONNECTIONS,
         maxPerAddress: int = 0,
         idleTimeout: float = 0.0,
         closeTimeout: float = CLOSE_TIMEOUT,
-        clock: IReactorTime | None = None,
+        clock: AnyClock | None = None,
     ) -> None:
         """
         @param wrappedFactory: the factory of the guarded protocols.

@@ -15,7 +15,6 @@ from twisted.internet.interfaces import (
     ILoggingContext,
     IProducer,
     IProtocol,
-    IProtocolFactory,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
@@ -28,6 +27,7 @@ from zope.interface import implementedBy, implementer
 
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.connection import Connection, Guard, providesItself
+from openfl_twisted.types import AnyFactory
 
 _P = TypeVar("_P", bound=Any)
 
@@ -49,7 +49,7 @@ class WrapperFactory(Factory[_P]):
     noisy = False
     kind = ""
 
-    def __init__(self, wrappedFactory: IProtocolFactory) -> None:
+    def __init__(self, wrappedFactory: AnyFactory) -> None:
         """
         @param wrappedFactory: the factory of the wrapped protocols.
         """
@@ -59,7 +59,7 @@ class WrapperFactory(Factory[_P]):
                 f"{type(self).__name__} needs a factory, not the class {name}: pass an instance,"
                 f" such as XMLSocketFactory({name}) for a protocol"
             )
-        self.wrappedFactory = wrappedFactory
+        self.wrappedFactory: Any = wrappedFactory
 
     def logPrefix(self) -> str:
         wrapped = ILoggingContext(self.wrappedFactory, None)

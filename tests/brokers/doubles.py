@@ -12,10 +12,9 @@ from twisted.internet import error
 from twisted.internet.interfaces import IProtocol, ITCPTransport
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
-from zope.interface import alsoProvides, implementer
+from zope.interface import alsoProvides
 
 from openfl_twisted.brokers.outbox import BrokerLimits
-from openfl_twisted.rooms.pubsub import IPubSubListener
 from openfl_twisted.wire.envelope import Envelope, encode
 from tests.doubles import TightTransport, Way
 
@@ -41,7 +40,6 @@ def envelope(sequence: int, payload: bytes, node: bytes = OTHER, *, first: bool 
     return encode(Envelope(node, sequence, payload, first))
 
 
-@implementer(IPubSubListener)
 class RecordingListener:
     """
     Records the notifications of an L{IPubSub}.

@@ -7,7 +7,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from openfl_twisted.brokers.gathering import _BYE, _HERE, _NODES, HELLO, _topicOf
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
@@ -84,7 +83,7 @@ class BrokerPubSubCase(SynchronousTestCase):
         """
         The class implements the interface, and its C{repr} contains no password.
         """
-        verifyObject(IPubSub, self.pubSub)
+        self.assertIsInstance(self.pubSub, IPubSub)
         self.assertIn(" stopped>", repr(self.pubSub))
         for value in vars(self.pubSub).values():
             self.assertNotIn("secret", repr(value))

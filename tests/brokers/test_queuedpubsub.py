@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from openfl_twisted.brokers.outbox import BrokerLimits, Outbox, Waiting
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
@@ -46,7 +45,7 @@ class QueuedPubSubTests(SynchronousTestCase):
         """
         L{QueuedPubSub} implements L{IPubSub}.
         """
-        verifyObject(IPubSub, self.one)
+        self.assertIsInstance(self.one, IPubSub)
         self.assertEqual(repr(self.one), "<LossyPubSub memory: stopped>")
 
     def test_publish(self) -> None:

@@ -5,7 +5,6 @@ Tests for L{openfl_twisted.brokers.redispresence}, with an in-memory server.
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from openfl_twisted.brokers import redispresence
 from openfl_twisted.brokers.redispresence import RedisPresence
@@ -76,7 +75,7 @@ class RedisPresenceTests(SynchronousTestCase):
         """
         A member is stored in one transaction, with keys that expire.
         """
-        verifyObject(IPresence, self.presence)
+        self.assertIsInstance(self.presence, IPresence)
         transport = self.connect()
         self.presence.set("hall", "änn", b"1")
         self.assertEqual(transport.takeOutput(), self.storeCommands(b"hall", "änn".encode(), b"1"))

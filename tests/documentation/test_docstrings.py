@@ -9,6 +9,7 @@ import pkgutil
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import ModuleType
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -118,10 +119,26 @@ def linkedClasses(text: str) -> Iterator[type[Any]]:
                 yield value
 
 
+def namedProtocols(cls: type[Any]) -> list[type[Any]]:
+    """
+    Return the protocol classes that the docstrings of a class and its bases name.
+    """
+    return protocolsIn("".join(each.__doc__ or "" for each in cls.__mro__[:-1]))
+
+
+@cache
+def protocolsIn(text: str) -> list[type[Any]]:
+    """
+    Return the protocol classes to which a docstring refers.
+    """
+    return [each for each in linkedClasses(text) if getattr(each, "_is_protocol", False)]
+
+
 def inherited(name: str, cls: type[Any] | None) -> list[Any]:
     """
     Return the docstring inherited from a base class or an interface. A protocol class
-    inherits from the classes that its docstring names.
+    inherits from the classes that its docstring names, and another class from the protocol
+    classes that its docstring, or that of a base class, names.
     """
     short = name.rpartition(".")[2]
     if cls is None or short == "__init__":
@@ -133,6 +150,7 @@ def inherited(name: str, cls: type[Any] | None) -> list[Any]:
     described += [interface.get(short) for interface in interfaces]
     if getattr(cls, "_is_protocol", False):
         described += [vars(each).get(short) for each in linkedClasses(cls.__doc__ or "")]
+    described += [vars(each).get(short) for each in namedProtocols(cls)]
     return [each for each in described if each is not None and each.__doc__]
 
 
@@ -268,6 +286,8 @@ def explained(name: str, cls: type[Any]) -> bool:
         return True
     declared = [vars(each).get("__implemented__") for each in cls.__mro__]
     if any(name in each for found in declared if found is not None for each in found.flattened()):
+        return True
+    if any(name in vars(each) for each in namedProtocols(cls)):
         return True
     text = "".join(
         f"{each.__doc__}{vars(each).get('__init__', each).__doc__}" for each in cls.__mro__

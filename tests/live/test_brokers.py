@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 import trustme
 from twisted.internet.defer import Deferred
-from zope.interface import implementer
 
 from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
 from openfl_twisted.brokers.outbox import BrokerLimits
 from openfl_twisted.rooms.presence import IPresence
-from openfl_twisted.rooms.pubsub import IPubSub, IPubSubListener
+from openfl_twisted.rooms.pubsub import IPubSub
 from tests.clients.conftest import need
 from tests.live import live
 from tests.live.peers import HOST, Process, pause, run, theReactor
@@ -110,7 +109,6 @@ async def broker(kind: Kind, path: Path, arguments: list[str]) -> AsyncIterator[
         await process.ended
 
 
-@implementer(IPubSubListener)
 class Watcher:
     """
     Waits for notifications, and collects received messages.

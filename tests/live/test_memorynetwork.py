@@ -9,7 +9,6 @@ boundaries.
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from itertools import islice, repeat
 from typing import Any
 
 import pytest
@@ -38,7 +37,6 @@ from openfl_twisted.testing import (
     MemoryNetwork,
     Peer,
     ScriptedPeer,
-    everyByte,
 )
 from openfl_twisted.testing._recorder import SOCKET_EVENTS
 from openfl_twisted.utils import ByteArray
@@ -518,10 +516,10 @@ PROGRAMS: dict[str, Program] = {
     **{f"certificate {status}": handshake(status) for status in STATUSES},
 }  # fmt: skip
 
-CUTS: dict[str, Callable[[], Iterable[int]]] = {
-    "whole": lambda: (),
-    "thousands": lambda: repeat(1009),
-    "headByByte": lambda: islice(everyByte(), 3000),
+CUTS: dict[str, Iterable[int]] = {
+    "whole": (),
+    "thousands": [1009] * 10_000,
+    "headByByte": [1] * 3000,
 }
 
 

@@ -283,7 +283,7 @@ class LifeTests(SocketTestCase):
             def connect(self, factory: Any) -> Deferred[Any]:
                 return Deferred()
 
-        self.patch(hostnames, "HostnameEndpoint", Endpoint)
+        self.patch(hostnames, "_NamedEndpoint", Endpoint)
         self.socket.connect("a.example", 80)
         self.socket.timeout = 500
         self.socket.connect(None, 81)

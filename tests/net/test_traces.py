@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted import errors
 from openfl_twisted.events import DataEvent, Event, IOErrorEvent, ProgressEvent
 from openfl_twisted.net import Socket, XMLSocket
-from openfl_twisted.testing import MemoryNetwork, ScriptedPeer, everyByte
+from openfl_twisted.testing import EVERY_BYTE, MemoryNetwork, ScriptedPeer
 from openfl_twisted.utils import ByteArray
 from tests.wire.test_dataio import ORDERS
 
@@ -316,7 +316,7 @@ class TraceTests(SynchronousTestCase):
         @param sizes: the sizes of the chunks of the peer's data.
         """
         network = MemoryNetwork()
-        network.segments = lambda: sizes
+        network.segments = sizes
         peer = ScriptedPeer.fromRuffle(json.dumps(trace.peer))
         peer.listen(network, PORT)
         socket = trace.cls(reactor=network.reactor)
@@ -357,7 +357,7 @@ class TraceTests(SynchronousTestCase):
         Each byte is a separate chunk.
         """
         for trace in WITH_DATA:
-            self.assertSeen(trace, everyByte())
+            self.assertSeen(trace, EVERY_BYTE)
 
     @given(st.sampled_from(WITH_DATA), st.lists(st.integers(1, 20)))
     def test_anySplit(self, trace: Trace, sizes: list[int]) -> None:

@@ -1024,7 +1024,7 @@ class ClosingTests(DetectionTestCase):
                     client.tls.shutdown()
                     client.exchange()
                 else:
-                    [protocol] = self.factory.wrappedFactory.connections  # type: ignore[attr-defined]
+                    [protocol] = self.factory.wrappedFactory.connections
                     protocol.transport.loseConnection()
                     client.exchange()
                     client.transport.protocol.readConnectionLost()  # type: ignore[union-attr]

@@ -489,7 +489,8 @@ class SubclassTests(SynchronousTestCase):
         class Settled(Recorder):
             connected = 7
 
-        Settled.factory = factory
+        settled: Any = Settled
+        settled.factory = factory
         self.assertEqual((Settled().factory, Settled().connected), (factory, 7))
         self.assertEqual((Recorder().factory, Recorder().connected), (None, 0))
         self.assertIsNone(Recorder().transport)

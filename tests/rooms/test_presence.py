@@ -3,7 +3,6 @@ Tests for L{openfl_twisted.rooms.presence}.
 """
 
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from openfl_twisted.rooms.presence import IPresence, Members, MemoryPresence, Present
 
@@ -22,7 +21,7 @@ class MemoryPresenceTests(SynchronousTestCase):
         """
         board: list[Members] = []
         one, other = MemoryPresence(NODE, board), MemoryPresence(OTHER, board)
-        verifyObject(IPresence, one)
+        self.assertIsInstance(one, IPresence)
         for each in (one, other):
             self.assertTrue(self.successResultOf(each.start()))
         one.set("hall", "ann", b"1")

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import trustme
 from twisted.internet import task
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
@@ -196,11 +196,11 @@ class MakeTests(SynchronousTestCase):
         """
         reactor = MemoryReactorClock()
         endpoint: Any = makeEndpoint(reactor, parse("--timeout=5", "a.example"), print)
-        assert isinstance(endpoint, HostnameEndpoint)
-        self.assertEqual((endpoint._hostText, endpoint._port), ("a.example", 23))
+        self.assertEqual((endpoint.name, endpoint.port, endpoint.timeout), ("a.example", 23, 5))
         endpoint = makeEndpoint(reactor, parse("--tls", "a.example"), print)
         assert isinstance(endpoint, SecureEndpoint)
-        self.assertIsInstance(endpoint._endpoint, HostnameEndpoint)
+        inner: Any = endpoint._endpoint
+        self.assertEqual((inner.name, inner.port), ("a.example", 992))
 
     def test_telnet(self) -> None:
         """

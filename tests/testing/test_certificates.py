@@ -3,7 +3,10 @@ Tests for L{openfl_twisted.testing._certificates}.
 """
 
 from pathlib import Path
+from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from twisted.internet.ssl import PrivateCertificate
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,6 +20,7 @@ from openfl_twisted.testing import (
     MemoryNetwork,
     ScriptedPeer,
 )
+from openfl_twisted.tls import Trust
 
 
 class CertificateTests(SynchronousTestCase):
@@ -115,3 +119,38 @@ class CertificateTests(SynchronousTestCase):
         self.assertEqual(read.serialNumber(), credentials.chain[0].serial_number)
         key = read.privateKey.original.to_cryptography_key()
         self.assertEqual(key.private_numbers(), credentials.key.private_numbers())
+
+    def test_saveAll(self) -> None:
+        """
+        A maker writes its CA with the CRL, and the credentials of each status with TLS. With
+        the CA as trust anchor, each handshake has its status.
+        """
+        maker = CertificateMaker()
+        folder = maker.save(Path(self.mktemp()) / "certificates")
+        trust = Trust.fromPEM(folder / "ca.pem")
+        self.assertEqual(trust.anchors, maker.trust.anchors)
+        for status in STATUSES:
+            path = folder / f"{status}.pem"
+            if status == "unknown":
+                self.assertFalse(path.exists())
+                continue
+            chain = tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+            key: Any = load_pem_private_key(path.read_bytes(), None)
+            socket, _ = self.connect(Credentials(status, "localhost", chain, key, trust))
+            self.assertEqual(socket.serverCertificateStatus, status)
+
+    def test_saveKeys(self) -> None:
+        """
+        Files with keys are readable only by their owner, also if they replace other files.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        for name in ("ca-key.pem", "trusted.pem"):
+            (folder / name).write_text("before")
+            (folder / name).chmod(0o644)
+        self.maker.save(str(folder))
+        for path in folder.iterdir():
+            hasKey = b"PRIVATE KEY" in path.read_bytes()
+            self.assertEqual(hasKey, path.name != "ca.pem")
+            if hasKey:
+                self.assertEqual(path.stat().st_mode & 0o777, 0o600, path.name)

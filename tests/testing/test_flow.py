@@ -10,13 +10,13 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.testing import (
+    EVERY_BYTE,
     ConnectedPair,
     Flow,
     MemoryNetwork,
     Peer,
+    atOffsets,
     connectedPair,
-    everyByte,
-    splitAt,
 )
 from openfl_twisted.testing._flow import WINDOW
 
@@ -69,15 +69,15 @@ class SplitTests(FlowTestCase):
         """
         Each byte can be a segment.
         """
-        self.flow.split(everyByte())
+        self.flow.split(EVERY_BYTE)
         self.send(b"abc")
         self.assertEqual(self.reader.segments, [b"a", b"b", b"c"])
 
-    def test_splitAt(self) -> None:
+    def test_atOffsets(self) -> None:
         """
         Places count from the current position in the stream.
         """
-        self.flow.split(splitAt(5, 2))
+        self.flow.split(atOffsets(5, 2))
         self.send(b"abcdefg")
         self.assertEqual(self.reader.segments, [b"ab", b"cde", b"fg"])
 
@@ -130,7 +130,7 @@ class DelayTests(FlowTestCase):
         Held segments are released one by one or together; the FIN is a segment too.
         """
         self.flow.hold()
-        self.flow.split(everyByte())
+        self.flow.split(EVERY_BYTE)
         self.send(b"abc")
         self.sender.close()
         self.network.advance(60)

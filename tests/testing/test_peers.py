@@ -18,6 +18,7 @@ from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySoc
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.testing import (
+    EVERY_BYTE,
     STATUSES,
     CertificateMaker,
     EventRecorder,
@@ -25,7 +26,6 @@ from openfl_twisted.testing import (
     Peer,
     ScriptedPeer,
     connectedPair,
-    everyByte,
 )
 from openfl_twisted.tls import HandshakeFailed
 from openfl_twisted.transports.guard import GuardFactory
@@ -146,7 +146,7 @@ class StepTests(ScriptTestCase):
         Two matching scripts complete, however the stream is split.
         """
         network = MemoryNetwork()
-        network.segments = lambda: sizes
+        network.segments = sizes
         server, client = ScriptedPeer(), ScriptedPeer()
         for toServer, data in steps:
             sender, receiver = (client, server) if toServer else (server, client)
@@ -285,9 +285,9 @@ class RuffleTests(ScriptTestCase):
                 {"type": "Disconnect"},
             ]
         )
-        for sizes in ((), (1, 2, 3), everyByte()):
+        for sizes in ((), (1, 2, 3), EVERY_BYTE):
             network = MemoryNetwork()
-            network.segments = lambda sizes=sizes: sizes  # type: ignore[misc]
+            network.segments = sizes
             script = ScriptedPeer.fromRuffle(text.encode())
             script.listen(network, PORT)
             socket = XMLSocket(reactor=network.reactor)
@@ -412,7 +412,7 @@ class PairTests(SynchronousTestCase):
         """
         pair = connectedPair(Peer(), XMLSocketFactory(Shouting))
         for flow in (pair.connection.toServer, pair.connection.toClient):
-            flow.split(everyByte() if bytewise else sizes)
+            flow.split(EVERY_BYTE if bytewise else sizes)
         pair.client.send("".join(f"{message}\0" for message in messages).encode())
         pair.network.flush()
         answers = pair.client.received.decode().split("\0")

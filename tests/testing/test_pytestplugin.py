@@ -15,8 +15,18 @@ BEFORE = {name for name in sys.modules if name.startswith(("openfl_twisted", "tw
 
 
 def test_lazy():
-    names = ("openfl_twisted", "openfl_twisted.lazyimports", "openfl_twisted.pytestplugin")
-    assert BEFORE <= set(names), BEFORE
+    names = {"openfl_twisted", "openfl_twisted.lazyimports", "openfl_twisted.pytestplugin"}
+    assert BEFORE <= names, BEFORE
+
+
+def test_forgotten(memoryNetwork):
+    import pytest
+
+    from openfl_twisted.net import XMLSocket
+
+    with pytest.raises(RuntimeError, match=r"^XMLSocket\\(\\) uses the global reactor, but"):
+        XMLSocket()
+    assert "twisted.internet.reactor" not in sys.modules
 
 
 def test_network(memoryNetwork, certificateMaker):
@@ -53,7 +63,7 @@ class PluginTests(SynchronousTestCase):
         test.
         """
         printed = self.run_()
-        self.assertIn("3 passed, 1 error", printed)
+        self.assertIn("4 passed, 1 error", printed)
         self.assertIn("ZeroDivisionError", printed)
         self.assertIn("ERROR at teardown of test_failing", printed)
 

@@ -69,6 +69,20 @@ class FileTests(SynchronousTestCase):
             self.assertEqual(str(error), f"{path}: the file contains no PEM certificate")
         self.assertRaises(ValueError, NOBODY.adding, version, True)
 
+    def test_revocationListInFile(self) -> None:
+        """
+        CRLs in the file are used. A malformed one is an error with the path.
+        """
+        lists = [ROOT.revocationList(LEAF), STRANGER.revocationList()]
+        pem = b"\n".join(each.public_bytes(Encoding.PEM) for each in lists)
+        path = self.file(pem + toPEM([ROOT.certificate]))
+        read = Trust.fromPEM(path)
+        self.assertEqual((read.anchors, read.revoked), ((ROOT.certificate,), tuple(lists)))
+        malformed = b"-----BEGIN X509 CRL-----\nYWJj\n-----END X509 CRL-----\n"
+        path = self.file(toPEM([ROOT.certificate]) + malformed)
+        error = self.assertRaises(ValueError, Trust.fromPEM, path)
+        self.assertEqual(str(error), f"{path}: malformed certificate revocation list (CRL)")
+
     def test_noFile(self) -> None:
         """
         A missing file raises C{OSError}.

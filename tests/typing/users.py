@@ -3,7 +3,7 @@ Code as users write it, with the types that they get.
 """
 
 from collections.abc import KeysView
-from typing import assert_type
+from typing import Self, assert_type
 
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IReactorCore
@@ -25,6 +25,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtoc
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.security import CertificateStatus
 from openfl_twisted.testing import (
+    EVERY_BYTE,
     Attempt,
     CertificateMaker,
     ConnectedPair,
@@ -35,7 +36,6 @@ from openfl_twisted.testing import (
     Peer,
     ScriptedPeer,
     connectedPair,
-    everyByte,
 )
 from openfl_twisted.tls import Trust
 from openfl_twisted.transports.connection import Connection
@@ -116,7 +116,7 @@ class Dice(XMLDispatchProtocol, XMLRoomProtocol):
     @handler
     def roll(self) -> None:
         self.send("rolled", value=6)
-        assert_type(self.factory, RoomFactory)
+        assert_type(self.factory, RoomFactory[Self])
 
 
 class Numbers(BinarySocketProtocol):
@@ -138,7 +138,7 @@ def serve(reactor: IReactorCore) -> None:
     """
     policy = PolicyFile((AccessRule("*.a.example", "80"),))
     games = XMLSocketFactory(Game, maxLength=1000, policy=policy)
-    assert_type(games.connections, KeysView[XMLSocketProtocol])
+    assert_type(games.connections, KeysView[Game])
     endpoint = serverFromString(reactor, "tcp:80")
     endpoint.listen(games)
     endpoint.listen(OnePortFactory(games, policy=PolicyFile.forPort, greetingDelay=1))
@@ -154,10 +154,10 @@ async def testInMemory() -> None:
     """
     network = MemoryNetwork()
     pair = connectedPair(Peer(), XMLSocketFactory(Game), network=network)
-    assert_type(pair, ConnectedPair[Peer, XMLSocketProtocol])
+    assert_type(pair, ConnectedPair[Peer, Game])
     assert_type(pair.client.received, bytes)
     assert_type(pair.connection.toServer, Flow)
-    pair.connection.toServer.split(everyByte())
+    pair.connection.toServer.split(EVERY_BYTE)
     assert_type(connectedPair(Numbers(), Peer()).client, Numbers)
     assert_type(network.run(deferLater(network.reactor, 1, int)), int)
     network.attempts.hold()

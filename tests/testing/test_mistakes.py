@@ -1,0 +1,249 @@
+"""
+Likely mistakes in tests that use L{openfl_twisted.testing} are explained in one sentence.
+"""
+
+import unittest
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.net import DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket
+from openfl_twisted.testing import (
+    EVERY_BYTE,
+    EventRecorder,
+    MemoryNetwork,
+    Peer,
+    ScriptedPeer,
+    atOffsets,
+    connectedPair,
+)
+
+
+class ReactorTests(SynchronousTestCase):
+    """
+    L{MemoryNetwork.forTest}.
+    """
+
+    def setUp(self) -> None:
+        self.cleanups: list[Callable[[], object]] = []
+
+    def cleanUp(self) -> None:
+        """
+        End the test in the test.
+        """
+        while self.cleanups:
+            self.cleanups.pop()()
+
+    def test_forgottenReactor(self) -> None:
+        """
+        A socket without a reactor raises an exception until the test has ended.
+        """
+        network = MemoryNetwork.forTest(self.cleanups.append)
+        self.addCleanup(self.cleanUp)
+        for make in (DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket):
+            error = self.assertRaises(RuntimeError, make)
+            self.assertEqual(
+                str(error),
+                f"{make.__name__}() uses the global reactor, but this test has a MemoryNetwork:"
+                " pass reactor=network.reactor",
+            )
+            make(reactor=network.reactor)
+            # Any explicit reactor is accepted.
+            make(reactor=MemoryReactorClock())
+        self.cleanUp()
+        Socket()
+
+    def test_otherNetworks(self) -> None:
+        """
+        A network that was created otherwise, or belongs to an ended test, forbids nothing.
+        """
+        MemoryNetwork()
+        MemoryNetwork.forTest(self.cleanups.append)
+        MemoryNetwork.forTest(self.cleanups.append)
+        self.cleanups.pop()()
+        self.assertRaises(RuntimeError, Socket)
+        self.cleanUp()
+        Socket()
+
+    def test_check(self) -> None:
+        """
+        At the end of the test, the network is checked.
+        """
+
+        class GameTests(unittest.TestCase):
+            def runTest(self) -> None:
+                network = MemoryNetwork.forTest(self.addCleanup)
+                network.reactor.callLater(0, lambda: 1 / 0)
+                network.flush()
+
+        result = unittest.TestResult()
+        GameTests().run(result)
+        [(_, text)] = result.errors
+        self.assertIn("ZeroDivisionError", text)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        Socket()
+
+
+class ScriptTests(SynchronousTestCase):
+    """
+    A L{ScriptedPeer} that no test has verified.
+    """
+
+    def start(self) -> tuple[MemoryNetwork, ScriptedPeer]:
+        network = MemoryNetwork()
+        peer = ScriptedPeer().expect(b"hello")
+        peer.listen(network, 8080)
+        return network, peer
+
+    def test_forgottenVerify(self) -> None:
+        """
+        The network verifies it at the end.
+        """
+        network, _ = self.start()
+        error = self.assertRaises(AssertionError, network.check)
+        self.assertIn("step 1 of 1, expect(b'hello'), is pending", str(error))
+
+    def test_verified(self) -> None:
+        """
+        A peer that was verified is not verified again, even if it has failed.
+        """
+        network, peer = self.start()
+        self.assertRaises(AssertionError, peer.verify)
+        network.check()
+
+    def test_complete(self) -> None:
+        """
+        A complete script passes.
+        """
+        network, _ = self.start()
+        client = XMLSocket("localhost", 8080, reactor=network.reactor)
+        client.addEventListener("connect", lambda event: client.send("hello"))
+        network.flush()
+        # The NUL byte of the message does not belong to the script.
+        error = self.assertRaises(AssertionError, network.check)
+        self.assertIn("the script is complete, then received", str(error))
+
+
+class RefusedTests(SynchronousTestCase):
+    """
+    A connection to a host name without a server.
+    """
+
+    def test_localhost(self) -> None:
+        """
+        A refused connection is reported without advancing the clock.
+        """
+        network = MemoryNetwork()
+        recorder = EventRecorder(XMLSocket("localhost", 8080, reactor=network.reactor))
+        network.flush()
+        self.assertEqual(recorder.types, ["ioError"])
+        self.assertEqual(network.seconds(), 0)
+
+
+class MistakeTests(SynchronousTestCase):
+    """
+    Arguments of a wrong type.
+    """
+
+    def fails(self, words: str, function: Any, *arguments: Any) -> None:
+        """
+        Check that a call raises C{TypeError} with a text.
+        """
+        error = self.assertRaises(TypeError, function, *arguments)
+        self.assertIn(words, str(error))
+        self.assertNotIn("\n", str(error))
+
+    def test_text(self) -> None:
+        """
+        Peers send and receive bytes.
+        """
+        for name in ("expect", "send"):
+            method = getattr(ScriptedPeer(), name)
+            self.fails(f"{name}() needs bytes, not 'hello': encode the text", method, "hello")
+            # bytes(5) would be five NUL bytes.
+            self.fails(f"{name}() needs bytes, not 5", method, 5)
+        pair = connectedPair(Peer(), Peer())
+        self.fails("send() needs bytes, not 'hello': encode the text", pair.client.send, "hello")
+        data: Any = bytearray(b"a")
+        pair.client.send(data)
+        pair.network.flush()
+        self.assertEqual(pair.server.received, b"a")
+
+    def test_notConnected(self) -> None:
+        """
+        A peer that is not connected cannot send.
+        """
+        error = self.assertRaises(RuntimeError, Peer().send, b"hello")
+        self.assertEqual(str(error), "the peer is not connected yet: call network.flush() first")
+
+    def test_listen(self) -> None:
+        """
+        A scripted peer needs a network, not its reactor, and a port.
+        """
+        network, peer = MemoryNetwork(), ScriptedPeer()
+        for method in (peer.listen, peer.connect):
+            self.fails("needs a MemoryNetwork, not <", method, network.reactor, 80)
+            self.fails("needs an integer port, not '80'", method, network, "80")
+        self.assertEqual(network.checks, [])
+
+    def test_run(self) -> None:
+        """
+        C{run} needs the coroutine, and not the coroutine function.
+        """
+        network = MemoryNetwork()
+
+        async def program() -> int:
+            return 3
+
+        self.assertEqual(network.run(program()), 3)
+        self.fails("run() needs a Deferred or a coroutine, not <function", network.run, program)
+        self.fails(": call the function", network.run, program)
+        self.fails("run() needs a Deferred or a coroutine, not None", network.run, None)
+
+    def test_advance(self) -> None:
+        """
+        Time cannot run backwards.
+        """
+        network = MemoryNetwork()
+        for seconds in (-1, float("nan")):
+            error = self.assertRaises(ValueError, network.advance, seconds)
+            self.assertIn("advance() needs a number of seconds from 0", str(error))
+
+    def test_connectedPair(self) -> None:
+        """
+        A pair needs instances.
+        """
+        self.fails(": create an instance, or a factory", connectedPair, Peer, Peer())
+        self.fails("needs protocols or factories, not 8080", connectedPair, Peer(), 8080)
+        connectedPair(Factory.forProtocol(Peer), Peer())
+
+    def test_recorder(self) -> None:
+        """
+        A recorder needs a dispatcher, and a list of types.
+        """
+        self.fails("EventRecorder() needs an EventDispatcher, not <", EventRecorder, Peer())
+        socket = Socket(reactor=MemoryNetwork().reactor)
+        self.fails("types must be a list of event types", EventRecorder, socket, "connect")
+
+    def test_sizes(self) -> None:
+        """
+        Sizes of segments are integers.
+        """
+        flow = connectedPair(Peer(), Peer()).connection.toServer
+        for sizes in (1, "12", b"12", ["1"], None, atOffsets):
+            self.fails("sizes must be the sizes of segments in bytes", flow.split, sizes)
+
+    def test_segments(self) -> None:
+        """
+        The sizes for all connections can be used several times.
+        """
+        network = MemoryNetwork()
+        for sizes in ((), [1, 2], EVERY_BYTE, atOffsets(2, 5)):
+            network.segments = sizes
+            self.assertIs(network.segments, sizes)
+        self.fails("not the iterator", setattr, network, "segments", iter([1]))
+        self.fails("segments must be the sizes", setattr, network, "segments", lambda: ())
+        self.assertEqual(repr(EVERY_BYTE), "EVERY_BYTE")
