@@ -38,7 +38,7 @@ from openfl_twisted.transports.fanout import (
     WRITE_WORK,
     FanOutQueue,
 )
-from openfl_twisted.transports.keepalive import loseIfHungUp
+from openfl_twisted.transports.keepalive import canHangUp, loseIfHungUp
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
@@ -121,7 +121,7 @@ class StreamProtocol(Protocol):
     _isLost = False
     # The asynchronous handlers that are running; usually at most one.
     _running: tuple[RunningHandler, ...] = ()
-    # The timer of the next check for a lost connection, while a handler is running.
+    # The timer of the next check for a lost connection. It can expire after the handler.
     _hangUpTimer: IDelayedCall | None = None
     # The messages that are being sent to many receivers.
     _fanOuts: FanOutQueue | None = None
@@ -311,7 +311,7 @@ class StreamProtocol(Protocol):
             return False
         self._running += (handler,)
         self._holdReading()
-        if self._hangUpTimer is None and not self._isLost:
+        if self._hangUpTimer is None and not self._isLost and canHangUp(self.transport):
             self._hangUpTimer = self.getClock().callLater(HANG_UP_INTERVAL, self._checkHangUp)
         handler.deferred.addErrback(self._asyncFailed)
         handler.deferred.addCallback(self._handlerEnded, handler)
@@ -331,16 +331,18 @@ class StreamProtocol(Protocol):
         self._running = tuple(each for each in self._running if each is not handler)
         if self._isLost:
             return
-        if not self._running:
-            self._stopHangUpTimer()
         currentBatch.run(self.handlerFinished)
         self._releaseReading()
 
     def _checkHangUp(self) -> None:
         """
         Check whether the connection is lost, because the reactor does not report this while
-        reading is paused.
+        reading is paused. The timer expires even if its handler has ended, because starting a
+        timer for each handler is slow.
         """
+        self._hangUpTimer = None
+        if not self._running:
+            return
         self._hangUpTimer = self.getClock().callLater(HANG_UP_INTERVAL, self._checkHangUp)
         loseIfHungUp(self.transport)
 

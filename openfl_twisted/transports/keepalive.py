@@ -35,6 +35,13 @@ def _lowest(transport: Any) -> Any:
     return transport
 
 
+def canHangUp(transport: ITransport) -> bool:
+    """
+    Return whether L{loseIfHungUp} can check a transport.
+    """
+    return sys.platform == "linux" and isinstance(_lowest(transport), tcp.Connection)
+
+
 def loseIfHungUp(transport: ITransport) -> None:
     """
     Report that a connection is lost if its peer has reset it or has vanished. The reactor
@@ -46,7 +53,7 @@ def loseIfHungUp(transport: ITransport) -> None:
     @param transport: any transport; transports that do not use TCP are ignored.
     """
     lowest = _lowest(transport)
-    if sys.platform != "linux" or not (isinstance(lowest, tcp.Connection) and lowest.connected):
+    if not (canHangUp(lowest) and lowest.connected):
         return
     poll = select.poll()
     # Without flags, poll() reports only errors and connections that are closed in both directions.

@@ -562,6 +562,8 @@ class OtherTests(HandlerTestCase):
             line.turn()
             self.assertEqual(protocol.events, [b"a", b"b"])
             protocol.gate.callback(None)
+            protocol.transport.abortConnection()
+            line.turn(2)
 
     def test_rooms(self) -> None:
         """
