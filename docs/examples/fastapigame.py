@@ -15,6 +15,7 @@ asyncioreactor.install()
 from twisted.internet import reactor  # noqa: E402, TID253
 from twisted.internet.defer import Deferred  # noqa: E402
 from twisted.internet.endpoints import serverFromString  # noqa: E402
+from twisted.logger import Logger  # noqa: E402
 
 from openfl_twisted import run  # noqa: E402
 from openfl_twisted.protocols import (  # noqa: E402
@@ -72,6 +73,7 @@ async def main() -> None:
     Serve the game until the web server is stopped with Ctrl-C.
     """
     port = await serverFromString(reactor, "tcp:8080:interface=127.0.0.1").listen(guard)
+    Logger().info("listening on 127.0.0.1:8080 and http://127.0.0.1:8081/status")
     web = uvicorn.Server(uvicorn.Config(app, port=8081, log_level="warning"))
     await Deferred.fromFuture(asyncio.ensure_future(web.serve()))
     await port.stopListening()

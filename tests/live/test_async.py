@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 def serve(reactor: str, *options: str) -> Process:
     """
-    Serve L{tests.live.waiting.Waiting}.
+    Start C{openfl-xml} under a reactor, with handlers that wait.
     """
     return twistd(
         f"--reactor={reactor}",

@@ -703,6 +703,40 @@ class AsyncioTests(SynchronousTestCase):
             asyncio.run(play(last))
             self.assertEqual(events, ["a", "expected", last, "expected", "cancelled"])
 
+    def test_cancelledDeferred(self) -> None:
+        """
+        A handler that awaits a Deferred is cancelled with Twisted's C{CancelledError}, which is
+        also asyncio's. A timeout of asyncio is unchanged.
+        """
+        events: list[str] = []
+
+        class Waiting(XMLSocketProtocol):
+            async def messageReceived(self, message: str) -> None:
+                try:
+                    async with asyncio.timeout(0):
+                        await Deferred()
+                except TimeoutError:
+                    events.append("timeout")
+                try:
+                    await Deferred()
+                except CancelledError as error:
+                    events.append(f"cancelled: {isinstance(error, asyncio.CancelledError)}")
+                    raise
+
+        async def play() -> None:
+            protocol = Waiting()
+            protocol.makeConnection(StringTransport())
+            protocol.dataReceived(b"a\0")
+            while not events:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            protocol.connectionLost(Failure(ConnectionDone()))
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        asyncio.run(play())
+        self.assertEqual(events, ["timeout", "cancelled: True"])
+
     def test_future(self) -> None:
         """
         A handler can return an asyncio future.
