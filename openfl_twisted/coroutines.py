@@ -27,13 +27,15 @@ class RunningHandler:
     @ivar deferred: fires with the result of the handler.
     """
 
-    __slots__ = ("_coroutine", "deferred")
+    __slots__ = ("_coroutine", "_inTask", "deferred")
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
         """
         @param awaitable: what the handler has returned.
         """
         self._coroutine: CoroutineType[Any, Any, Any] | None = None
+        # The coroutine in an asyncio task.
+        self._inTask: _Deferreds | None = None
         self.deferred: Deferred[Any]
         if isinstance(awaitable, Deferred):
             self.deferred = awaitable
@@ -42,7 +44,8 @@ class RunningHandler:
         else:
             coroutine: Any = awaitable if iscoroutine(awaitable) else _await(awaitable)
             if _loopIsRunning():
-                task = asyncio.ensure_future(_awaitInTask(coroutine))
+                self._inTask = _Deferreds(coroutine)
+                task = asyncio.ensure_future(_await(self._inTask))
                 self.deferred = Deferred.fromFuture(task)
             else:
                 self._coroutine = coroutine
@@ -62,6 +65,8 @@ class RunningHandler:
 
         @param clock: the clock.
         """
+        if self._inTask is not None:
+            self._inTask.isCancelled = True
         if self._coroutine is not None and self._coroutine.cr_running:
             clock.callLater(0, self.deferred.cancel)
         else:
@@ -97,11 +102,22 @@ async def _await(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
+class _Cancelled(CancelledError, asyncio.CancelledError):
+    """
+    The cancellation of a handler that awaits a Deferred in an asyncio task.
+    """
+
+
 class _Deferreds:
     """
     Awaits a coroutine in an asyncio task. The coroutine can await Deferreds and asyncio
     futures.
+
+    @ivar isCancelled: whether the handler was cancelled. A Deferred that it awaits then fails
+        with Twisted's C{CancelledError}, as under other reactors.
     """
+
+    isCancelled = False
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
@@ -122,9 +138,8 @@ class _Deferreds:
                     value = yield from awaited.asFuture(loop)
                 else:
                     value = yield awaited
+            except asyncio.CancelledError as error:
+                isOwn = self.isCancelled and isinstance(awaited, Deferred)
+                problem = _Cancelled() if isOwn else error
             except BaseException as error:
                 problem = error
-
-
-async def _awaitInTask(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return await _Deferreds(coroutine)

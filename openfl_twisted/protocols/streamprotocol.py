@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
+    IDelayedCall,
     IHalfCloseableProtocol,
     IReactorTime,
     ITransport,
@@ -37,6 +38,7 @@ from openfl_twisted.transports.fanout import (
     WRITE_WORK,
     FanOutQueue,
 )
+from openfl_twisted.transports.keepalive import canHangUp, loseIfHungUp
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
@@ -72,6 +74,11 @@ POLICY_VIOLATION = 1008
 The WebSocket close code for a peer that violates a limit or a rule.
 """
 
+
+HANG_UP_INTERVAL = 5.0
+"""
+Time between two checks for a lost connection while an asynchronous handler runs: 5 seconds.
+"""
 
 LIMITS = ("queue", "rate", "message")
 """
@@ -115,6 +122,8 @@ class StreamProtocol(Protocol):
     _isLost = False
     # The asynchronous handlers that are running; usually at most one.
     _running: tuple[RunningHandler, ...] = ()
+    # The timer of the next check for a lost connection. It can expire after the handler.
+    _hangUpTimer: IDelayedCall | None = None
     # The messages that are being sent to many receivers.
     _fanOuts: FanOutQueue | None = None
 
@@ -310,6 +319,8 @@ class StreamProtocol(Protocol):
             return False
         self._running += (handler,)
         self._holdReading()
+        if self._hangUpTimer is None and not self._isLost and canHangUp(self.transport):
+            self._hangUpTimer = self.getClock().callLater(HANG_UP_INTERVAL, self._checkHangUp)
         handler.deferred.addErrback(self._asyncFailed)
         handler.deferred.addCallback(self._handlerEnded, handler)
         if self._isLost:
@@ -330,6 +341,23 @@ class StreamProtocol(Protocol):
             return
         currentBatch.run(self.handlerFinished)
         self._releaseReading()
+
+    def _checkHangUp(self) -> None:
+        """
+        Check whether the connection is lost, because the reactor does not report this while
+        reading is paused. The timer expires even if its handler has ended, because starting a
+        timer for each handler is slow.
+        """
+        self._hangUpTimer = None
+        if not self._running:
+            return
+        self._hangUpTimer = self.getClock().callLater(HANG_UP_INTERVAL, self._checkHangUp)
+        loseIfHungUp(self.transport)
+
+    def _stopHangUpTimer(self) -> None:
+        timer, self._hangUpTimer = self._hangUpTimer, None
+        if timer is not None and timer.active():
+            timer.cancel()
 
     def handlerFinished(self) -> None:
         """
@@ -437,6 +465,7 @@ class StreamProtocol(Protocol):
         """
         self.finishReading(reason)
         self._endInspection()
+        self._stopHangUpTimer()
         self._isLost = True
         for handler in self._running:
             handler.cancel(self.getClock())

@@ -277,7 +277,8 @@ class GuardFactory(WrapperFactory[Any]):
             network (default 0, no limit). Behind a proxy, all connections have the
             address of the proxy.
         @param idleTimeout: time without received data until a connection is closed (seconds;
-            default 0, no limit). The actual time can be up to a quarter longer. Vanished
+            default 0, no limit). The actual time can be up to a quarter longer. The time of
+            asynchronous handlers does not count. Vanished
             clients need no idle timeout: the kernel detects them, see L{keepAlive}.
         @param closeTimeout: maximum time to close a connection gracefully (seconds); then the
             connection is aborted.
@@ -538,6 +539,11 @@ class GuardFactory(WrapperFactory[Any]):
             return
         connection.idleChecks += 1
         if connection.idleChecks == _IDLE_CHECKS:
+            buffer = connection.top.receiveBuffer
+            if buffer is not None and buffer.holds:
+                # No data is received while a handler of this side runs.
+                connection.idleChecks = 0
+                return
             self.log.info(
                 "{peer} disconnected: idle for {seconds:g} s",
                 peer=connection.getPeer(),

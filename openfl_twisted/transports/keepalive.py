@@ -1,12 +1,18 @@
 """
-TCP keepalive: lets the kernel detect vanished peers.
+TCP keepalive: lets the kernel detect vanished peers. While a connection is not read, the reactor
+does not report them.
 """
 
 import contextlib
+import select
 import socket
+import sys
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.interfaces import ITCPTransport, ITransport
+from twisted.internet.main import CONNECTION_LOST
+from twisted.python.failure import Failure
 
 _TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -20,6 +26,42 @@ _KEEP_ALIVE = (
 )
 
 
+def _lowest(transport: Any) -> Any:
+    """
+    Return the underlying TCP transport of TLS and other wrappers.
+    """
+    while ITCPTransport.providedBy(getattr(transport, "transport", None)):
+        transport = transport.transport
+    return transport
+
+
+def canHangUp(transport: ITransport) -> bool:
+    """
+    Return whether L{loseIfHungUp} can check a transport.
+    """
+    return sys.platform == "linux" and isinstance(_lowest(transport), tcp.Connection)
+
+
+def loseIfHungUp(transport: ITransport) -> None:
+    """
+    Report that a connection is lost if its peer has reset it or has vanished. The reactor
+    reports this only while it waits until the socket is readable or writable. Received data
+    that was not read is dropped. After the EOF of the peer, the connection is not lost.
+
+    Linux only; on other systems, this function does nothing.
+
+    @param transport: any transport; transports that do not use TCP are ignored.
+    """
+    lowest = _lowest(transport)
+    if not (canHangUp(lowest) and lowest.connected):
+        return
+    poll = select.poll()
+    # Without flags, poll() reports only errors and connections that are closed in both directions.
+    poll.register(lowest.fileno(), 0)
+    if poll.poll(0):
+        lowest.connectionLost(Failure(CONNECTION_LOST))
+
+
 def keepAlive(transport: ITransport) -> None:
     """
     Enable TCP keepalive: the kernel detects within two minutes that a peer has vanished
@@ -29,11 +71,7 @@ def keepAlive(transport: ITransport) -> None:
     """
     if not ITCPTransport.providedBy(transport):
         return
-    lowest: Any = transport
-    # Find the underlying TCP transport of TLS and other wrappers.
-    while ITCPTransport.providedBy(getattr(lowest, "transport", None)):
-        lowest = lowest.transport
-    handle = getattr(lowest, "getHandle", lambda: None)()
+    handle = getattr(_lowest(transport), "getHandle", lambda: None)()
     # Check the address, because Twisted's UNIX sockets also provide ITCPTransport.
     if not isinstance(handle, socket.socket) or handle.family not in _TCP_FAMILIES:
         return

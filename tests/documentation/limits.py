@@ -48,6 +48,7 @@ LIMITS = {
     "transports.wrapper CLOSE_TIMEOUT": Row("closing a connection", TIME),
     "transports.websocket _LINGER": Row("closing a connection", TIME),
     "transports.receivebuffer LATE_END_TIMEOUT": Row("last data for a paused protocol", TIME),
+    "protocols.streamprotocol HANG_UP_INTERVAL": Row("time until a reset is detected", TIME),
     "transports.acceptanswer _MAX_FIRST_BYTES": Row("policy request answered on accept", SIZE),
     "transports.acceptanswer MAX_ANSWER": Row("policy file sent on accept", SIZE),
     # Buffers

@@ -562,6 +562,8 @@ class OtherTests(HandlerTestCase):
             line.turn()
             self.assertEqual(protocol.events, [b"a", b"b"])
             protocol.gate.callback(None)
+            protocol.transport.abortConnection()
+            line.turn(2)
 
     def test_rooms(self) -> None:
         """
@@ -645,7 +647,7 @@ class OtherTests(HandlerTestCase):
             each.makeConnection(transport)
         sender = clients[0]
         sender.dataReceived(b"a\0b\0")
-        while clock.getDelayedCalls():
+        while any(call.getTime() <= clock.seconds() for call in clock.getDelayedCalls()):
             clock.advance(0)
         received = [transport.value() for transport in transports[1:]]
         self.assertEqual({len(each) for each in received}, {200_001})
@@ -700,6 +702,40 @@ class AsyncioTests(SynchronousTestCase):
             events.clear()
             asyncio.run(play(last))
             self.assertEqual(events, ["a", "expected", last, "expected", "cancelled"])
+
+    def test_cancelledDeferred(self) -> None:
+        """
+        A handler that awaits a Deferred is cancelled with Twisted's C{CancelledError}, which is
+        also asyncio's. A timeout of asyncio is unchanged.
+        """
+        events: list[str] = []
+
+        class Waiting(XMLSocketProtocol):
+            async def messageReceived(self, message: str) -> None:
+                try:
+                    async with asyncio.timeout(0):
+                        await Deferred()
+                except TimeoutError:
+                    events.append("timeout")
+                try:
+                    await Deferred()
+                except CancelledError as error:
+                    events.append(f"cancelled: {isinstance(error, asyncio.CancelledError)}")
+                    raise
+
+        async def play() -> None:
+            protocol = Waiting()
+            protocol.makeConnection(StringTransport())
+            protocol.dataReceived(b"a\0")
+            while not events:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            protocol.connectionLost(Failure(ConnectionDone()))
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        asyncio.run(play())
+        self.assertEqual(events, ["timeout", "cancelled: True"])
 
     def test_future(self) -> None:
         """

@@ -327,6 +327,22 @@ class TimeTests(GuardTestCase):
         guard.doStop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_idleDuringHandler(self) -> None:
+        """
+        While an asynchronous handler runs, no data is received, so the connection is not idle.
+        It is idle afterwards.
+        """
+        guard = self.guard(idleTimeout=8)
+        guard.doStart()
+        connection, transport = self.connect(guard)
+        connection.ensureBuffer().hold()
+        self.clock.pump([1] * 30)
+        self.assertFalse(transport.closed)
+        connection.ensureBuffer().release()
+        self.clock.pump([1] * 10)
+        self.assertTrue(transport.closed)
+        guard.doStop()
+
     def test_noIdle(self) -> None:
         """
         Without C{idleTimeout}, idle connections are not closed.
