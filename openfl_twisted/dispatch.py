@@ -497,8 +497,8 @@ class DispatchProtocol(XMLSocketProtocol):
 
     def sendError(self, code: str, text: str) -> None:
         """
-        Send an error to the peer. Subclasses can override this method to send the errors of
-        their format.
+        Send an error to the peer. Subclasses can override this method to send errors in another
+        format.
 
         @param code: the reason in one word: C{malformed}, C{unknown}, C{parameter}, or a code
             of the application.

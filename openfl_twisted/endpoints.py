@@ -182,7 +182,7 @@ def openflEndpoint(endpoint: AnyServerEndpoint, **settings: Any) -> OpenFLEndpoi
     Add protocol detection to an endpoint.
 
     @param settings: arguments of L{OnePortFactory}. Without C{passThrough}, an
-        C{HTTPFactory} receives the HTTP requests, and WebSockets only if C{accept}
+        C{HTTPFactory} receives the HTTP requests; WebSockets are accepted only if C{accept}
         contains them.
     @return: the endpoint with protocol detection.
     """

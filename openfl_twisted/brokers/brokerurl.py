@@ -88,10 +88,10 @@ class BrokerURL:
 def parseBrokerURL(url: str) -> BrokerURL:
     """
     Parse the URL of a broker: C{memory:}, or
-    C{redis://[user:password@]host[:port][?prefix=...][&ca=file]} and the like. C{rediss://}
-    and C{nats+tls://} use TLS, and C{ca} is a PEM file of trusted certificates. Special
-    characters in names and passwords are percent-encoded. In C{nats://token@host}, C{token} is
-    an access token.
+    C{redis://[user:password@]host[:port][?prefix=...][&ca=file]}, or the same with C{nats://}.
+    C{rediss://} and C{nats+tls://} use TLS, and C{ca} is a PEM file of trusted certificates.
+    Special characters in names and passwords are percent-encoded. In C{nats://token@host},
+    C{token} is an access token.
 
     @param url: the URL. The default port is 6379 for Redis and 4222 for NATS; the
         default prefix is L{PREFIX<openfl_twisted.brokers.brokerpubsub.PREFIX>}.

@@ -78,7 +78,7 @@ class MergedMetrics:
         """
         Replace the metrics of a process.
 
-        @param process: the number of the process; it is never used again.
+        @param process: the number of the process. Each process has its own number.
         @param report: the metrics of the process.
         """
         self._latest[process] = report

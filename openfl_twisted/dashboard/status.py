@@ -19,7 +19,7 @@ class Monitored(Protocol):
     The interface of a monitored service, such as
     L{openfl_twisted.services.serving.ServerService}.
 
-    @ivar factory: the guard of all connections.
+    @ivar factory: the factory that guards all connections.
     @ivar lobby: the rooms, if any.
     @ivar pubSub: sends messages to other nodes, if any.
     """

@@ -170,7 +170,7 @@ class _WorkerMessageStream(MessageStream):
 
     def monitor(self, id: int) -> None:
         """
-        Request that the worker monitors a client.
+        Ask the worker to monitor a client.
 
         @param id: the client's number in the worker.
         """

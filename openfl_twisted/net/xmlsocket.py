@@ -95,8 +95,8 @@ class XMLSocket(StreamSocket):
 
     def resumeReading(self) -> None:
         """
-        Resume reading from the network. If an iterator of L{messages} is full, reading stays
-        paused until the iterator is no longer full.
+        Resume reading from the network. If an iterator of L{messages} has too many unread messages,
+        reading stays paused until the program has read some of them.
         """
         self._paused = False
         self._readAgain()
@@ -190,7 +190,7 @@ class Messages:
 
     def close(self) -> None:
         """
-        Stop receiving messages, and drop the unread messages. The iteration ends.
+        Stop receiving messages, and drop the unread messages. A running C{async for} ends.
         """
         self._unread.clear()
         self._release()

@@ -474,8 +474,8 @@ class StreamProtocol(Protocol):
     def finishReading(self, reason: Failure) -> None:
         """
         Called when the connection is lost. Handles the messages that were held while other
-        connections were served. After a reset, these messages are dropped. If the transport is
-        bound, it has already handled or dropped the messages.
+        connections were served. After a reset, these messages are dropped. A transport that
+        the protocol has bound has already handled or dropped them before this call.
 
         @param reason: why the connection is lost.
         """

@@ -104,8 +104,9 @@ class XMLSocketProtocol(StreamProtocol):
     @cvar MAX_LENGTH: maximum length of a message without its NUL byte (bytes; default 1
         MiB; 0 for no limit).
     @cvar policy: the answer to a policy request that is the first message; C{None} to deliver
-        such a request like any other message. L{openfl_twisted.protocols.oneport} answers most
-        requests earlier, except those of slow clients.
+        such a request like any other message. On a shared port,
+        L{openfl_twisted.protocols.oneport} answers the requests before, except a request that
+        arrives after the protocol detection has ended.
     @cvar messageRate: maximum average number of messages per second; 0 for no limit. A burst
         can contain five times as many messages. Above the limit, the connection is closed.
     @cvar byteRate: maximum average number of bytes per second; 0 for no limit. A burst can

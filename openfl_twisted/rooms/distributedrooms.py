@@ -80,8 +80,8 @@ class DistributedRooms(LobbyObserver, RemoteRooms):
     def others(self, room: Room) -> Deferred[list[str]]:
         """
         Look up the members of a room on other nodes. Only one lookup per room runs at a time.
-        A request during a lookup is answered by the next lookup, because the running lookup
-        may have missed a change.
+        A call during a lookup waits for another lookup, because the running lookup may have
+        missed a change.
         """
         if self._presence is None:
             return succeed([])

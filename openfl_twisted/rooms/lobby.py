@@ -380,10 +380,10 @@ class Lobby:
         Send a private message to a member of the room.
 
         @param member: the sender.
-        @param name: the name of the receiver. With several nodes, an unknown name is
-            not an error.
+        @param name: the name of the receiver.
         @raise LobbyError: with the code C{room} if the sender is in no room; C{nobody} if the room
-            has no such member.
+            has no such member and there is only one node. With several nodes, nothing happens
+            if the name is unknown.
         """
         room = self._roomOf(member)
         if exceeds(len(name), self.limits.maxName):
@@ -437,9 +437,9 @@ class Lobby:
         """
         Deliver a message to a member.
 
-        @param member: the receiver. For a disconnected member, at most C{maxMissed} messages
-            with C{maxMissedBytes} bytes are kept; older messages are lost. For a member that
-            has left, no messages are kept.
+        @param member: the receiver. For a disconnected member, the newest messages are kept: at
+            most C{maxMissed} messages, and at most C{maxMissedBytes} bytes in total. For a member
+            that has left, no messages are kept.
         """
         self.deliveries += 1
         self._deliver(member, message)

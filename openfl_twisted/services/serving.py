@@ -299,7 +299,7 @@ def supportsWorkers(makeService: Callable[[Options], IService]) -> Callable[[Opt
 
 def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerService:
     """
-    Create the service of a factory that all client types can use.
+    Create the service of a factory whose port accepts all client types.
 
     @param options: the parsed options. With C{plain}, protocol detection is disabled,
         and all connections use TLS if there is a certificate.

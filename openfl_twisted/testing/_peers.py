@@ -103,8 +103,8 @@ class _Step(NamedTuple):
 
 class ScriptedPeer(Factory["_ScriptProtocol"]):
     r"""
-    A peer that follows a script on one connection. The script compares only bytes, however the
-    stream is split::
+    A peer that follows a script on one connection. It compares the bytes of the stream; the
+    segmentation does not matter::
 
         peer = ScriptedPeer().expect(b"<hello/>\0").send(b"<welcome/>\0").close()
         peer.listen(network, 8080)

@@ -159,8 +159,8 @@ class Trust:
     @cached_property
     def usableIntermediates(self) -> tuple[x509.Certificate, ...]:
         """
-        The usable intermediate certificates. A self-issued intermediate certificate is not
-        usable: it could only end a path, but is not trusted.
+        The usable intermediate certificates. A self-issued certificate is not usable: a path could
+        only end at it, and it is not a trust anchor.
         """
         return tuple(each for each in self.intermediates if not isSelfIssued(each))
 

@@ -573,10 +573,10 @@ class Connection:
 
     def handlerFailed(self, reason: Failure) -> None:
         """
-        Pass an exception raised by a method that has processed an item to the owner. Without
-        an owner, log the exception, and abort the connection.
+        Report an exception to the owner. Without an owner, log the exception, and abort the
+        connection.
 
-        @param reason: the exception.
+        @param reason: the exception that was raised while an item was processed.
         """
         if self.owner is not None:
             self.owner.handlerFailed(reason)

@@ -19,9 +19,10 @@ def declare(kind: type, inherited: Any, *without: Any) -> Any:
     Return the declaration of an object that provides the interfaces of its class and of its
     transport. Declarations are cached, because computing one takes more than a millisecond.
 
-    @param kind: the class of the object; always passed with the same C{without}.
+    @param kind: the class of the object.
     @param inherited: the declaration of the transport, from C{providedBy}.
-    @param without: interfaces of the transport that the object does not provide.
+    @param without: interfaces of the transport that the object does not provide. All calls for
+        a class must pass the same interfaces.
     @return: the declaration, for C{__providedBy__}.
     """
     key = (kind, id(inherited))

@@ -81,7 +81,7 @@ class DetectionProtocol(Protocol):
     def callOrAbort(self, do: Callable[[], object]) -> None:
         """
         Call a function. If it raises an exception, log the exception and abort the connection.
-        Used outside a read, where the reactor does not handle exceptions.
+        The reactor does so only for exceptions that are raised during a read.
 
         @param do: the function.
         """

@@ -180,8 +180,8 @@ class ReceiveBuffer:
 
     def hold(self) -> None:
         """
-        Stop delivery until L{release} is called as often as this method. The loss of the
-        connection is then reported after the last release.
+        Stop delivery until L{release} is called as often as this method. If the connection is lost
+        in the meantime, this is reported after the last release.
         """
         self.holds += 1
         self._connection.reading = False

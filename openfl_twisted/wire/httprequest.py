@@ -112,9 +112,9 @@ def hasRequestLine(data: bytes) -> bool:
 
 def isPartialRequest(data: bytes) -> bool:
     """
-    Check whether bytes contain a method and the beginning of a target, so that a timeout or
-    EOF means an incomplete HTTP request, and not a short message that begins like an HTTP
-    request.
+    Check whether bytes contain a method and the beginning of a target. If they do, and no more
+    data arrives, they are an incomplete HTTP request; otherwise, they are a short message that
+    begins like one.
 
     @param data: bytes for which L{startsRequest} returns C{None}.
     @return: whether the bytes contain both.

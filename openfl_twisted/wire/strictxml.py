@@ -90,8 +90,8 @@ class Element(NamedTuple):
 
     @ivar name: the name without its prefix.
     @ivar prefix: the prefix (default: empty).
-    @ivar attributes: the attributes. The name of an attribute with a prefix begins with its
-        namespace.
+    @ivar attributes: the attributes by name. In the name of an attribute, the namespace replaces
+        the prefix.
     @ivar declaresNamespaces: whether the document declares a namespace
         anywhere.
     @ivar content: the bytes between the start tag and the end tag, unchanged.

@@ -48,10 +48,10 @@ _log = packageLogger()
 
 def describeEnd(reason: Failure) -> str:
     """
-    Describe the end of a process.
+    Describe how a process ended.
 
     @param reason: the reason, as in C{processEnded}.
-    @return: the description, without a subject.
+    @return: the description, such as "exited with status 1".
     """
     value: Any = reason.value
     number = getattr(value, "signal", None)

@@ -223,7 +223,7 @@ class AMF3Reader:
         Count values before memory is allocated for them.
 
         @param count: number of values.
-        @param least: minimum length of the values (bytes).
+        @param least: minimum length of all values together (bytes).
         @param position: position of the first value.
         @raise AMFError: if the number of values exceeds the limit.
         @raise EOFError: if fewer bytes are available.

@@ -546,11 +546,11 @@ class AMF3Writer:
 
     def membersOf(self, value: Any) -> Iterable[tuple[str, Any]]:
         """
-        Return the members of a plain object that must be written.
+        Return the members to be written for a plain object.
 
         @param value: a C{dict} or another C{Mapping}.
-        @return: the names and values of the members, in order; if C{writeMembers} is set, the
-            members that it has written.
+        @return: the names and values of the members, in order. If C{writeMembers} is set, these
+            are the members that this function has written.
         @raise AMFError: if a name is neither an integer nor non-empty text, or if
             C{writeMembers} fails.
         """

@@ -183,8 +183,8 @@ class ECMAArray(_Members):
 
     def gather(self) -> None:
         """
-        Move a named entry to the list if its name is the next index. Repeat this until no
-        entry has this name.
+        Move a named entry to the list if its name is the next index of the list. Repeat this for
+        the following indexes, until there is no such entry.
         """
         while (index := str(len(self.dense))) in self:
             self.dense.append(self.pop(index))

@@ -14,8 +14,8 @@ _VERSION = 0xA0
 
 def fieldsOf(certificate: bytes) -> list[Element]:
     """
-    Return the fields of a certificate that its issuer has signed: serial number, signature
-    algorithm, issuer, validity, subject, key, and optional fields.
+    Return the signed fields of a certificate: serial number, signature algorithm, issuer,
+    validity, subject, key, and optional fields.
 
     @raise ValueError: if the certificate is not DER.
     """
