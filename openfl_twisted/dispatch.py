@@ -576,7 +576,7 @@ class DispatchProtocol(XMLSocketProtocol):
 
 class XMLDispatchProtocol(DispatchProtocol):
     """
-    Handlers of XML messages: C{<move x="3" y="4"/>}.
+    Calls handlers by name with XML messages, such as C{<move x="3" y="4"/>}.
 
     The name of the message is the name of the root element. Its parameters are the attributes,
     and the child elements that contain only text: C{<move><x>3</x><y>4</y></move>} is the same
@@ -648,7 +648,7 @@ def _encodeEnum(value: Any) -> Any:
 
 class JSONDispatchProtocol(DispatchProtocol):
     """
-    Handlers of JSON messages: C{{"type": "move", "x": 3, "y": 4}}.
+    Calls handlers by name with JSON messages, such as C{{"type": "move", "x": 3, "y": 4}}.
 
     @cvar nameKey: the key whose value is the name of the message (default: C{type}).
     """

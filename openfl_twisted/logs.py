@@ -92,7 +92,7 @@ class _EventLimit:
 
     def admits(self, kind: _Kind, most: int) -> bool:
         """
-        Count an event.
+        Count an event, and decide whether it is logged.
 
         @param most: the maximum number of events of this kind that are logged in an interval.
         @return: whether the event is logged.

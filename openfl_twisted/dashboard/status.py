@@ -111,8 +111,8 @@ class ServerStatus:
     @property
     def cut(self) -> dict[str, int]:
         """
-        Number of connections closed because of a limit, by limit; empty if the server does not
-        count them.
+        Number of connections closed because of a limit, by the name of the limit; empty if the
+        server does not count them.
         """
         return getattr(self.served, "cut", {})
 

@@ -13,8 +13,8 @@ class BroadcastProtocol(XMLSocketProtocol):
 
     def messageReceived(self, message: str) -> None:
         """
-        Forward one message. A subclass that overrides this method can call it with C{super}.
-        If no subclass overrides it, L{messagesReceived} is called instead.
+        Forward one message to all other clients. This method is called only if a subclass
+        overrides it; the override can call it with C{super}.
 
         @param message: the message.
         """

@@ -467,7 +467,8 @@ class XMLSocketProtocol(StreamProtocol):
         reason. If an override does not close the connection, the connection is closed after
         the call.
 
-        @param line: the error; the message was dropped.
+        @param line: the error, which describes the message. LineReceiver has the same name for this
+            parameter. The message itself was dropped.
         """
         self.closeFor(str(line), MESSAGE_TOO_BIG)
 
@@ -541,8 +542,8 @@ class XMLSocketProtocol(StreamProtocol):
     @property
     def tap(self) -> _Tap | None:
         """
-        Called with each message received or written, as C{"in"} or C{"out"} and the text;
-        C{None} if there is no observer.
+        The observer: a function that is called for each received or written message, with C{"in"} or
+        C{"out"} and the text of the message; C{None} if there is no observer.
         """
         return self._tap
 

@@ -146,9 +146,9 @@ def providesItself(interface: Any, protocol: Any) -> bool:
 
 class Guard(Protocol):
     """
-    A guard's record of one connection, see
-    L{GuardedConnection<openfl_twisted.transports.guard.GuardedConnection>}. The connection
-    calls these methods.
+    The interface of the record that a guard keeps of a connection, see
+    L{GuardedConnection<openfl_twisted.transports.guard.GuardedConnection>}. The connection calls
+    these methods.
     """
 
     def closing(self) -> None:
@@ -564,9 +564,9 @@ class Connection:
 
     def handlerReturned(self, result: object) -> None:
         """
-        Pass the result of a method that has processed an item to the owner.
+        Pass a result to the owner.
 
-        @param result: the result; not C{None}.
+        @param result: the result of a method that has processed an item; not C{None}.
         """
         if self.owner is not None:
             self.owner.handlerReturned(result)

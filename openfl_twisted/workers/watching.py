@@ -59,8 +59,8 @@ def modulesIn(folder: str) -> frozenset[str]:
     Return the names of the modules and packages in a directory.
 
     @param folder: the path of the directory.
-    @return: the names of Python files, and names without a dot. The set is empty if the directory
-        cannot be read.
+    @return: the file names that end with C{.py}, and the names of possible packages, which contain
+        no dot. The set is empty if the directory cannot be read.
     """
     try:
         names = os.listdir(folder)
