@@ -68,7 +68,8 @@ class MembershipTransfer:
             size = len(json.dumps(plain))
             if size > _MAX_MEMBERSHIP:
                 self.log.warn(
-                    "a membership was not transferred: it is longer than {limit} bytes",
+                    "membership of {name} dropped: longer than {limit} bytes",
+                    name=plain["name"],
                     limit=_MAX_MEMBERSHIP,
                 )
                 continue

@@ -73,7 +73,7 @@ class TransferTests(SynchronousTestCase):
         with capturedLogs() as logs:
             [plain] = self.exporting()
         self.assertEqual(plain["name"], two.name)
-        self.assertIn("a membership was not transferred: it is longer", linesOf(logs)[0])
+        self.assertIn(f"membership of {one.name} dropped: longer than", linesOf(logs)[0])
 
     def test_dropped(self) -> None:
         """
