@@ -542,8 +542,8 @@ class XMLSocketProtocol(StreamProtocol):
     @property
     def tap(self) -> _Tap | None:
         """
-        The observer: a function that is called for each received or written message, with C{"in"} or
-        C{"out"} and the text of the message; C{None} if there is no observer.
+        The observer: a function that is called for each received or written message, with
+        C{"in"} or C{"out"} and the text of the message; C{None} if there is no observer.
         """
         return self._tap
 

@@ -7,15 +7,17 @@ whatever the number of members that receive it.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.coroutines import HandlerResult, startHandler
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.rooms.membership import Membership
 from openfl_twisted.rooms.room import (
     REFUSALS,
     LobbyError,
@@ -41,6 +43,13 @@ class LobbyObserver:
 
         @param member: the member; C{room.members} already contains it.
         """
+
+    def imported(self, member: Member, room: Room) -> HandlerResult:
+        """
+        Called when a membership of another process is continued, see L{Lobby.importMember}.
+        The member is not connected. By default, L{joined} is called.
+        """
+        return self.joined(member, room)
 
     def left(self, member: Member, room: Room) -> HandlerResult:
         """
@@ -103,6 +112,23 @@ class RemoteRooms(Protocol):
         @return: fires with the names of the members; with an empty list if the members are not
             known.
         """
+
+
+class _HoldingRooms(RemoteRooms):
+    """
+    Remote rooms that are always congested, so that the messages of all clients are held.
+    """
+
+    congested = True
+
+    def sendTo(self, room: Room, name: str, message: bytes) -> None:
+        pass
+
+    def whenDrained(self, callback: Callable[[], object]) -> None:
+        pass
+
+    def others(self, room: Room) -> Deferred[list[str]]:
+        return succeed([])
 
 
 class Sender(Protocol):
@@ -203,6 +229,19 @@ class Lobby:
             its maximum number of members; C{rooms} if the lobby has its maximum number of
             rooms.
         """
+        member, room = self._add(roomName, recipient, name)
+        self._notify("joined", member, room)
+        return member
+
+    def _add(
+        self, roomName: str, recipient: Recipient | None, name: str | None, token: str | None = None
+    ) -> tuple[Member, Room]:
+        """
+        Add a member to a room, see L{join}.
+
+        @param recipient: the connection; C{None} for a disconnected member.
+        @param token: the token to resume the membership; C{None} to generate one.
+        """
         self._checkName(roomName)
         room = self.rooms.get(roomName)
         if name is None:
@@ -221,11 +260,12 @@ class Lobby:
             self.rooms[roomName] = room
             self._notify("roomOpened", room)
         member = Member(name, room, recipient)
+        if token is not None:
+            member.token = token
         room.members[name] = member
         room.displayedNames.add(displayed(name))
         self._tokens[member.token] = member
-        self._notify("joined", member, room)
-        return member
+        return member, room
 
     def leave(self, member: Member) -> None:
         """
@@ -260,10 +300,12 @@ class Lobby:
         if not member.room.limits.resume or self._ending or not self._mayKeep():
             self.leave(member)
             return
-        resume = member.room.limits.resume
-        self._kept += 1
         member.recipient = None
-        member.expiry = self.clock.callLater(resume, self.leave, member)
+        self._startKeeping(member, member.room.limits.resume)
+
+    def _startKeeping(self, member: Member, seconds: float) -> None:
+        self._kept += 1
+        member.expiry = self.clock.callLater(seconds, self.leave, member)
 
     def _mayKeep(self) -> bool:
         """
@@ -345,6 +387,71 @@ class Lobby:
         member.missed = ()
         member.missedBytes = member.lost = 0
         return missed
+
+    # Continuing memberships in another process
+
+    def exportMembers(self) -> list[Membership]:
+        """
+        Return all memberships that can be resumed, to continue them in another process. From
+        now on, the clients' messages are held, until they are dropped with their connections:
+        the other process would not receive them. Other messages still reach connected members.
+
+        @return: the memberships, in the order in which the members joined. The membership of
+            a connected member is kept for C{resume} seconds.
+        """
+        now = self.clock.seconds()
+        members = [
+            Membership(
+                room.name,
+                member.name,
+                member.token,
+                dict(member.data),
+                tuple(member.missed),
+                member.lost,
+                room.limits.resume
+                if member.expiry is None
+                else max(0.0, member.expiry.getTime() - now),
+            )
+            for room in self.rooms.values()
+            for member in room.members.values()
+            if room.limits.resume
+        ]
+        if members:
+            self.remoteRooms = _HoldingRooms()
+        return members
+
+    def endExport(self) -> None:
+        """
+        Called when another process has imported all members. The observers are removed, so that
+        members that are still in a room there are not announced as having left.
+        """
+        self.observers.clear()
+
+    def importMember(self, membership: Membership) -> Member:
+        """
+        Continue a membership of another process. It is kept like that of a disconnected
+        member. Messages and attributes that exceed a limit are dropped.
+
+        @return: the member.
+        @raise LobbyError: as from L{join}, for example with the code C{taken} if another
+            member has the same name; or with the code C{token} if the token is in use, or the
+            membership cannot be kept.
+        """
+        limits = self._roomLimits.get(membership.room, self.limits)
+        if membership.token in self._tokens:
+            raise self.refuse("token", "the resume token is in use")
+        if not limits.resume or self._ending or not self._mayKeep():
+            raise self.refuse("token", "the membership cannot be kept")
+        member, room = self._add(membership.room, None, membership.name, membership.token)
+        self._startKeeping(member, min(membership.remaining, limits.resume))
+        for key, value in membership.data.items():
+            with suppress(LobbyError):
+                self.setAttribute(member, key, value)
+        member.lost = membership.lost
+        for message in membership.missed:
+            self._keep(member, message)
+        self._notify("imported", member, room)
+        return member
 
     # Messages
 

@@ -406,6 +406,13 @@ class _Announcer(LobbyObserver):
     def joined(self, member: Member, room: Room) -> None:
         self._lobby.announce(room, vocabulary.joined(member), exclude=(member,))
 
+    def imported(self, member: Member, room: Room) -> None:
+        # The other imported members know this member already.
+        for other in room.members.values():
+            if other.connected:
+                self._lobby.deliver(other, vocabulary.joined(member))
+                self._lobby.deliver(member, vocabulary.joined(other))
+
     def left(self, member: Member, room: Room) -> None:
         self._lobby.announce(room, vocabulary.left(member))
 

@@ -94,9 +94,11 @@ class ServerService(MultiService):
         served: IProtocolFactory = self.factory
         if tls is not None:
             served = ServerTLSFactory(tls.connectionCreator(), served)
+        self._ports: list[StreamServerEndpointService] = []
         for endpoint in options["listen"]:
             port = StreamServerEndpointService(ListeningEndpoint(endpoint, self.portOpened), served)
             port.setServiceParent(self)
+            self._ports.append(port)
         for each in self._adminServices(options):
             each.setServiceParent(self)
         # Not a child service, so that SIGHUP is handled until all connections are closed: without a
@@ -184,7 +186,19 @@ class ServerService(MultiService):
         if self._worker is not None:
             from openfl_twisted.dashboard.reports import ServerReports
 
-            self._worker.start(ServerReports(self).answers())
+            answers = ServerReports(self).answers()
+            if self.lobby is not None:
+                from openfl_twisted.services.transferring import MembershipTransfer
+
+                answers |= MembershipTransfer(self.lobby, self._closePorts).answers()
+            self._worker.start(answers)
+
+    def _closePorts(self) -> None:
+        """
+        Close the ports, but no connections.
+        """
+        for port in self._ports:
+            port.disownServiceParent()
 
     def stopService(self) -> Deferred[None]:
         """

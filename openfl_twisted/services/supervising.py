@@ -87,6 +87,7 @@ class SupervisorService(MultiService):
             stopTimeout=options["shutdown-timeout"] + _STOP_MARGIN,
             started=self._started,
             failed=self._failed,
+            transfersMembers=bool(options.get("resume")),
             # Start the workers in the original directory: the arguments can contain relative paths,
             # and twistd can change the directory.
             directory=os.getcwd(),

@@ -8,10 +8,10 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory, ProcessProtocol
@@ -22,7 +22,7 @@ from openfl_twisted.workers.backoff import Backoff
 from openfl_twisted.workers.link import LinkProtocol, RequestError
 from openfl_twisted.workers.loglines import LineBuffer, LogLine, emit, fromLine
 from openfl_twisted.workers.ports import SharedPort
-from openfl_twisted.workers.worker import ALIVE, CHECK, LINK, LISTENING, STOP
+from openfl_twisted.workers.worker import ALIVE, CHECK, EXPORT, IMPORT, LINK, LISTENING, STOP
 
 START_TIMEOUT = 60.0
 """
@@ -32,6 +32,11 @@ Seconds in which a worker must open its ports.
 HANG_TIMEOUT = 30.0
 """
 Seconds after which a worker that does not respond is killed.
+"""
+
+TRANSFER_TIMEOUT = 3.0
+"""
+Seconds in which a worker must transfer its memberships to the worker that replaces it.
 """
 
 # Number of checks in HANG_TIMEOUT.
@@ -63,6 +68,10 @@ def describeEnd(reason: Failure) -> str:
             name = f"signal {number}"
         return f"was ended by {name}"
     return f"exited with status {getattr(value, 'exitCode', 0) or 0}"
+
+
+def _tookTooLong(outcome: object, timeout: float) -> NoReturn:
+    raise RequestError(f"not transferred within {timeout:g} s")
 
 
 class _WorkerProcess(ProcessProtocol):
@@ -359,6 +368,7 @@ class Supervisor(Service):
         stopTimeout: float,
         started: Callable[[], object],
         failed: Callable[[str], object],
+        transfersMembers: bool = False,
         hangTimeout: float = HANG_TIMEOUT,
         environment: Mapping[str, str] | None = None,
         directory: str | None = None,
@@ -373,6 +383,8 @@ class Supervisor(Service):
             time.
         @param failed: called with the error of one worker if all workers end before any of
             them has opened its ports.
+        @param transfersMembers: whether a worker transfers its memberships to the worker that
+            replaces it, see L{replace}.
         @param hangTimeout: time after which a worker that does not respond is killed, and
             restarted (seconds).
         @param environment: the environment of the workers (default: the environment of this
@@ -395,6 +407,7 @@ class Supervisor(Service):
         self._stopTimeout = stopTimeout
         self._started = started
         self._failed = failed
+        self._transfersMembers = transfersMembers
         # Whether all workers have been up at the same time once, and whether any worker has been
         # up.
         self._isComplete = False
@@ -487,7 +500,8 @@ class Supervisor(Service):
     def replace(self) -> Deferred[str | None]:
         """
         Replace all workers without closing the ports: start other workers, and stop the present
-        ones when all other workers have opened their ports. If a new worker ends before, the
+        ones when all other workers have opened their ports, and have imported the memberships
+        of the present worker with the same number. If a new worker ends before, the
         present workers continue, and the new workers are stopped. Must not be called again
         before the Deferred has fired.
 
@@ -514,14 +528,52 @@ class Supervisor(Service):
         else:
             for worker in candidates:
                 worker.dropLog(keep=False)
-        for worker in candidates:
-            worker.stop()
+        transfers: list[Deferred[None]] = []
+        for number, worker in enumerate(candidates):
             if worker.isRunning:
                 kill = self.reactor.callLater(self._stopTimeout, self._killWorker, worker)
                 self._retired[worker] = kill
+            if problem is None and self._transfersMembers and worker.isUp:
+                transfer = Deferred.fromCoroutine(self._transfer(worker, self._workers[number]))
+                transfer.addTimeout(TRANSFER_TIMEOUT, self.reactor, _tookTooLong)
+                transfer.addErrback(self._transferFailed, worker)
+                transfers.append(transfer.addBoth(self._transferEnded, worker))
+            else:
+                worker.stop()
         replacing, self._replacing = self._replacing, None
         if replacing is not None:
-            replacing.callback(problem)
+            answer = replacing.callback
+            gatherResults(transfers).addCallback(lambda _: answer(problem))
+
+    async def _transfer(self, old: Worker, new: Worker) -> None:
+        """
+        Copy the memberships of a worker to the worker that replaces it.
+        """
+        count = dropped = 0
+        while members := await old.ask(EXPORT):
+            count += len(members)
+            dropped += await new.ask(IMPORT, members=members)
+        if dropped:
+            _log.warn(
+                "{dropped} of {count} memberships of worker {number} dropped: they cannot be"
+                " continued in the new process",
+                dropped=dropped,
+                count=count,
+                number=old.number,
+            )
+
+    def _transferFailed(self, reason: Failure, worker: Worker) -> None:
+        _log.warn(
+            "memberships of worker {number} lost: {problem}",
+            number=worker.number,
+            problem=reason.getErrorMessage(),
+        )
+
+    def _transferEnded(self, result: object, worker: Worker) -> None:
+        killing = self._retired.get(worker)
+        if killing is not None and killing.active():
+            killing.reset(self._stopTimeout)
+        worker.stop()
 
     def _startFailed(self, last: Worker) -> None:
         """

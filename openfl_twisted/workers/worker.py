@@ -47,6 +47,17 @@ FILES = "files"
 The request for the files of the application, see L{applicationFiles}.
 """
 
+EXPORT = "export"
+"""
+The request for the next memberships to transfer, as a list. An empty list is the end. A request
+also confirms that the memberships of the previous response were imported.
+"""
+
+IMPORT = "import"
+"""
+The request to import memberships. The response is the number of memberships that were dropped.
+"""
+
 
 class WorkerSide:
     """

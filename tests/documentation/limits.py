@@ -138,6 +138,7 @@ LIMITS = {
     # Workers
     "services.options _MAX_WORKERS": Row("worker processes"),
     "workers.supervisor START_TIMEOUT": Row("time until a worker", TIME),
+    "workers.supervisor TRANSFER_TIMEOUT": Row("transferring memberships", TIME),
     "workers.supervisor HANG_TIMEOUT": Row("time without a response from a worker", TIME),
     "workers.watching RELOAD_INTERVAL": Row("interval of checks for changed modules", TIME),
     "workers.supervisor MAX_HELD": Row("log lines of a worker held while"),
@@ -183,6 +184,8 @@ NOT_LIMITS = {
     "load._bots MIN_SIZE": "the least value of an option",
     "load._loadtest _ABORT_TIMEOUT": "follows an abort, which takes no time",
     "workers.loglines _MAX_PART": "a part of a log line of a worker, which has a limit",
+    "services.transferring _MAX_MEMBERSHIP": "a part of a message to the supervisor",
+    "rooms.membership _MAX_TOKEN": "tokens are generated with 22 characters",
     "workers.watching _MAX_RESULT": "the result of a process that runs the user's own code",
     "workers.watching _MAX_ERRORS": "only the last line of the output is logged",
     "workers.watching _MAX_NAMED": "the number of changed files that a log line names",

@@ -307,6 +307,65 @@ async def test_reload(tmp_path: Path) -> None:
 
 
 @live
+async def test_reloadResume(tmp_path: Path) -> None:
+    """
+    After a reload, clients resume their memberships in the new process, and receive the messages
+    that they missed. This applies to clients that were connected, and to clients that were not.
+    """
+    game = tmp_path / "game.py"
+
+    def write(version: str) -> None:
+        game.write_text(
+            "from openfl_twisted.rooms.roomprotocol import XMLRoomProtocol\n"
+            "class Player(XMLRoomProtocol):\n"
+            "    def joinRoom(self, room, name=None):\n"
+            "        super().joinRoom(room, name)\n"
+            f"        self.write(b'{version}\\0')\n"
+        )
+
+    async def join(name: str) -> tuple[Buffered, str]:
+        client = await dial(port)
+        client.send(f'<join room="chess" name="{name}"/>\0'.encode())
+        received = await client.until(b"version")
+        found = re.search(r'token="(.+?)"', str(received))
+        assert found is not None
+        return client, found[1]
+
+    async def resume(token: str) -> Buffered:
+        client = await dial(port)
+        client.send(f'<resume token="{token}"/>\0'.encode())
+        await client.until(b'lost="0" />\0')
+        return client
+
+    write("version 1")
+    listen = f"--listen={ANY}"
+    arguments = ("--app=game:Player", "--reload", "--resume=60", "--farewell=bye", listen)
+    server = run(*TWISTD, "openfl-xml", *arguments, path=str(tmp_path))
+    await server.until(b"--reload is for development")
+    port = await listeningPort(server)
+    ann, annToken = await join("ann")
+    ben, benToken = await join("ben")
+    await ben.close()
+    ann.send(b"<say>before</say>\0<who/>\0")
+    await ann.until(b"</who>")
+    write("version 2")
+    received = await ann.untilLost()
+    assert received.endswith(b"bye\0")
+    assert b"<left" not in received
+    ann = await resume(annToken)
+    ann.send(b"<say>after</say>\0<who/>\0")
+    await ann.until(b'name="ben" connected="false"')
+    ben = await resume(benToken)
+    received = await ben.until(b"after</say>\0")
+    assert received.count(b"<say") == 2
+    assert b'<say from="ann">before</say>\0<say from="ann">after</say>\0' in received
+    cid, _ = await join("cid")
+    assert b"version 2" in cid.received
+    printed = await stop(server)
+    assert "memberships" not in printed
+
+
+@live
 async def test_endpoints(tmp_path: Path) -> None:
     """
     Workers share UNIX sockets and TLS ports. The file of a UNIX socket remains when a

@@ -37,6 +37,7 @@ from openfl_twisted.services.supervising import (
 from openfl_twisted.workers.watching import WatchService
 from openfl_twisted.workers.worker import WorkerSide
 from tests.doubles import linesOf
+from tests.rooms.test_lobby import RecordingRecipient
 from tests.services.test_options import OptionsTestCase
 from tests.workers.test_supervisor import FakePort, WorkerReactor
 
@@ -190,6 +191,29 @@ class WorkerOptionTests(OptionsTestCase):
             service.startService()
         self.assertEqual(linesOf(logs), [])
         self.assertIn("metrics", started[0])
+        self.assertNotIn("export", started[0])
+        self.successResultOf(service.stopService())
+
+    def test_transfer(self) -> None:
+        """
+        When the worker transfers its memberships, it closes its ports, so that clients reconnect
+        to the new worker.
+        """
+        started: list[Any] = []
+        self.patch(WorkerSide, "start", lambda self, answers: started.append(answers))
+        self.patch(WorkerSide, "portReactor", lambda self, reactor, index: MemoryReactorClock())
+        service = xmlserver.makeService(self.parse(xmlserver, "--rooms=xml", "--resume=5"))
+        assert isinstance(service, ServerService)
+        assert service.lobby is not None
+        service.lobby.clock = MemoryReactorClock()
+        service.startService()
+        [answers] = started
+        self.assertEqual(len(service.services), 1)
+        member = service.lobby.join("chess", RecordingRecipient())
+        [plain] = answers["export"]()
+        self.assertEqual((plain["token"], plain["remaining"]), (member.token, 5))
+        self.assertEqual(service.services, [])
+        self.assertEqual(answers["import"]([plain]), 1)
         self.successResultOf(service.stopService())
 
     def test_program(self) -> None:

@@ -10,7 +10,12 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import (
+    ConnectionDone,
+    ProcessDone,
+    ProcessExitedAlready,
+    ProcessTerminated,
+)
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
@@ -23,6 +28,7 @@ from openfl_twisted.workers.supervisor import (
     HANG_TIMEOUT,
     MAX_HELD,
     START_TIMEOUT,
+    TRANSFER_TIMEOUT,
     Supervisor,
     describeEnd,
 )
@@ -59,6 +65,21 @@ class FakeProcess:
         """
         data = json.dumps({"ask": name, "with": {}}).encode()
         self.link.dataReceived(struct.pack("!I", len(data)) + data)
+
+    def answer(self, question: str, value: Any) -> Any:
+        """
+        Answer the last request of the supervisor.
+
+        @return: the arguments of the request.
+        """
+        data, request = self.link.transport.value(), None
+        while data:
+            (length,) = struct.unpack("!I", data[:4])
+            request, data = json.loads(data[4 : 4 + length]), data[4 + length :]
+        assert request is not None and request["ask"] == question, request
+        encoded = json.dumps({"answer": request["number"], "value": value}).encode()
+        self.link.dataReceived(struct.pack("!I", len(encoded)) + encoded)
+        return request["with"]
 
     def print(self, text: str, descriptor: int = 1) -> None:
         self.protocol.childDataReceived(descriptor, text.encode())
@@ -121,6 +142,8 @@ class SupervisorTestCase(SynchronousTestCase):
     Base class: a supervisor of two workers.
     """
 
+    transfersMembers = False
+
     def setUp(self) -> None:
         self.reactor = WorkerReactor()
         self.events: list[str] = []
@@ -131,6 +154,7 @@ class SupervisorTestCase(SynchronousTestCase):
             stopTimeout=7,
             started=lambda: self.events.append("started"),
             failed=self.events.append,
+            transfersMembers=self.transfersMembers,
             environment={"A": "b"},
             directory="/",
             reactor=self.reactor,
@@ -597,3 +621,132 @@ class ReplaceTests(SupervisorTestCase):
             self.assertEqual(process.signals, ["TERM", "KILL"])
             process.end(number=9)
         self.successResultOf(stopped)
+
+
+class TransferTests(SupervisorTestCase):
+    """
+    Memberships are transferred when the workers are replaced.
+    """
+
+    transfersMembers = True
+
+    def replace(self) -> list[FakeProcess]:
+        """
+        Start new workers for the running ones.
+        """
+        self.start()
+        self.replaced = self.supervisor.replace()
+        for process in self.reactor.started[2:]:
+            process.notice("listening")
+        return self.reactor.started
+
+    def test_transfer(self) -> None:
+        """
+        The memberships of each old worker are copied in parts to the new one with the same
+        number. After the last part, the old worker is asked to stop.
+        """
+        one, two, three, _ = self.replace()
+        two.answer("export", [])
+        self.assertTrue(two.isAskedToStop)
+        with capturedLogs() as logs:
+            for part in (["a", "b"], ["c"]):
+                one.answer("export", part)
+                self.assertFalse(one.isAskedToStop)
+                self.assertEqual(three.answer("import", 0), {"members": part})
+            one.answer("export", [])
+        self.assertEqual(linesOf(logs), [])
+        self.assertTrue(one.isAskedToStop)
+        self.assertIsNone(self.successResultOf(self.replaced))
+        for process in (one, two):
+            process.end(0)
+        # Only the checks of the new workers remain.
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 2)
+
+    def test_dropped(self) -> None:
+        """
+        The dropped memberships are counted.
+        """
+        one, _, three, _ = self.replace()
+        with capturedLogs() as logs:
+            for part, dropped in ((["a", "b"], 1), (["c"], 1)):
+                one.answer("export", part)
+                three.answer("import", dropped)
+            one.answer("export", [])
+        self.assertEqual(
+            linesOf(logs),
+            ["2 of 3 memberships of worker 1 dropped: they cannot be continued in the new process"],
+        )
+
+    def test_timeout(self) -> None:
+        """
+        An old worker is asked to stop even if a new worker does not confirm the import. It has
+        the usual time to stop.
+        """
+        one, two, *_ = self.replace()
+        two.answer("export", [])
+        one.answer("export", ["a"])
+        with capturedLogs() as logs:
+            self.reactor.advance(TRANSFER_TIMEOUT)
+        [line] = linesOf(logs)
+        self.assertEqual(line, "memberships of worker 1 lost: not transferred within 3 s")
+        self.assertTrue(one.isAskedToStop)
+        self.assertIsNone(self.successResultOf(self.replaced))
+        self.reactor.advance(6.9)
+        self.assertEqual(one.signals, [])
+        self.reactor.advance(0.1)
+        self.assertEqual(one.signals, ["KILL"])
+
+    def test_ended(self) -> None:
+        """
+        An old or a new worker can end before the memberships are transferred.
+        """
+        one, two, three, _ = self.replace()
+        one.answer("export", ["a"])
+        with capturedLogs() as logs:
+            three.end()
+            three.link.connectionLost(Failure(ConnectionDone()))
+            two.end()
+            two.link.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(
+            linesOf(logs),
+            [
+                "worker 1 (pid 102) exited with status 1; restarting in 0.5 s",
+                "memberships of worker 1 lost: the worker has ended",
+                "memberships of worker 2 lost: the worker has ended",
+            ],
+        )
+        self.assertTrue(one.isAskedToStop)
+        self.assertFalse(two.isAskedToStop)
+
+    def test_notUp(self) -> None:
+        """
+        An old worker that waits for its restart, and new workers that are not needed, have
+        nothing to transfer.
+        """
+        one, two = self.start()
+        one.end()
+        replaced = self.supervisor.replace()
+        for process in self.reactor.started[2:]:
+            process.notice("listening")
+        two.answer("export", [])
+        self.assertIsNone(self.successResultOf(replaced))
+        replaced = self.supervisor.replace()
+        five, six = self.reactor.started[4:]
+        five.notice("listening")
+        six.end()
+        self.assertIsNotNone(self.successResultOf(replaced))
+        self.assertTrue(five.isAskedToStop)
+
+    def test_stop(self) -> None:
+        """
+        The service waits for an old worker that has not transferred its memberships.
+        """
+        processes = self.replace()
+        stopped = self.supervisor.stopService()
+        with capturedLogs():
+            for process in processes:
+                self.assertNoResult(stopped)
+                process.end(0)
+                process.link.connectionLost(Failure(ConnectionDone()))
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
