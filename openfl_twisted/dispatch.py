@@ -45,7 +45,7 @@ from openfl_twisted.wire.strictxml import XMLError, readNodes
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8, escape
 from openfl_twisted.wire.xmltext import Value, element, formatValue
 
-MAX_MALFORMED = 100
+_MAX_MALFORMED = 100
 """
 Maximum number of messages in the wrong format on one connection. After the next one, the client
 is disconnected.
@@ -522,8 +522,8 @@ class DispatchProtocol(XMLSocketProtocol):
             )
         if problem.code == "malformed":
             self._malformed += 1
-            if self._malformed > MAX_MALFORMED:
-                self.closeFor(f"more than {MAX_MALFORMED} malformed messages")
+            if self._malformed > _MAX_MALFORMED:
+                self.closeFor(f"more than {_MAX_MALFORMED} malformed messages")
                 return
         # Two peers that do not know the errors of each other must not answer them.
         if "error" not in (name, problem.name):

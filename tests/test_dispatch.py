@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dispatch import (
-    MAX_MALFORMED,
+    _MAX_MALFORMED,
     DispatchProtocol,
     JSONDispatchProtocol,
     SmartFoxProtocol,
@@ -535,7 +535,7 @@ class ErrorTests(SynchronousTestCase):
         A client that sends too many malformed messages is disconnected.
         """
         client = Connected(XMLPlayer)
-        self.assertEqual(len(client.send(*["x"] * MAX_MALFORMED)), MAX_MALFORMED)
+        self.assertEqual(len(client.send(*["x"] * _MAX_MALFORMED)), _MAX_MALFORMED)
         self.assertFalse(client.pair.client.closed)
         self.assertEqual(client.send("x", "<move x='1'/>"), [])
         self.assertTrue(client.pair.client.closed)

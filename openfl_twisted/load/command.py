@@ -47,18 +47,18 @@ from openfl_twisted.tls import Trust
 from openfl_twisted.wire.messages import MAX_LENGTH
 from openfl_twisted.wire.text import escape
 
-MAX_CLIENTS = 60_000
+_MAX_CLIENTS = 60_000
 """
 Maximum number of bots. One client address has about as many ports.
 """
 
-MAX_RATE = 10_000.0
+_MAX_RATE = 10_000.0
 """
 Maximum number of calls per second of one bot, and maximum number of connection attempts per
 second.
 """
 
-MAX_UNANSWERED = 10
+_MAX_UNANSWERED = 10
 """
 Default maximum number of unanswered requests of a bot.
 """
@@ -92,10 +92,10 @@ def clients(text: str) -> int:
     """
     Parse the number of bots.
 
-    @param text: a number from 1 to L{MAX_CLIENTS}.
+    @param text: a number from 1 to L{_MAX_CLIENTS}.
     @raise ValueError: if the text is invalid.
     """
-    return _whole(text, 1, MAX_CLIENTS)
+    return _whole(text, 1, _MAX_CLIENTS)
 
 
 def unanswered(text: str) -> int:
@@ -122,15 +122,15 @@ def rate(text: str) -> float:
     """
     Parse a rate, such as C{10/s}, C{10} or C{30/min}.
 
-    @param text: a number up to L{MAX_RATE} per second; C{/s} can be omitted.
+    @param text: a number up to L{_MAX_RATE} per second; C{/s} can be omitted.
     @return: the number per second; 0 for none.
     @raise ValueError: if the text is invalid.
     """
     found = _rate.fullmatch(text)
     number = float(found[1]) / (60 if found[2] == "min" else 1) if found else -1.0
-    if not 0 <= number <= MAX_RATE:
+    if not 0 <= number <= _MAX_RATE:
         raise ValueError(
-            f"{text!r} must be a rate up to {MAX_RATE:g}/s, such as 10/s, 0.5/s or 30/min"
+            f"{text!r} must be a rate up to {_MAX_RATE:g}/s, such as 10/s, 0.5/s or 30/min"
         )
     return number
 
@@ -214,7 +214,7 @@ class Options(GroupedOptions):
             "max-unanswered",
             "N",
             "Maximum number of unanswered requests of a bot; at this number, it skips calls.",
-            MAX_UNANSWERED,
+            _MAX_UNANSWERED,
             unanswered,
         ),
         Option(
@@ -300,7 +300,7 @@ def _loadBot(name: str) -> type[Any]:
     return found
 
 
-def makeTest(reactor: Any, options: Options) -> LoadTest:
+def _makeTest(reactor: Any, options: Options) -> LoadTest:
     """
     Create the load test.
 
@@ -348,7 +348,7 @@ def _freeze() -> None:
 class Progress:
     """
     Prints the progress: on a terminal, one line that is updated every second, otherwise one
-    line every ten seconds. L{runTest} also prints it when the bots begin to act.
+    line every ten seconds. L{_runTest} also prints it when the bots begin to act.
     """
 
     def __init__(self, test: LoadTest, clock: Any, tell: Callable[[str], object], *, live: bool):
@@ -412,7 +412,7 @@ class ErrorCounter:
         self.errors.add(escape(text.partition("\n")[0]))
 
 
-def raiseFileLimit(count: int) -> None:
+def _raiseFileLimit(count: int) -> None:
     """
     Raise the number of files that the process may open, if necessary.
 
@@ -442,16 +442,16 @@ def _tell(text: str) -> None:
         sys.stderr.flush()
 
 
-async def runTest(reactor: Any, options: Options, errors: Reasons) -> int:
+async def _runTest(reactor: Any, options: Options, errors: Reasons) -> int:
     """
     Run the load test, and print the report.
 
-    @param reactor: see L{makeTest}.
+    @param reactor: see L{_makeTest}.
     @param options: the parsed options.
     @param errors: the errors of the log, which are printed after the report.
     @return: the exit status.
     """
-    test = makeTest(reactor, options)
+    test = _makeTest(reactor, options)
     live = sys.stderr is not None and sys.stderr.isatty()
     progress = Progress(test, reactor, _tell, live=live)
     ended: Deferred[None] = Deferred()
@@ -496,7 +496,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     options = Options()
     try:
         options.parseOptions(sys.argv[1:] if arguments is None else list(arguments))
-        raiseFileLimit(options["clients"])
+        _raiseFileLimit(options["clients"])
     except usage.UsageError as problem:
         _tell(f"openfl-load: {problem}; see --help\n")
         sys.exit(_WRONG_USAGE)
@@ -506,7 +506,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     async def run(reactor: Any) -> None:
         try:
-            status = await runTest(reactor, options, counter.errors)
+            status = await _runTest(reactor, options, counter.errors)
         except Exception:
             # An error of this program. The log would only count it.
             _tell(traceback.format_exc())

@@ -75,7 +75,7 @@ The WebSocket close code for a peer that violates a limit or a rule.
 """
 
 
-HANG_UP_INTERVAL = 5.0
+_HANG_UP_INTERVAL = 5.0
 """
 Time between two checks for a lost connection while an asynchronous handler runs: 5 seconds.
 """
@@ -320,7 +320,7 @@ class StreamProtocol(Protocol):
         self._running += (handler,)
         self._holdReading()
         if self._hangUpTimer is None and not self._isLost and canHangUp(self.transport):
-            self._hangUpTimer = self.getClock().callLater(HANG_UP_INTERVAL, self._checkHangUp)
+            self._hangUpTimer = self.getClock().callLater(_HANG_UP_INTERVAL, self._checkHangUp)
         handler.deferred.addErrback(self._asyncFailed)
         handler.deferred.addCallback(self._handlerEnded, handler)
         if self._isLost:
@@ -351,7 +351,7 @@ class StreamProtocol(Protocol):
         self._hangUpTimer = None
         if not self._running:
             return
-        self._hangUpTimer = self.getClock().callLater(HANG_UP_INTERVAL, self._checkHangUp)
+        self._hangUpTimer = self.getClock().callLater(_HANG_UP_INTERVAL, self._checkHangUp)
         loseIfHungUp(self.transport)
 
     def _stopHangUpTimer(self) -> None:

@@ -188,7 +188,7 @@ class _NotPermitted(Exception):
     """
 
 
-def makeEndpoint(
+def _makeEndpoint(
     reactor: Any, options: Options, tell: Callable[[str], object]
 ) -> IStreamClientEndpoint:
     """
@@ -252,7 +252,7 @@ def makeFactory(reactor: Any, options: Options) -> Factory[Any]:
     )
 
 
-def chooseTerminal(reactor: Any) -> Terminal:
+def _chooseTerminal(reactor: Any) -> Terminal:
     """
     Create the terminal. It is interactive if standard input and output are a terminal and
     C{prompt_toolkit} is installed.
@@ -276,7 +276,7 @@ def chooseTerminal(reactor: Any) -> Terminal:
     )
 
 
-async def talk(
+async def _talk(
     reactor: Any,
     options: Options,
     endpoint: IStreamClientEndpoint,
@@ -289,7 +289,7 @@ async def talk(
     @param reactor: an C{IReactorTime} and C{IReactorCore} provider.
     @param options: see L{makeFactory}. C{timeout} includes the policy check and
         the TLS handshake.
-    @param endpoint: the endpoint of the server; see L{makeEndpoint}.
+    @param endpoint: the endpoint of the server; see L{_makeEndpoint}.
     @param tell: called with lines about the connection.
     @return: the exit status: 0, or 1 if no connection could be established.
     """
@@ -347,8 +347,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(_WRONG_USAGE)
 
     async def run(reactor: Any) -> None:
-        endpoint = makeEndpoint(reactor, options, _tell)
-        status = await talk(reactor, options, endpoint, chooseTerminal(reactor), _tell)
+        endpoint = _makeEndpoint(reactor, options, _tell)
+        status = await _talk(reactor, options, endpoint, _chooseTerminal(reactor), _tell)
         if status:
             raise SystemExit(status)
 

@@ -7,7 +7,7 @@ cannot escape a percent sign.
 
 from collections.abc import Iterable
 
-MAX_FIELDS = 1000
+_MAX_FIELDS = 1000
 """
 Maximum number of fields of a received message.
 """
@@ -29,15 +29,15 @@ def split(message: str) -> list[str]:
     @param message: the message without its terminator.
     @return: the fields between C{%xt%} and the last percent sign; at least one.
     @raise XtError: if the message does not begin with C{%xt%}, does not end with a percent sign,
-        or contains more than L{MAX_FIELDS} fields.
+        or contains more than L{_MAX_FIELDS} fields.
     """
     if not message.startswith(_START):
         raise XtError("the message does not begin with %xt%")
     if len(message) == len(_START) or message[-1] != "%":
         raise XtError("the message does not end with %")
     # The first sign and the one after "xt" do not end a field.
-    if message.count("%") > MAX_FIELDS + 2:
-        raise XtError(f"more than {MAX_FIELDS} fields")
+    if message.count("%") > _MAX_FIELDS + 2:
+        raise XtError(f"more than {_MAX_FIELDS} fields")
     return message[len(_START) : -1].split("%")
 
 

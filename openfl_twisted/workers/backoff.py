@@ -2,12 +2,12 @@
 The delays between restarts of a worker.
 """
 
-FIRST_DELAY = 0.5
+_FIRST_DELAY = 0.5
 """
 Seconds before the first restart.
 """
 
-MAX_DELAY = 30.0
+_MAX_DELAY = 30.0
 """
 Maximum number of seconds before a restart. A worker that has run longer counts as stable.
 """
@@ -19,7 +19,7 @@ class Backoff:
     """
 
     def __init__(self) -> None:
-        self._next = FIRST_DELAY
+        self._next = _FIRST_DELAY
 
     def delay(self, ran: float) -> float:
         """
@@ -28,7 +28,7 @@ class Backoff:
         @param ran: the running time of the worker (seconds).
         @return: the delay (seconds).
         """
-        if ran > MAX_DELAY:
-            self._next = FIRST_DELAY
-        delay, self._next = self._next, min(2 * self._next, MAX_DELAY)
+        if ran > _MAX_DELAY:
+            self._next = _FIRST_DELAY
+        delay, self._next = self._next, min(2 * self._next, _MAX_DELAY)
         return delay

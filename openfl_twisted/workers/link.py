@@ -26,12 +26,12 @@ MAX_LENGTH = 4 * 1024 * 1024
 Maximum length of a request or a response (bytes).
 """
 
-MAX_REQUESTS = 128
+_MAX_REQUESTS = 128
 """
 Maximum number of requests without a response.
 """
 
-RESPONSE_TIMEOUT = 5.0
+_RESPONSE_TIMEOUT = 5.0
 """
 Seconds to wait for a response.
 """
@@ -94,15 +94,15 @@ class LinkProtocol(Int32StringReceiver):
         @param question: the name of the request.
         @param arguments: the arguments of the request; values for JSON.
         @return: fires with the value of the response, or fails with L{RequestError}, or with
-            Twisted's C{TimeoutError} after L{RESPONSE_TIMEOUT} seconds.
+            Twisted's C{TimeoutError} after L{_RESPONSE_TIMEOUT} seconds.
         """
-        if not self.connected or len(self._asked) >= MAX_REQUESTS:
+        if not self.connected or len(self._asked) >= _MAX_REQUESTS:
             return fail(RequestError("the worker does not answer"))
         number = next(self._numbers)
         asked: Deferred[Any] = Deferred()
         self._asked[number] = asked
         self._send({"ask": question, "number": number, "with": arguments})
-        return asked.addTimeout(RESPONSE_TIMEOUT, self._clock, tookTooLong)
+        return asked.addTimeout(_RESPONSE_TIMEOUT, self._clock, tookTooLong)
 
     def notify(self, notice: str, **arguments: Any) -> None:
         """

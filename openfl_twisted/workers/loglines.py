@@ -30,7 +30,7 @@ MAX_LINE = 64 * 1024
 Maximum length of a line (bytes). The rest of a longer line is dropped.
 """
 
-MAX_UNWRITTEN = 1024 * 1024
+_MAX_UNWRITTEN = 1024 * 1024
 """
 Maximum length of the lines that a worker holds while its supervisor does not read them (bytes).
 Further lines are dropped, and counted.
@@ -60,7 +60,7 @@ The level, the namespace and the text of an event.
 """
 
 
-def toLine(event: LogEvent) -> str:
+def _toLine(event: LogEvent) -> str:
     """
     Convert an event to a line. The middle of a very long text is left out, so that the line
     has at most L{MAX_LINE} bytes.
@@ -132,7 +132,7 @@ class PipeWriter:
         @param line: the line, with its line break.
         """
         with self._lock:
-            if self._held and len(self._held) + len(line) > MAX_UNWRITTEN:
+            if self._held and len(self._held) + len(line) > _MAX_UNWRITTEN:
                 self._dropped += 1
                 return
             self._held += line
@@ -199,7 +199,7 @@ class EventWriter:
         """
         if event.get("log_namespace") == _BANNERS:
             return
-        line = f"{toLine(event)}\n"
+        line = f"{_toLine(event)}\n"
         if self._pipe is not None:
             self._pipe.write(line.encode())
             return

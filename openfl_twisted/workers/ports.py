@@ -37,7 +37,7 @@ from openfl_twisted.reactors.inheriting import IInheritingReactor
 _BACKLOG = 50
 
 
-def hasReusePort() -> bool:
+def _hasReusePort() -> bool:
     """
     Check whether the system distributes connections between sockets with C{SO_REUSEPORT}. Some
     systems other than Linux have an option with this name, but assign all connections to one
@@ -220,7 +220,7 @@ class ReservingReactor(_Delegating):
         @return: the port.
         @raise CannotListenError: if the port cannot be bound.
         """
-        if self._isShared or not hasReusePort():
+        if self._isShared or not _hasReusePort():
             opened = self._reactor.listenTCP(port, Factory(), backlog, interface)
             return self._add(_InheritedPort(opened))
         sockets = _reserve(self._reactor, port, backlog, interface, self._count)
@@ -386,7 +386,7 @@ class InheritingReactor(_Delegating):
             port = self._reactor.adoptStreamPort(descriptor, inherited.family, factory)
             # deepenBacklog changes the default.
             port.backlog = backlog
-            if hasReusePort():
+            if _hasReusePort():
                 # Without shutdown, the supervisor's copy of the socket would still listen.
                 reuses = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
                 port._shouldShutdown = bool(reuses)  # noqa: SLF001 - no public name

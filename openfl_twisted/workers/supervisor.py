@@ -29,20 +29,20 @@ START_TIMEOUT = 60.0
 Seconds in which a worker must open its ports.
 """
 
-HANG_TIMEOUT = 30.0
+_HANG_TIMEOUT = 30.0
 """
 Seconds after which a worker that does not respond is killed.
 """
 
-TRANSFER_TIMEOUT = 3.0
+_TRANSFER_TIMEOUT = 3.0
 """
 Seconds in which a worker must transfer its memberships to the worker that replaces it.
 """
 
-# Number of checks in HANG_TIMEOUT.
+# Number of checks in _HANG_TIMEOUT.
 _CHECKS = 6
 
-MAX_HELD = 200
+_MAX_HELD = 200
 """
 Maximum number of log lines held for a worker that has not opened its ports. Of more lines, the
 last ones are held.
@@ -129,7 +129,7 @@ class Worker:
         self._started = 0.0
         # Log lines are held until the worker's ports are open, so that an error that all workers
         # have is logged once.
-        self._held: deque[LogLine] = deque(maxlen=MAX_HELD)
+        self._held: deque[LogLine] = deque(maxlen=_MAX_HELD)
         self._notHeld = 0
         # The number of checks since the worker's last answer.
         self._unanswered = 0
@@ -246,7 +246,7 @@ class Worker:
         if self.isUp:
             emit(line, self.number)
         else:
-            self._notHeld += len(self._held) == MAX_HELD
+            self._notHeld += len(self._held) == _MAX_HELD
             self._held.append(line)
 
     def _flush(self) -> None:
@@ -369,7 +369,7 @@ class Supervisor(Service):
         started: Callable[[], object],
         failed: Callable[[str], object],
         transfersMembers: bool = False,
-        hangTimeout: float = HANG_TIMEOUT,
+        hangTimeout: float = _HANG_TIMEOUT,
         environment: Mapping[str, str] | None = None,
         directory: str | None = None,
         reactor: Any = None,
@@ -535,7 +535,7 @@ class Supervisor(Service):
                 self._retired[worker] = kill
             if problem is None and self._transfersMembers and worker.isUp:
                 transfer = Deferred.fromCoroutine(self._transfer(worker, self._workers[number]))
-                transfer.addTimeout(TRANSFER_TIMEOUT, self.reactor, _tookTooLong)
+                transfer.addTimeout(_TRANSFER_TIMEOUT, self.reactor, _tookTooLong)
                 transfer.addErrback(self._transferFailed, worker)
                 transfers.append(transfer.addBoth(self._transferEnded, worker))
             else:

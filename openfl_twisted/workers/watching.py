@@ -19,7 +19,7 @@ from openfl_twisted.wire.text import escape
 from openfl_twisted.workers.supervisor import START_TIMEOUT, Supervisor, describeEnd
 from openfl_twisted.workers.worker import FILES
 
-RELOAD_INTERVAL = 0.5
+_RELOAD_INTERVAL = 0.5
 """
 Seconds between two checks of the files. Several changes are handled together if the files have
 not changed during this time.
@@ -40,7 +40,7 @@ _log = packageLogger()
 Signature = tuple[int, int, int] | None
 
 
-def signatureOf(path: str) -> Signature:
+def _signatureOf(path: str) -> Signature:
     """
     Return the values that change when a file is written or replaced.
 
@@ -54,7 +54,7 @@ def signatureOf(path: str) -> Signature:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def modulesIn(folder: str) -> frozenset[str]:
+def _modulesIn(folder: str) -> frozenset[str]:
     """
     Return the names of the modules and packages in a directory.
 
@@ -117,8 +117,8 @@ class WatchService(Service):
         command: Sequence[str],
         since: float,
         *,
-        signature: Callable[[str], Signature] = signatureOf,
-        modules: Callable[[str], frozenset[str]] = modulesIn,
+        signature: Callable[[str], Signature] = _signatureOf,
+        modules: Callable[[str], frozenset[str]] = _modulesIn,
         wallClock: Callable[[], float] = time.time,
     ) -> None:
         """
@@ -126,8 +126,8 @@ class WatchService(Service):
         @param command: the program and the arguments of the process that checks the
             application, see L{RESULT}.
         @param since: when the workers were started, or an earlier time (seconds since the epoch).
-        @param signature: returns the signature of a file, see L{signatureOf}.
-        @param modules: returns the modules in a directory, see L{modulesIn}.
+        @param signature: returns the signature of a file, see L{_signatureOf}.
+        @param modules: returns the modules in a directory, see L{_modulesIn}.
         @param wallClock: returns the current time (seconds since the epoch).
         """
         self._supervisor = supervisor
@@ -174,7 +174,7 @@ class WatchService(Service):
 
     def _wait(self) -> None:
         if self.running:
-            self._timer = self._reactor.callLater(RELOAD_INTERVAL, self._poll)
+            self._timer = self._reactor.callLater(_RELOAD_INTERVAL, self._poll)
 
     def _poll(self) -> None:
         """

@@ -489,7 +489,7 @@ async def test_inheritedPort(tmp_path: Path) -> None:
     Without C{SO_REUSEPORT}, and for UNIX sockets and open sockets, all workers have the
     same socket.
     """
-    with patch.object(ports, "hasReusePort", return_value=False):
+    with patch.object(ports, "_hasReusePort", return_value=False):
         reserving, port = await share(ANY)
         client = await dial(port.getHost().port)
         await echo(port, client)

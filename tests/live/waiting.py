@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThread
 
 from openfl_twisted.protocols import XMLSocketProtocol, streamprotocol
 
-streamprotocol.HANG_UP_INTERVAL = 0.1
+streamprotocol._HANG_UP_INTERVAL = 0.1
 
 
 class Waiting(XMLSocketProtocol):

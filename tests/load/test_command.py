@@ -22,16 +22,16 @@ from openfl_twisted.load._bots import MIN_SIZE
 from openfl_twisted.load._loadtest import Phase, Plan, Reasons
 from openfl_twisted.load._report import describeProgress, milliseconds, toJSON, toText
 from openfl_twisted.load.command import (
-    MAX_CLIENTS,
+    _MAX_CLIENTS,
     ErrorCounter,
     Options,
     Progress,
+    _makeTest,
+    _raiseFileLimit,
+    _runTest,
     connectRate,
     main,
-    makeTest,
-    raiseFileLimit,
     rate,
-    runTest,
 )
 from openfl_twisted.protocols.broadcast import BroadcastProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
@@ -83,7 +83,7 @@ class OptionTests(LoadTestCase):
         Only the target is required.
         """
         options = parse(TARGET)
-        test = makeTest(self.reactor, options)
+        test = _makeTest(self.reactor, options)
         self.assertEqual(test.plan, Plan(100, 1.0, 10.0, 100.0, 10.0, 10))
         self.assertEqual(options["trust"], Trust())
 
@@ -93,7 +93,7 @@ class OptionTests(LoadTestCase):
         """
         arguments = "--clients=5 --rate=30/min --for=3 --connect-rate=7 --timeout=2"
         options = parse(*arguments.split(), "--max-unanswered=4", TARGET)
-        plan = makeTest(self.reactor, options).plan
+        plan = _makeTest(self.reactor, options).plan
         self.assertEqual(plan, Plan(5, 0.5, 3.0, 7.0, 2.0, 4))
 
     def test_wrong(self) -> None:
@@ -105,7 +105,7 @@ class OptionTests(LoadTestCase):
             ([TARGET, "x"], "the argument must be TARGET"),
             (["h:1"], "'h:1' must be tcp:HOST:PORT"),
             (["--clients=0", TARGET], "--clients: '0' must be a whole number from 1 to 60000"),
-            ([f"--clients={MAX_CLIENTS + 1}", TARGET], "--clients: "),
+            ([f"--clients={_MAX_CLIENTS + 1}", TARGET], "--clients: "),
             (["--clients=1e3", TARGET], "--clients: "),
             (["--rate=fast", TARGET], "--rate: 'fast' must be a rate"),
             (["--rate=10001", TARGET], "--rate: "),
@@ -167,7 +167,7 @@ class OptionTests(LoadTestCase):
 
 class ProgramTests(LoadTestCase):
     """
-    L{runTest} runs a test and prints the report.
+    L{_runTest} runs a test and prints the report.
     """
 
     def setUp(self) -> None:
@@ -185,7 +185,7 @@ class ProgramTests(LoadTestCase):
         @return: the exit status.
         """
         running = Deferred.fromCoroutine(
-            runTest(self.reactor, parse(*arguments), errors or Reasons())
+            _runTest(self.reactor, parse(*arguments), errors or Reasons())
         )
         return self.network.run(running)
 
@@ -286,7 +286,7 @@ class ProgramTests(LoadTestCase):
         """
         self.serve()
         running = Deferred.fromCoroutine(
-            runTest(self.reactor, parse("--clients=1", TARGET), Reasons())
+            _runTest(self.reactor, parse("--clients=1", TARGET), Reasons())
         )
         self.network.advance(3)
         self.reactor.fireSystemEvent("shutdown")
@@ -392,7 +392,7 @@ class MainTests(LoadTestCase):
 
     def test_status(self) -> None:
         """
-        The program exits with the status of L{runTest}.
+        The program exits with the status of L{_runTest}.
         """
         for status in (0, 1):
             outcomes: list[Any] = []
@@ -404,7 +404,7 @@ class MainTests(LoadTestCase):
                 run(self.reactor).addBoth(outcomes.append)
 
             with (
-                patch.object(command, "runTest", fakeTest),
+                patch.object(command, "_runTest", fakeTest),
                 patch.object(command, "react", react),
                 patch.object(command, "setLogLevel") as setLevel,
                 patch.object(globalLogBeginner, "beginLoggingTo"),
@@ -421,7 +421,7 @@ class MainTests(LoadTestCase):
         An unexpected exception is printed, although the log is quiet.
         """
         outcomes: list[Any] = []
-        self.patch(command, "runTest", lambda *_: self.fail("unexpected"))
+        self.patch(command, "_runTest", lambda *_: self.fail("unexpected"))
         self.patch(command, "react", lambda run: run(self.reactor).addBoth(outcomes.append))
         self.patch(sys, "stderr", io.StringIO())
         with (
@@ -442,12 +442,12 @@ class MainTests(LoadTestCase):
         self.patch(resource, "setrlimit", lambda _, limit: limits.append(limit))
         for soft, hard in ((1024, 4096), (1024, resource.RLIM_INFINITY)):
             self.patch(resource, "getrlimit", lambda _, found=(soft, hard): found)
-            raiseFileLimit(500)
+            _raiseFileLimit(500)
             self.assertEqual(limits, [])
-            raiseFileLimit(2000)
+            _raiseFileLimit(2000)
             self.assertEqual(limits.pop(), (2050, hard))
         self.patch(resource, "getrlimit", lambda _: (1024, 1024))
-        error = self.assertRaises(UsageError, raiseFileLimit, 2000)
+        error = self.assertRaises(UsageError, _raiseFileLimit, 2000)
         self.assertIn("--clients=2000: the system allows this process 1024", str(error))
         with patch.dict(sys.modules, {"resource": None}):
-            raiseFileLimit(2000)
+            _raiseFileLimit(2000)

@@ -22,11 +22,11 @@ from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.telnetclient import command
 from openfl_twisted.telnetclient.command import (
     Options,
-    chooseTerminal,
+    _chooseTerminal,
+    _makeEndpoint,
+    _talk,
     main,
-    makeEndpoint,
     makeFactory,
-    talk,
 )
 from openfl_twisted.telnetclient.connection import (
     CLOSE_TIMEOUT,
@@ -195,9 +195,9 @@ class MakeTests(SynchronousTestCase):
         With TLS the endpoint is wrapped.
         """
         reactor = MemoryReactorClock()
-        endpoint: Any = makeEndpoint(reactor, parse("--timeout=5", "a.example"), print)
+        endpoint: Any = _makeEndpoint(reactor, parse("--timeout=5", "a.example"), print)
         self.assertEqual((endpoint.name, endpoint.port, endpoint.timeout), ("a.example", 23, 5))
-        endpoint = makeEndpoint(reactor, parse("--tls", "a.example"), print)
+        endpoint = _makeEndpoint(reactor, parse("--tls", "a.example"), print)
         assert isinstance(endpoint, SecureEndpoint)
         inner: Any = endpoint._endpoint
         self.assertEqual((inner.name, inner.port), ("a.example", 992))
@@ -224,10 +224,10 @@ class MakeTests(SynchronousTestCase):
 
 class TalkTests(SynchronousTestCase):
     """
-    L{talk} connects a terminal and a server.
+    L{_talk} connects a terminal and a server.
     """
 
-    def talk(self) -> Deferred[int]:
+    def _talk(self) -> Deferred[int]:
         """
         Start to connect to port 23 with a timeout of 20 seconds.
         """
@@ -236,7 +236,7 @@ class TalkTests(SynchronousTestCase):
         self.told: list[str] = []
         reactor = self.network.reactor
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", 23, timeout=100)
-        coroutine = talk(reactor, parse("h"), endpoint, self.terminal, self.told.append)
+        coroutine = _talk(reactor, parse("h"), endpoint, self.terminal, self.told.append)
         return Deferred.fromCoroutine(coroutine)
 
     def test_talk(self) -> None:
@@ -244,7 +244,7 @@ class TalkTests(SynchronousTestCase):
         Input is sent to the server and its text is displayed; the end is reported
         after all text.
         """
-        talking = self.talk()
+        talking = self._talk()
         server = self.network.answer()
         self.assertEqual(self.told, ["connected to 127.0.0.1:23"])
         self.terminal.connection.sendInput("hello")
@@ -262,7 +262,7 @@ class TalkTests(SynchronousTestCase):
         """
         Without a connection the terminal is not started.
         """
-        talking = self.talk()
+        talking = self._talk()
         self.network.turnAway()
         self.assertEqual(self.successResultOf(talking), 1)
         self.assertEqual(self.told, ["h:23 refused the connection"])
@@ -272,7 +272,7 @@ class TalkTests(SynchronousTestCase):
         """
         One timeout covers the whole connection attempt.
         """
-        talking = self.talk()
+        talking = self._talk()
         self.network.reactor.advance(20)
         self.assertEqual(self.successResultOf(talking), 1)
         self.assertEqual(self.told, ["h:23 has not answered within 20 seconds"])
@@ -281,7 +281,7 @@ class TalkTests(SynchronousTestCase):
         """
         The shutdown of the reactor waits for the terminal, but not indefinitely.
         """
-        talking = self.talk()
+        talking = self._talk()
         self.network.answer()
         stopped: list[bool] = []
         self.network.reactor.addSystemEventTrigger("during", "shutdown", stopped.append, True)
@@ -297,7 +297,7 @@ class FlashTests(SynchronousTestCase):
     With C{--as-flash}, policy files are checked before the connection.
     """
 
-    def talk(self, *arguments: str) -> Deferred[int]:
+    def _talk(self, *arguments: str) -> Deferred[int]:
         """
         Start to connect as a Flash program from C{games.example}.
         """
@@ -306,8 +306,8 @@ class FlashTests(SynchronousTestCase):
         self.told: list[str] = []
         options = parse("--as-flash=http://games.example/", *arguments)
         reactor = self.network.reactor
-        endpoint = makeEndpoint(reactor, options, self.told.append)
-        coroutine = talk(reactor, options, endpoint, self.terminal, self.told.append)
+        endpoint = _makeEndpoint(reactor, options, self.told.append)
+        coroutine = _talk(reactor, options, endpoint, self.terminal, self.told.append)
         return Deferred.fromCoroutine(coroutine)
 
     def assertAsked(self, *ports: int) -> None:
@@ -320,7 +320,7 @@ class FlashTests(SynchronousTestCase):
         """
         Each step is reported, then the client connects.
         """
-        talking = self.talk("127.0.0.1", "8080")
+        talking = self._talk("127.0.0.1", "8080")
         self.assertAsked(843)
         self.network.turnAway()
         # For so long Twisted looks for other addresses of a host.
@@ -349,7 +349,7 @@ class FlashTests(SynchronousTestCase):
         """
         Without permission the client does not connect, and exits with status 1.
         """
-        talking = self.talk("--master-port=9843", "127.0.0.1", "80")
+        talking = self._talk("--master-port=9843", "127.0.0.1", "80")
         self.assertAsked(9843)
         self.network.answer().send(PolicyFile(siteControl="none").toXML() + b"\0")
         self.assertAsked(9843)
@@ -364,7 +364,7 @@ class FlashTests(SynchronousTestCase):
         """
         The older rules compare host and port, and request no file.
         """
-        talking = self.talk("--older-rules", "127.0.0.1", "8080")
+        talking = self._talk("--older-rules", "127.0.0.1", "8080")
         self.assertEqual(self.successResultOf(talking), 1)
         self.assertAsked()
         self.assertEqual(
@@ -379,14 +379,14 @@ class FlashTests(SynchronousTestCase):
         """
         Policy files are requested without TLS.
         """
-        self.talk("--tls", "127.0.0.1", "8443")
+        self._talk("--tls", "127.0.0.1", "8443")
         self.assertEqual(self.network.answer().received, REQUEST)
 
     def test_timeout(self) -> None:
         """
         One timeout covers the files and the connection.
         """
-        talking = self.talk("--timeout=5", "127.0.0.1", "8080")
+        talking = self._talk("--timeout=5", "127.0.0.1", "8080")
         self.network.reactor.advance(3)
         self.assertAsked(843, 8080)
         self.network.reactor.advance(2)
@@ -411,7 +411,7 @@ class TerminalFile(io.StringIO):
 
 class ChoiceTests(SynchronousTestCase):
     """
-    L{chooseTerminal} inspects standard input and output.
+    L{_chooseTerminal} inspects standard input and output.
     """
 
     def choose(self, stdin: bool, stdout: bool) -> Any:
@@ -420,7 +420,7 @@ class ChoiceTests(SynchronousTestCase):
         """
         self.patch(sys, "stdin", TerminalFile(stdin))
         self.patch(sys, "stdout", TerminalFile(stdout))
-        return chooseTerminal(MemoryReactorClock())
+        return _chooseTerminal(MemoryReactorClock())
 
     def test_interactive(self) -> None:
         """
@@ -497,7 +497,7 @@ class MainTests(SynchronousTestCase):
 
     def test_status(self) -> None:
         """
-        The program exits with the status of L{talk}.
+        The program exits with the status of L{_talk}.
         """
         for status in (0, 1):
 
@@ -510,5 +510,5 @@ class MainTests(SynchronousTestCase):
                 task.react(run, (), _reactor=reactor)
 
             self.patch(command, "react", react)
-            self.patch(command, "talk", talkShortly)
+            self.patch(command, "_talk", talkShortly)
             self.assertEqual(self.run_("h"), (status, ""))

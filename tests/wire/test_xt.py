@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.xt import MAX_FIELDS, XtError, join, split
+from openfl_twisted.wire.xt import _MAX_FIELDS, XtError, join, split
 
 
 class XtTests(SynchronousTestCase):
@@ -32,8 +32,8 @@ class XtTests(SynchronousTestCase):
         for message in ("", "%", "%xt%", "%xt%a", "%XT%a%", "xt%a%", " %xt%a%", "<secret/>"):
             problem = self.assertRaises(XtError, split, message)
             self.assertNotIn("secret", str(problem))
-        split("%xt%" + "a%" * MAX_FIELDS)
-        self.assertRaises(XtError, split, "%xt%" + "a%" * (MAX_FIELDS + 1))
+        split("%xt%" + "a%" * _MAX_FIELDS)
+        self.assertRaises(XtError, split, "%xt%" + "a%" * (_MAX_FIELDS + 1))
 
     def test_join(self) -> None:
         """

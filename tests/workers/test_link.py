@@ -17,9 +17,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.workers.link import (
+    _MAX_REQUESTS,
+    _RESPONSE_TIMEOUT,
     MAX_LENGTH,
-    MAX_REQUESTS,
-    RESPONSE_TIMEOUT,
     LinkProtocol,
     RequestError,
 )
@@ -120,7 +120,7 @@ class QuestionTests(LinkTestCase):
         Without a response, a request fails after a timeout. A late response is ignored.
         """
         asked = self.supervisor.ask("add", one=1, other=2)
-        self.clock.advance(RESPONSE_TIMEOUT)
+        self.clock.advance(_RESPONSE_TIMEOUT)
         self.failureResultOf(asked, TookTooLong)
         self.exchange()
         self.assertEqual(self.successResultOf(self.asked()), 3)
@@ -134,9 +134,9 @@ class QuestionTests(LinkTestCase):
         """
         The number of requests without a response is limited.
         """
-        for _ in range(MAX_REQUESTS):
+        for _ in range(_MAX_REQUESTS):
             asked = self.supervisor.ask("add", one=1, other=2)
-            self.clock.advance(RESPONSE_TIMEOUT)
+            self.clock.advance(_RESPONSE_TIMEOUT)
             self.failureResultOf(asked, TookTooLong)
         before = len(self.transport(self.supervisor).value())
         self.failureResultOf(self.supervisor.ask("add", one=1, other=2), RequestError)

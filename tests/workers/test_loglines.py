@@ -20,16 +20,16 @@ from twisted.scripts._twistd_unix import UnixAppLogger
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.workers import loglines
-from openfl_twisted.workers.backoff import FIRST_DELAY, MAX_DELAY, Backoff
+from openfl_twisted.workers.backoff import _FIRST_DELAY, _MAX_DELAY, Backoff
 from openfl_twisted.workers.loglines import (
+    _MAX_UNWRITTEN,
     MAX_LINE,
-    MAX_UNWRITTEN,
     EventWriter,
     LineBuffer,
     PipeWriter,
+    _toLine,
     emit,
     fromLine,
-    toLine,
 )
 from twisted import internet
 
@@ -146,7 +146,7 @@ class LogLineTests(SynchronousTestCase):
         """
         An event without level and namespace can be logged.
         """
-        self.assertEqual(fromLine(toLine({}).encode(), "error"), ("info", "-", ""))
+        self.assertEqual(fromLine(_toLine({}).encode(), "error"), ("info", "-", ""))
 
 
 class ThreadClock(Clock):
@@ -208,7 +208,7 @@ class PipeTests(SynchronousTestCase):
         Lines beyond the limit are dropped, and their number is written when the
         supervisor reads again.
         """
-        count = 3 * MAX_UNWRITTEN // 1000
+        count = 3 * _MAX_UNWRITTEN // 1000
         for _ in range(count):
             self.writer.write(b"x" * 999 + b"\n")
         found = b""
@@ -217,7 +217,7 @@ class PipeTests(SynchronousTestCase):
             found += self.read()
         *lines, last, _ = found.split(b"\n")
         self.assertEqual({len(line) for line in lines}, {999})
-        self.assertGreater(1000 * len(lines), MAX_UNWRITTEN)
+        self.assertGreater(1000 * len(lines), _MAX_UNWRITTEN)
         text = f"{count - len(lines)} log lines dropped: the supervisor did not read them"
         self.assertEqual(fromLine(last, "error"), ("warn", "openfl_twisted", text))
 
@@ -303,6 +303,6 @@ class BackoffTests(SynchronousTestCase):
         backoff = Backoff()
         delays = [backoff.delay(0) for _ in range(8)]
         self.assertEqual(delays, [0.5, 1, 2, 4, 8, 16, 30, 30])
-        self.assertEqual((delays[0], delays[-1]), (FIRST_DELAY, MAX_DELAY))
-        self.assertEqual(backoff.delay(MAX_DELAY + 1), FIRST_DELAY)
-        self.assertEqual(backoff.delay(MAX_DELAY), 2 * FIRST_DELAY)
+        self.assertEqual((delays[0], delays[-1]), (_FIRST_DELAY, _MAX_DELAY))
+        self.assertEqual(backoff.delay(_MAX_DELAY + 1), _FIRST_DELAY)
+        self.assertEqual(backoff.delay(_MAX_DELAY), 2 * _FIRST_DELAY)

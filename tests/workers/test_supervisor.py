@@ -21,14 +21,14 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.workers.backoff import FIRST_DELAY
+from openfl_twisted.workers.backoff import _FIRST_DELAY
 from openfl_twisted.workers.link import RequestError
 from openfl_twisted.workers.ports import SharedPort
 from openfl_twisted.workers.supervisor import (
-    HANG_TIMEOUT,
-    MAX_HELD,
+    _HANG_TIMEOUT,
+    _MAX_HELD,
+    _TRANSFER_TIMEOUT,
     START_TIMEOUT,
-    TRANSFER_TIMEOUT,
     Supervisor,
     describeEnd,
 )
@@ -207,14 +207,14 @@ class StartTests(SupervisorTestCase):
         self.assertEqual(self.port.ended, [0])
         self.assertTrue(one.link.transport.disconnecting)
         self.assertEqual(len(self.supervisor.active), 1)
-        self.reactor.advance(FIRST_DELAY)
+        self.reactor.advance(_FIRST_DELAY)
         self.assertEqual(self.supervisor.restarts, 1)
         again = self.reactor.started[2]
         self.assertEqual(again.options["arguments"][1][-1], "1")
         again.end()
-        self.reactor.advance(FIRST_DELAY)
+        self.reactor.advance(_FIRST_DELAY)
         self.assertEqual(len(self.reactor.started), 3)
-        self.reactor.advance(FIRST_DELAY)
+        self.reactor.advance(_FIRST_DELAY)
         self.reactor.started[3].notice("listening")
         self.assertEqual([worker.process for worker in self.supervisor.active], [4, 2])
         self.assertEqual(self.events, ["started"])
@@ -227,7 +227,7 @@ class StartTests(SupervisorTestCase):
         one.end()
         self.reactor.refuse = True
         with capturedLogs() as logs:
-            self.reactor.advance(FIRST_DELAY)
+            self.reactor.advance(_FIRST_DELAY)
         self.assertEqual(
             linesOf(logs)[-1],
             "worker 1 cannot be started: Resource temporarily unavailable; restarting in 1 s",
@@ -279,7 +279,7 @@ class StartTests(SupervisorTestCase):
                 "worker 1 (pid 100) exited with status 0; restarting in 0.5 s",
             ],
         )
-        self.reactor.advance(FIRST_DELAY)
+        self.reactor.advance(_FIRST_DELAY)
         self.reactor.started[2].notice("listening")
         self.assertEqual(self.events, ["started"])
 
@@ -302,20 +302,20 @@ class StartTests(SupervisorTestCase):
         """
         one, two = self.start(up=False)
         with capturedLogs() as logs:
-            one.print("".join(f"{number}\n" for number in range(MAX_HELD + 5)))
-            two.print("x\n" * MAX_HELD)
+            one.print("".join(f"{number}\n" for number in range(_MAX_HELD + 5)))
+            two.print("x\n" * _MAX_HELD)
             self.assertEqual(logs, [])
             one.notice("listening")
             one.print("y\n")
         lines = linesOf(logs)
         self.assertEqual(lines[0], "worker 1: 5 log lines dropped before the following lines")
-        held = [f"worker 1: {number}" for number in range(5, MAX_HELD + 5)]
-        self.assertEqual(lines[1 : MAX_HELD + 1], held)
-        self.assertEqual(lines[MAX_HELD + 2 :], ["worker 1: y"])
+        held = [f"worker 1: {number}" for number in range(5, _MAX_HELD + 5)]
+        self.assertEqual(lines[1 : _MAX_HELD + 1], held)
+        self.assertEqual(lines[_MAX_HELD + 2 :], ["worker 1: y"])
         with capturedLogs() as logs:
             two.notice("listening")
             one.end()
-            self.reactor.advance(FIRST_DELAY)
+            self.reactor.advance(_FIRST_DELAY)
             self.reactor.started[2].notice("listening")
         self.assertNotIn("dropped", "".join(linesOf(logs)))
 
@@ -323,8 +323,8 @@ class StartTests(SupervisorTestCase):
         """
         Advance the clock as a reactor does, which has at most one late call for each timer.
         """
-        for _ in range(int(seconds / HANG_TIMEOUT * 6)):
-            self.reactor.advance(HANG_TIMEOUT / 6)
+        for _ in range(int(seconds / _HANG_TIMEOUT * 6)):
+            self.reactor.advance(_HANG_TIMEOUT / 6)
 
     def test_hang(self) -> None:
         """
@@ -334,23 +334,23 @@ class StartTests(SupervisorTestCase):
         one, two = self.start()
         with capturedLogs() as logs:
             for _ in range(10):
-                self.check(HANG_TIMEOUT * 5 / 6)
+                self.check(_HANG_TIMEOUT * 5 / 6)
                 self.assertIn(b'{"ask": "check", "with": {}}', one.link.transport.value())
                 one.notice("alive")
                 two.notice("alive")
             self.assertEqual((one.signals, two.signals), ([], []))
-            self.check(HANG_TIMEOUT)
+            self.check(_HANG_TIMEOUT)
             one.notice("alive")
-            self.check(HANG_TIMEOUT / 6)
+            self.check(_HANG_TIMEOUT / 6)
         self.assertEqual((one.signals, two.signals), ([], ["KILL"]))
-        text = f"worker 2 (pid 101) has not responded for {HANG_TIMEOUT:g} s; killing it"
+        text = f"worker 2 (pid 101) has not responded for {_HANG_TIMEOUT:g} s; killing it"
         self.assertEqual(linesOf(logs), [text])
         with capturedLogs() as logs:
             two.end(number=signal.SIGKILL)
         self.assertEqual(
             linesOf(logs), ["worker 2 (pid 101) was ended by SIGKILL; restarting in 0.5 s"]
         )
-        self.reactor.advance(FIRST_DELAY)
+        self.reactor.advance(_FIRST_DELAY)
         self.assertEqual(len(self.reactor.started), 3)
 
     def test_supervisorStopped(self) -> None:
@@ -358,7 +358,7 @@ class StartTests(SupervisorTestCase):
         The time during which the supervisor itself was stopped does not count.
         """
         one, _ = self.start()
-        self.reactor.advance(HANG_TIMEOUT * 100)
+        self.reactor.advance(_HANG_TIMEOUT * 100)
         self.assertEqual(one.signals, [])
 
     def test_linkLost(self) -> None:
@@ -370,7 +370,7 @@ class StartTests(SupervisorTestCase):
         one.link.connectionLost(Failure(ProcessDone(0)))
         for _ in range(7):
             two.notice("alive")
-            self.reactor.advance(HANG_TIMEOUT / 6)
+            self.reactor.advance(_HANG_TIMEOUT / 6)
         self.assertEqual((one.signals, two.signals), (["KILL"], []))
 
     def test_describeEnd(self) -> None:
@@ -506,12 +506,12 @@ class ReplaceTests(SupervisorTestCase):
         with capturedLogs() as logs:
             one.end(0)
             two.end(0)
-            self.reactor.advance(FIRST_DELAY)
+            self.reactor.advance(_FIRST_DELAY)
         self.assertEqual(linesOf(logs), [])
         self.assertEqual((len(self.reactor.started), self.supervisor.restarts), (4, 0))
         self.assertEqual(self.events, ["started"])
         three.end()
-        self.reactor.advance(FIRST_DELAY)
+        self.reactor.advance(_FIRST_DELAY)
         self.assertEqual(len(self.reactor.started), 5)
 
     def test_kill(self) -> None:
@@ -551,7 +551,7 @@ class ReplaceTests(SupervisorTestCase):
         three.end(0)
         self.assertFalse(one.isAskedToStop or two.isAskedToStop)
         self.assertEqual([worker.pid for worker in self.supervisor.active], [100, 101])
-        self.reactor.advance(FIRST_DELAY)
+        self.reactor.advance(_FIRST_DELAY)
         self.assertEqual(len(self.reactor.started), 4)
 
     def test_failLate(self) -> None:
@@ -585,7 +585,7 @@ class ReplaceTests(SupervisorTestCase):
         self.supervisor.replace()
         for process in self.reactor.started[2:]:
             process.notice("listening")
-        self.reactor.advance(FIRST_DELAY)
+        self.reactor.advance(_FIRST_DELAY)
         self.assertEqual(len(self.reactor.started), 4)
         self.assertEqual(len(self.supervisor.active), 2)
 
@@ -686,7 +686,7 @@ class TransferTests(SupervisorTestCase):
         two.answer("export", [])
         one.answer("export", ["a"])
         with capturedLogs() as logs:
-            self.reactor.advance(TRANSFER_TIMEOUT)
+            self.reactor.advance(_TRANSFER_TIMEOUT)
         [line] = linesOf(logs)
         self.assertEqual(line, "memberships of worker 1 lost: not transferred within 3 s")
         self.assertTrue(one.isAskedToStop)

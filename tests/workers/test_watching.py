@@ -18,12 +18,12 @@ from openfl_twisted.workers import modules, watching
 from openfl_twisted.workers.modules import applicationFiles, filesOfError
 from openfl_twisted.workers.supervisor import START_TIMEOUT, Supervisor
 from openfl_twisted.workers.watching import (
-    RELOAD_INTERVAL,
+    _RELOAD_INTERVAL,
     RESULT,
     Signature,
     WatchService,
-    modulesIn,
-    signatureOf,
+    _modulesIn,
+    _signatureOf,
 )
 from tests.doubles import linesOf
 from tests.workers.test_supervisor import FakePort, FakeProcess, WorkerReactor
@@ -75,7 +75,7 @@ class WatchTests(SynchronousTestCase):
             self.named = [*files]
         for process in self.reactor.started:
             process.link.transport.clear()
-        self.reactor.advance(RELOAD_INTERVAL)
+        self.reactor.advance(_RELOAD_INTERVAL)
         for process in self.reactor.started:
             value = process.link.transport.value()
             start = value.find(b'{"ask": "files"')
@@ -321,7 +321,7 @@ class WatchTests(SynchronousTestCase):
         self.poll()
         self.assertNotIn(b"files", self.worker.link.transport.value())
         for _ in range(20):
-            self.reactor.advance(RELOAD_INTERVAL)
+            self.reactor.advance(_RELOAD_INTERVAL)
         self.assertEqual(self.watch._asking, 1)
         self.change(GAME)
         self.assertEqual(len(self.reactor.started), 2)
@@ -370,19 +370,19 @@ class FileTests(SynchronousTestCase):
         its name.
         """
         path = str(self.file)
-        found = [signatureOf(path)]
+        found = [_signatureOf(path)]
         os.utime(path, (1, 1))
-        found.append(signatureOf(path))
+        found.append(_signatureOf(path))
         self.file.write_text("x")
         os.utime(path, (1, 1))
-        found.append(signatureOf(path))
+        found.append(_signatureOf(path))
         other = self.folder / "other.py"
         other.write_text("y")
         os.utime(other, (1, 1))
         other.replace(self.file)
-        found.append(signatureOf(path))
+        found.append(_signatureOf(path))
         self.file.unlink()
-        found.append(signatureOf(path))
+        found.append(_signatureOf(path))
         self.assertEqual(len(set(found)), 5)
         self.assertIsNone(found[-1])
 
@@ -393,8 +393,8 @@ class FileTests(SynchronousTestCase):
         for name in ("x.txt", ".game.py.swp"):
             (self.folder / name).write_text("")
         (self.folder / "package").mkdir()
-        self.assertEqual(modulesIn(str(self.folder)), {"game.py", "package"})
-        self.assertEqual(modulesIn(str(self.folder / "none")), frozenset())
+        self.assertEqual(_modulesIn(str(self.folder)), {"game.py", "package"})
+        self.assertEqual(_modulesIn(str(self.folder / "none")), frozenset())
 
     def test_application(self) -> None:
         """

@@ -31,18 +31,18 @@ _MEMORY_LEVEL = 5
 # Frames up to this length are cached separately.
 _MAX_SHORT = 64 * 1024
 
-MIN_COMPRESSED = 64
+_MIN_COMPRESSED = 64
 """
 Minimum length of a message that is compressed (bytes). Shorter messages rarely become shorter.
 """
 
-MAX_COMPRESSED = 1024 * 1024 + 1
+_MAX_COMPRESSED = 1024 * 1024 + 1
 """
 Maximum length of a message that is compressed (bytes): 1 MiB and a NUL byte. Compressing longer
 messages would delay other connections.
 """
 
-MAX_CACHED = 8 * 1024 * 1024
+_MAX_CACHED = 8 * 1024 * 1024
 """
 Maximum length of the messages and frames that are cached for other receivers of the same
 messages (bytes).
@@ -170,7 +170,7 @@ def _encode(payloads: Iterable[bytes], bits: int) -> bytes:
     parts: list[bytes] = []
     for payload in payloads:
         length = len(payload)
-        if bits and MIN_COMPRESSED <= length <= MAX_COMPRESSED:
+        if bits and _MIN_COMPRESSED <= length <= _MAX_COMPRESSED:
             compressed = _compress(payload, bits)
             if len(compressed) < length:
                 header = _header(len(compressed))
@@ -230,7 +230,7 @@ class _Maker:
         """
         Encode each payload that is not empty as a binary message. The frames are cached. A
         message is not compressed if this would not make it shorter, if it is very short, or if
-        it is longer than L{MAX_COMPRESSED}.
+        it is longer than L{_MAX_COMPRESSED}.
 
         @param bits: the base-2 logarithm of the window size of C{permessage-deflate}, from 9
             to 15; 0 for no compression.
@@ -247,9 +247,9 @@ class _Maker:
             self._size -= entry[2]
         frames = _encode(payloads, bits)
         size = len(frames) + sum(map(len, payloads))
-        if size <= MAX_CACHED:
+        if size <= _MAX_CACHED:
             self._size += size
-            while self._size > MAX_CACHED:
+            while self._size > _MAX_CACHED:
                 oldest = next(iter(self._shared))
                 self._size -= self._shared.pop(oldest)[2]
             self._shared[key] = (tuple(payloads), frames, size)

@@ -16,9 +16,9 @@ from websockets.frames import Frame as ClientFrame
 
 from openfl_twisted.wire.websocket.frames import WebSocketFrames
 from openfl_twisted.wire.websocket.messages import (
-    MAX_CACHED,
-    MAX_COMPRESSED,
-    MIN_COMPRESSED,
+    _MAX_CACHED,
+    _MAX_COMPRESSED,
+    _MIN_COMPRESSED,
     PING,
     compression,
     makeClose,
@@ -64,11 +64,11 @@ class MessageTests(SynchronousTestCase):
         long = bytes(70_000)
         first = one.messages([long])
         self.assertIs(two.messages([long]), first)
-        for number in range(2 * MAX_CACHED // 1_000_000):
+        for number in range(2 * _MAX_CACHED // 1_000_000):
             one.messages([bytes([number]) * 1_000_000])
         self.assertIsNot(one.messages([long]), first)
         self.assertEqual(one.messages([long]), first)
-        huge = bytes(MAX_CACHED)
+        huge = bytes(_MAX_CACHED)
         self.assertIsNot(one.messages([huge]), one.messages([huge]))
 
     def test_sharedCompressed(self) -> None:
@@ -94,12 +94,12 @@ class MessageTests(SynchronousTestCase):
         """
         _, server = connect(ClientPerMessageDeflateFactory())
         before = compression.length
-        for message in (b"a" * (MIN_COMPRESSED - 1), b"a" * (MAX_COMPRESSED + 1)):
+        for message in (b"a" * (_MIN_COMPRESSED - 1), b"a" * (_MAX_COMPRESSED + 1)):
             self.assertEqual(framesIn(server.messages([message])), [(BINARY, message)])
         self.assertEqual(compression.length, before)
         random = hashlib.shake_128(b"").digest(1000)
         self.assertEqual(framesIn(server.messages([random])), [(BINARY, random)])
-        for length in (MIN_COMPRESSED, MAX_COMPRESSED):
+        for length in (_MIN_COMPRESSED, _MAX_COMPRESSED):
             self.assertLess(len(server.messages([b"a" * length])), length // 4)
 
     def test_control(self) -> None:
