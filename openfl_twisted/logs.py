@@ -10,7 +10,7 @@ logged.
 import os
 import re
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -35,6 +35,12 @@ Time after which the number of events beyond L{_MAX_EVENTS} is logged: 10 second
 
 # The folders of this package and of Twisted. Their frames precede those of the application.
 _LIBRARIES = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, twisted.__file__))
+
+# Added to the error of a handler that has called a function of asyncio under another reactor.
+_ASYNCIO_HINT = (
+    "; asyncio functions need the asyncio reactor (twistd --reactor=asyncio), and"
+    " twisted.internet.task.deferLater waits with any reactor"
+)
 
 # Matches a field of a log format.
 _field = re.compile(r"\{[^{}]*\}")
@@ -144,9 +150,7 @@ def logHandlerError(
     @param consequence: the end of the log line.
     """
     traceback = reason.getTracebackObject()
-    own = traceback
-    while own is not None and own.tb_frame.f_code.co_filename.startswith(_LIBRARIES):
-        own = own.tb_next
+    own = _ownTraceback(traceback)
     last = own or traceback
     place = "a handler"
     where = ""
@@ -155,8 +159,9 @@ def logHandlerError(
         while last.tb_next is not None:
             last = last.tb_next
         where = f" {last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
-    if own is not None and reason.value is not None:
-        reason = Failure(reason.value.with_traceback(own), type(reason.value), own)
+    if isinstance(reason.value, RuntimeError) and "no running event loop" in str(reason.value):
+        consequence += _ASYNCIO_HINT
+    reason = ownFailure(reason)
     limit = _PackageLogger.limit
     if limit is not None:
         text = f"unhandled {type(reason.value).__name__} in {place}"
@@ -169,6 +174,28 @@ def logHandlerError(
         peer=peer,
         consequence=consequence,
     )
+
+
+def _ownTraceback(traceback: TracebackType | None) -> TracebackType | None:
+    """
+    Skip the frames of Twisted and this package at the beginning of a traceback.
+    """
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_LIBRARIES):
+        traceback = traceback.tb_next
+    return traceback
+
+
+def ownFailure(reason: Failure) -> Failure:
+    """
+    Return a failure whose traceback begins in the application. If the traceback has no frame of
+    the application, the failure is returned unchanged.
+
+    @param reason: the failure.
+    """
+    own = _ownTraceback(reason.getTracebackObject())
+    if own is None or reason.value is None:
+        return reason
+    return Failure(reason.value.with_traceback(own), type(reason.value), own)
 
 
 def _qualifiedName(frame: FrameType) -> str:

@@ -21,7 +21,8 @@ from twisted.python.failure import Failure
 from zope.interface import provider
 
 from openfl_twisted.coroutines import RunningHandler, isCancellation, startHandler
-from openfl_twisted.logs import packageLogger
+from openfl_twisted.errors import Error
+from openfl_twisted.logs import ownFailure, packageLogger
 from openfl_twisted.reactors import installDefault
 
 # Namespaces whose info lines are not written. Twisted's old modules use log_legacy.
@@ -70,8 +71,12 @@ class _Program:
         elif reason.check(KeyboardInterrupt):
             self.status = 130
         elif not (self._isStopping and isCancellation(reason)):
-            self.log.failure("the program has ended with an error", reason)
             self.status = 1
+            if reason.check(Error):
+                # The text of these errors is complete, for example why a connection was refused.
+                self.log.critical("the program has ended: {error}", error=reason.value)
+            else:
+                self.log.failure("the program has ended with an error", ownFailure(reason))
 
     def _ended(self, result: object) -> None:
         self._running = None
@@ -115,9 +120,14 @@ def run(main: Main, *arguments: Any, reactor: Any = None) -> None:
     @param main: the main function, or a coroutine.
     @param arguments: the arguments of the main function.
     @param reactor: the reactor (default: the global reactor).
+    @raise TypeError: if the main function is not a function, for example in C{run(main())}.
     @raise RuntimeError: if the reactor is already running.
     @raise SystemExit: with status 1, if the main function raises an exception.
     """
+    if not (callable(main) or iscoroutine(main)):
+        raise TypeError(
+            f"run needs the main function, not {main!r:.80}: write run(main), without parentheses"
+        )
     if reactor is None:
         installDefault()
         from twisted.internet import reactor

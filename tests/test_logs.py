@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.logs}: data from a peer is never logged unescaped.
 """
 
 import ast
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,6 +188,18 @@ class LimitTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
+    def test_asyncioHint(self) -> None:
+        """
+        A handler that calls a function of asyncio under another reactor gets a hint.
+        """
+        with capturedLogs() as logs:
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                logHandlerError(self.log, Failure(), "a")
+        self.assertIn("need the asyncio reactor", formatEvent(logs[0]))
+        self.flushLoggedErrors(RuntimeError)
 
     def test_shutdown(self) -> None:
         """

@@ -11,12 +11,13 @@ from unittest import mock
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock, deferLater
-from twisted.logger import globalLogBeginner
+from twisted.logger import capturedLogs, globalLogBeginner
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
-from openfl_twisted import run
+from openfl_twisted import errors, run
 from openfl_twisted.net._reminder import _Reminder
+from tests.doubles import linesOf
 
 
 class Reactor(Clock):
@@ -131,6 +132,30 @@ class RunTests(SynchronousTestCase):
                 run(main, reactor=self.reactor)
             self.assertEqual(raised.exception.code, 1)
             self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_socketError(self) -> None:
+        """
+        Of an error whose text is complete, only the text is logged.
+        """
+
+        async def main() -> None:
+            await deferLater(self.reactor, 1)
+            raise errors.IOError("Error #2031: Socket Error. Nobody listens.")
+
+        with capturedLogs() as logs, self.assertRaises(SystemExit) as raised:
+            run(main, reactor=self.reactor)
+        self.assertEqual(raised.exception.code, 1)
+        self.assertEqual(
+            linesOf(logs), ["the program has ended: Error #2031: Socket Error. Nobody listens."]
+        )
+
+    def test_called(self) -> None:
+        """
+        The main function must not be called in the argument.
+        """
+        wrong: Any = None
+        with self.assertRaisesRegex(TypeError, r"not None: write run\(main\), without paren"):
+            run(wrong, reactor=self.reactor)
 
     def test_exit(self) -> None:
         """

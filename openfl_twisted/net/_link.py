@@ -23,12 +23,15 @@ from openfl_twisted.events import (
     SecurityErrorEvent,
 )
 from openfl_twisted.hostnames import hostEndpoint
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.net._ports import toPort
 from openfl_twisted.net._reasons import socketError
 from openfl_twisted.net._reminder import reminder
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.progress import ProgressTransport
+
+_log = packageLogger()
 
 DEFAULT_TIMEOUT = 20_000
 """
@@ -214,6 +217,8 @@ class Link:
         self._wrapEndpoint = wrapEndpoint
         self.target = ("", 0)
         self._attempt: Deferred[Any] | None = None
+        # The trigger for the end of the reactor during an attempt.
+        self._shutdown: Any = None
         self._events: list[Event] = []
         self._whenConnected: list[Deferred[None]] = []
         self._whenClosed: list[Deferred[None]] = []
@@ -333,8 +338,29 @@ class Link:
         """
         attempt = endpoint.connect(_LinkFactory())
         self._attempt = attempt.addTimeout(timeout, self.reactor, tookTooLong)
+        self._shutdown = self.reactor.addSystemEventTrigger("before", "shutdown", self._stopped)
         # The result is reported by an event, which must not be dispatched before this call returns.
         self.reactor.callLater(0, self._await, self._attempt)
+
+    def _stopped(self) -> None:
+        """
+        Called when the reactor stops during a connection attempt: cancel the attempt, without
+        an event.
+        """
+        self._shutdown = None
+        _log.warn(
+            "the program has ended while connecting to {host}:{port}: await whenConnected() or"
+            " whenClosed(), or use a main function that is not a coroutine function",
+            host=self.target[0],
+            port=self.target[1],
+        )
+        self._machine.close()
+        self._dispatch()
+
+    def _forgetShutdown(self) -> None:
+        trigger, self._shutdown = self._shutdown, None
+        if trigger is not None:
+            self.reactor.removeSystemEventTrigger(trigger)
 
     def _await(self, attempt: Deferred[Any]) -> None:
         """
@@ -364,6 +390,7 @@ class Link:
         Use an established connection.
         """
         self._attempt = None
+        self._forgetShutdown()
         self.connection = connection
         connection.link = self
         self._outcomes += [(waiting, None) for waiting in self._whenConnected]
@@ -391,6 +418,7 @@ class Link:
             or lost.
         """
         self._attempt = self.connection = None
+        self._forgetShutdown()
         self._ended()
         failure = Failure(error or errors.IOError("the socket was closed before it was connected"))
         for waiting in self._whenConnected:
@@ -398,6 +426,16 @@ class Link:
         for waiting in self._whenClosed:
             self._outcomes.append((waiting, None))
         self._whenConnected, self._whenClosed = [], []
+
+    @property
+    def _isAwaited(self) -> bool:
+        """
+        Whether a Deferred of L{whenConnected} is going to fail.
+        """
+        return any(
+            isinstance(outcome, Failure) and not waiting.called
+            for waiting, outcome in self._outcomes
+        )
 
     def queue(self, event: Event) -> None:
         """
@@ -412,7 +450,10 @@ class Link:
         events, self._events = self._events, []
         try:
             for event in events:
-                self._owner.dispatchEvent(event)
+                # An error that whenConnected() reports need not have a listener.
+                isReported = isinstance(event, ErrorEvent) and self._isAwaited
+                if not isReported or self._owner.hasEventListener(event.type):
+                    self._owner.dispatchEvent(event)
         finally:
             # Fire the Deferreds even if a listener or the reporter raises an exception: nothing
             # else would fire them.

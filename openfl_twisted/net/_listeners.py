@@ -10,13 +10,15 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.coroutines import RunningHandler
 from openfl_twisted.events import ErrorEvent, Event, reportError, setReporter, setRunner
-from openfl_twisted.logs import packageLogger
+from openfl_twisted.logs import ownFailure, packageLogger
 
 _log = packageLogger()
 
 
 def _logUncaughtError(error: Exception, event: Event) -> None:
-    _log.failure("a listener of {type} raised an error", Failure(error), type=event.type)
+    _log.failure(
+        "a listener of {type} raised an error", ownFailure(Failure(error)), type=event.type
+    )
 
 
 def _logUnhandledError(message: str, event: ErrorEvent) -> None:

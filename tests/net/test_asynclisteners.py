@@ -10,11 +10,13 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import events
+from openfl_twisted.errors import IOError
 from openfl_twisted.events import (
     DataEvent,
     DatagramSocketDataEvent,
     Event,
     EventDispatcher,
+    IOErrorEvent,
     ProgressEvent,
     ServerSocketConnectEvent,
     setReporter,
@@ -151,6 +153,43 @@ class AsyncListenerTests(SynchronousTestCase):
         self.network.advance(1)
         self.assertEqual(self.seen, ["<in", "in>"])
         server.close()
+
+    def test_awaitedError(self) -> None:
+        """
+        An error that C{whenConnected} reports needs no listener. With a listener, both are told.
+        """
+        for listens in (False, True):
+            socket = XMLSocket("127.0.0.1", 1, reactor=self.network.reactor)
+            if listens:
+                socket.addEventListener(IOErrorEvent.IO_ERROR, self.seen.append)
+            with capturedLogs() as logs:
+                failed = socket.whenConnected()
+                self.network.flush()
+            self.failureResultOf(failed, IOError)
+            self.assertEqual((logs, len(self.seen)), ([], listens))
+
+    def test_stopped(self) -> None:
+        """
+        If the reactor stops during a connection attempt, one line says what to do, and no event
+        is dispatched. After the attempt, nothing is left in the reactor.
+        """
+        reactor = self.network.reactor
+        _, port = self.server()
+        connected = XMLSocket("127.0.0.1", port, reactor=reactor)
+        self.network.flush()
+        connected.close()
+        socket = XMLSocket(reactor=reactor)
+        for name in (IOErrorEvent.IO_ERROR, Event.CLOSE, Event.CONNECT):
+            socket.addEventListener(name, self.seen.append)
+        socket.connect("127.0.0.1", port)
+        with capturedLogs() as logs:
+            reactor.fireSystemEvent("shutdown")
+            self.network.flush()
+        self.assertEqual(self.seen, [])
+        self.assertEqual(len(logs), 1)
+        self.assertIn(
+            f"the program has ended while connecting to 127.0.0.1:{port}", linesOf(logs)[0]
+        )
 
     def test_error(self) -> None:
         """
