@@ -9,6 +9,7 @@ logged.
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
@@ -137,6 +138,31 @@ class _EventLimit:
                 )
 
 
+class ErrorSink:
+    """
+    Receives the exceptions of handlers and listeners that are logged, for a test kit.
+
+    @ivar receive: called with each exception; C{None} for no function.
+    """
+
+    receive: Callable[[Failure], object] | None = None
+
+    def report(self, reason: Failure) -> None:
+        """
+        Pass on an exception.
+
+        @param reason: the exception.
+        """
+        if self.receive is not None:
+            self.receive(reason)
+
+
+errorSink = ErrorSink()
+"""
+The sink of this process.
+"""
+
+
 def logHandlerError(
     logger: Logger, reason: Failure, peer: object, consequence: str = "; connection closed"
 ) -> None:
@@ -149,6 +175,7 @@ def logHandlerError(
     @param peer: the address of the peer.
     @param consequence: the end of the log line.
     """
+    errorSink.report(reason)
     traceback = reason.getTracebackObject()
     own = _ownTraceback(traceback)
     last = own or traceback

@@ -20,7 +20,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.addresses import describe
-from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.coroutines import (
     HandlerResult,
     RunningHandler,
@@ -40,6 +39,7 @@ from openfl_twisted.transports.fanout import (
 )
 from openfl_twisted.transports.keepalive import canHangUp, loseIfHungUp
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
+from openfl_twisted.transports.lowest import clockOf
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
 from openfl_twisted.types import AnyClock
@@ -183,6 +183,8 @@ class StreamProtocol(Protocol):
             self.refused = self.factory.refused
         else:
             self.limits = _limitsOf(cast("Any", type(self)))
+        # The rate limit can need the clock of the transport.
+        self.transport = cast("Connection", transport)
         self.prepare()
         self.connected = 1
         self.transport = self.bindTransport(transport)
@@ -453,10 +455,12 @@ class StreamProtocol(Protocol):
 
     def getClock(self) -> IReactorTime:
         """
-        Return the clock of the factory; the global reactor if the factory has no clock.
+        Return the clock of the factory. If the factory has no clock, return the reactor of the
+        transport.
         """
         own = isinstance(self.factory, StreamFactory)
-        return clockOrReactor(self.factory.clock if own else None)
+        clock = self.factory.clock if own else None
+        return clockOf(self.transport) if clock is None else clock
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

@@ -269,7 +269,11 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         if self._problem:
             raise AssertionError(self._problem)
         if self._done < len(self._steps):
-            state = "no client has connected" if self._protocol is None else self._describeData()
+            state = (
+                "no client has connected; call network.flush() before verify()"
+                if self._protocol is None
+                else self._describeData()
+            )
             raise AssertionError(f"{self._describeStep()} is pending: {state}")
 
     def _describeStep(self) -> str:

@@ -34,6 +34,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from openfl_twisted.logs import errorSink
 from openfl_twisted.testing._sockets import Kernel, Settings
 
 # Default maximum number of iterations without advancing the clock. The number is large enough for a
@@ -328,6 +329,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
 
         @return: the result of the function, or the exception.
         """
+        before, errorSink.receive = errorSink.receive, self.failures.append
         try:
             return call(*arguments, **options)
         except Exception as problem:
@@ -335,6 +337,8 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
             self.failures.append(failure)
             _log.failure("Unhandled Error", failure)
             return problem
+        finally:
+            errorSink.receive = before
 
     # Sockets
 

@@ -161,6 +161,13 @@ class BufferedTransport(Connection):
         self._transport.registerProducer(PushAdapter(self), True)
         return True
 
+    @property
+    def underlying(self) -> Any:
+        """
+        The transport below this one.
+        """
+        return self._transport
+
     def getClock(self) -> IReactorTime:
         return clockOrReactor(None) if self.owner is None else self.owner.getClock()
 

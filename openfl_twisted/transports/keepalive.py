@@ -7,12 +7,13 @@ import contextlib
 import select
 import socket
 import sys
-from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import ITCPTransport, ITransport
 from twisted.internet.main import CONNECTION_LOST
 from twisted.python.failure import Failure
+
+from openfl_twisted.transports.lowest import lowestTransport
 
 _TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
@@ -26,20 +27,17 @@ _KEEP_ALIVE = (
 )
 
 
-def _lowest(transport: Any) -> Any:
-    """
-    Return the underlying TCP transport of TLS and other wrappers.
-    """
-    while ITCPTransport.providedBy(getattr(transport, "transport", None)):
-        transport = transport.transport
-    return transport
-
-
 def canHangUp(transport: ITransport) -> bool:
     """
     Return whether L{loseIfHungUp} can check a transport.
     """
-    return sys.platform == "linux" and isinstance(_lowest(transport), tcp.Connection)
+    lowest = lowestTransport(transport)
+    # The sockets of an in-memory network have no descriptor that the kernel knows.
+    return (
+        sys.platform == "linux"
+        and isinstance(lowest, tcp.Connection)
+        and isinstance(getattr(lowest, "socket", None), socket.socket)
+    )
 
 
 def loseIfHungUp(transport: ITransport) -> None:
@@ -52,7 +50,7 @@ def loseIfHungUp(transport: ITransport) -> None:
 
     @param transport: any transport; transports that do not use TCP are ignored.
     """
-    lowest = _lowest(transport)
+    lowest = lowestTransport(transport)
     if not (canHangUp(lowest) and lowest.connected):
         return
     poll = select.poll()
@@ -71,7 +69,7 @@ def keepAlive(transport: ITransport) -> None:
     """
     if not ITCPTransport.providedBy(transport):
         return
-    handle = getattr(_lowest(transport), "getHandle", lambda: None)()
+    handle = getattr(lowestTransport(transport), "getHandle", lambda: None)()
     # Check the address, because Twisted's UNIX sockets also provide ITCPTransport.
     if not isinstance(handle, socket.socket) or handle.family not in _TCP_FAMILIES:
         return

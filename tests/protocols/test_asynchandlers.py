@@ -18,8 +18,10 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.net import XMLSocket
 from openfl_twisted.protocols import (
     BinarySocketProtocol,
+    OnePortFactory,
     TelnetProtocol,
     XMLSocketFactory,
     XMLSocketProtocol,
@@ -654,6 +656,90 @@ class OtherTests(HandlerTestCase):
         self.assertEqual(sender.events, ["<a"])
         sender.open()
         self.assertEqual(sender.events, ["<a", "a>", "<b"])
+
+
+class MemoryTests(SynchronousTestCase):
+    """
+    Factories without a clock on an in-memory network: the clock is that of the transport.
+    """
+
+    def test_manyMessages(self) -> None:
+        """
+        More messages than are handled in one reactor iteration are handled.
+        """
+
+        class Echo(XMLSocketProtocol):
+            def messageReceived(self, message: str) -> None:
+                self.sendMessage(message)
+
+        for wrap in (lambda factory: factory, lambda factory: OnePortFactory(factory)):
+            pair: Any = connectedPair(Peer(), wrap(XMLSocketFactory(Echo)))
+            pair.client.send(b"a\0" * 3000)
+            pair.network.advance(1)
+            self.assertEqual(len(pair.client.received), 6000)
+
+    def test_rateLimit(self) -> None:
+        """
+        The rate limit uses the time of the network.
+        """
+
+        class Quiet(XMLSocketProtocol):
+            def messageReceived(self, message: str) -> None: ...
+
+        pair: Any = connectedPair(Peer(), XMLSocketFactory(Quiet, messageRate=2))
+        for _ in range(20):
+            pair.client.send(b"one\0two\0")
+            pair.network.advance(1)
+        self.assertFalse(pair.client.closed)
+
+    def test_check(self) -> None:
+        """
+        C{check} raises the exception of a handler or a listener.
+        """
+
+        class Failing(XMLSocketProtocol):
+            def messageReceived(self, message: str) -> None:
+                raise ValueError(message)
+
+        class Async(XMLSocketProtocol):
+            async def messageReceived(self, message: str) -> None:
+                raise ValueError(message)
+
+        for kind in (Failing, Async):
+            pair: Any = connectedPair(Peer(), XMLSocketFactory(kind))
+            pair.client.send(b"bad\0")
+            pair.network.flush()
+            with self.assertRaisesRegex(ValueError, "bad"):
+                pair.network.check()
+            self.flushLoggedErrors(ValueError)
+        network = MemoryNetwork()
+        socket = XMLSocket("127.0.0.1", 1, reactor=network.reactor)
+        socket.addEventListener("ioError", lambda event: [][1])
+        network.flush()
+        with self.assertRaises(IndexError):
+            network.check()
+        self.flushLoggedErrors(IndexError)
+
+    def test_longHandler(self) -> None:
+        """
+        A handler that runs for long does not lose its connection.
+        """
+        network = MemoryNetwork()
+        gate: Deferred[None] = Deferred()
+
+        class Waiting(XMLSocketProtocol):
+            async def messageReceived(self, message: str) -> None:
+                await gate
+                self.sendMessage(message)
+
+        for wrap in (lambda factory: factory, lambda factory: OnePortFactory(factory)):
+            pair: Any = connectedPair(Peer(), wrap(XMLSocketFactory(Waiting)), network=network)
+            pair.client.send(b"a\0")
+            network.advance(60)
+            gate.callback(None)
+            network.flush()
+            self.assertEqual(pair.client.received, b"a\0")
+            gate = Deferred()
 
 
 class AsyncioTests(SynchronousTestCase):

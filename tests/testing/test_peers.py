@@ -173,7 +173,11 @@ class FailureTests(ScriptTestCase):
         """
         script = ScriptedPeer().expect(b"a")
         script.listen(self.network, PORT)
-        self.assertFails(script, "step 1 of 1, expect(b'a'), is pending: no client has connected")
+        self.assertFails(
+            script,
+            "step 1 of 1, expect(b'a'), is pending: no client has connected; call network.flush()"
+            " before verify()",
+        )
 
     def test_tooLittle(self) -> None:
         """
