@@ -16,7 +16,7 @@ from openfl_twisted.wire.text import (
     BYTE_ORDER_MARK,
     decodeText,
     decodeUTF8,
-    describe,
+    describeValue,
     encodeText,
     encodeUTF8,
 )
@@ -358,7 +358,7 @@ class DataOutput(_ByteOrder):
 
     def _notNumber(self, value: object, method: str, conversion: str) -> Exception:
         return self._problems.wrongType(
-            f"{method}: value must be a number, not {describe(value)}: convert text with"
+            f"{method}: value must be a number, not {describeValue(value)}: convert text with"
             f" {conversion}()"
         )
 
@@ -367,7 +367,7 @@ class DataOutput(_ByteOrder):
         if isinstance(value, _BINARY):
             hint = "write bytes with writeBytes"
         return self._problems.wrongType(
-            f"{method}: {parameter} must be text, not {describe(value)}: {hint}"
+            f"{method}: {parameter} must be text, not {describeValue(value)}: {hint}"
         )
 
     def writeBoolean(self, value: object) -> None:
@@ -484,7 +484,7 @@ class DataOutput(_ByteOrder):
         except TypeError:
             hint = ": write text with writeUTFBytes" if isinstance(bytes, str) else ""
             raise self._problems.wrongType(
-                "writeBytes: bytes must be a ByteArray or bytes, not " + describe(bytes) + hint
+                "writeBytes: bytes must be a ByteArray or bytes, not " + describeValue(bytes) + hint
             ) from None
 
     def writeUTF(self, value: str) -> None:

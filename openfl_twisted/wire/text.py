@@ -150,7 +150,7 @@ def escape(text: str) -> str:
     )
 
 
-def describe(value: object) -> str:
+def describeValue(value: object) -> str:
     """
     Return the C{repr} of an argument for the text of an exception.
 
