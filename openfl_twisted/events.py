@@ -20,7 +20,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 from openfl_twisted import errors
-from openfl_twisted.wire.text import escape
+from openfl_twisted.wire.text import describeValue, escape
 
 if TYPE_CHECKING:
     # The only import of a higher layer, see tests/test_architecture.py.
@@ -633,11 +633,14 @@ class EventDispatcher:
             and in the order of registration if priorities are equal.
         @param useWeakReference: whether to reference the listener (or the object of a
             bound method) weakly. A function without other references is removed.
-        @raise errors.TypeError: 2007, if the listener is C{None}.
+        @raise errors.TypeError: 2007, if the listener is C{None}; without a number, if it is
+            not callable.
         @raise builtins.TypeError: if the listener cannot be referenced weakly.
         """
         if listener is None:
             raise errors.TypeError.numbered(2007, "listener")
+        if not callable(listener):
+            raise errors.TypeError(f"listener must be a function, not {describeValue(listener)}")
         key = (type, useCapture)
         registrations = self._liveRegistrations(key)
         if any(registration.listener() == listener for registration in registrations):

@@ -130,6 +130,10 @@ class _FlashProblems(Problems):
         return errors.ArgumentError.numbered(2008, parameter)
 
     @staticmethod
+    def wrongType(text: str) -> Exception:
+        return errors.TypeError(text)
+
+    @staticmethod
     def outOfBounds() -> Exception:
         return errors.RangeError.numbered(2006)
 

@@ -495,6 +495,20 @@ class EventDispatcherTests(SynchronousTestCase):
         error = self.assertRaises(errors.TypeError, self.dispatcher.dispatchEvent, None)
         self.assertEqual(str(error), "Error #2007: Parameter event must be non-null.")
 
+    def test_notCallable(self) -> None:
+        """
+        A listener must be callable.
+        """
+        for listener, shown in [
+            ("onConnect", "'onConnect'"),
+            (["x" * 100], "['" + "x" * 75 + "..."),
+        ]:
+            error = self.assertRaises(
+                errors.TypeError, self.dispatcher.addEventListener, "connect", listener
+            )
+            self.assertEqual(str(error), f"listener must be a function, not {shown}")
+            self.assertFalse(self.dispatcher.hasEventListener("connect"))
+
     def test_returned(self) -> None:
         """
         C{dispatchEvent} returns C{False} only if a cancelable event was prevented.

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import errors, events, net, security, system, utils
 from openfl_twisted.net import DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket
+from openfl_twisted.net._handlers import _Handler
 from tests.laboratory import BEGIN, END, authority
 
 ANY = object()
@@ -548,9 +549,15 @@ def familyOf(members: Members) -> list[Members]:
 
 def publicNames(thing: object) -> set[str]:
     """
-    Return the names without a leading underscore.
+    Return the names without a leading underscore. C{dir} also lists the handlers that sockets
+    refuse.
     """
-    return {name for name in dir(thing) if not name.startswith("_")}
+    return {
+        name
+        for name in dir(thing)
+        if not name.startswith("_")
+        and not isinstance(inspect.getattr_static(thing, name, None), _Handler)
+    }
 
 
 def definedIn(module: ModuleType) -> set[str]:

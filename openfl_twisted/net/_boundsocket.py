@@ -9,6 +9,7 @@ from openfl_twisted import errors
 from openfl_twisted.clocks import globalReactor
 from openfl_twisted.events import EventDispatcher
 from openfl_twisted.net._ports import toPort
+from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.net._reminder import reminder
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 Flash's default; it is the program that binds.
@@ -46,16 +47,6 @@ def checkPort(port: object, lowest: int = 0) -> int:
     if not lowest <= number <= 65535:
         raise errors.RangeError.numbered(2006)
     return number
-
-
-def invalidSocket(reason: object) -> errors.IOError:
-    """
-    Create the error for an operation that the operating system, or the state of the
-    socket, does not permit.
-
-    @param reason: the reason, for the error's text.
-    """
-    return errors.IOError(f"{errors.messageOf(2002)} ({reason})", 2002)
 
 
 class BoundSocket(EventDispatcher):

@@ -25,11 +25,12 @@ from openfl_twisted.events import (
 from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.net._ports import toPort
-from openfl_twisted.net._reasons import socketError
+from openfl_twisted.net._reasons import invalidSocket, socketError
 from openfl_twisted.net._reminder import reminder
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.progress import ProgressTransport
+from openfl_twisted.wire.text import describeValue
 
 _log = packageLogger()
 
@@ -222,6 +223,8 @@ class Link:
         self._events: list[Event] = []
         self._whenConnected: list[Deferred[None]] = []
         self._whenClosed: list[Deferred[None]] = []
+        # Why there is neither a connection nor an attempt, for the text of #2002.
+        self._whyIdle = "call connect first"
         # The Deferreds to fire after the events have been dispatched, with their results.
         self._outcomes: list[tuple[Deferred[None], Any]] = []
         self._machine = _machine(self)
@@ -236,9 +239,12 @@ class Link:
         @param timeout: maximum time, including name lookup (milliseconds).
         @raise errors.SecurityError: #2003, if the port is not from 0 to 65535.
         """
-        port = toPort(port)
+        given, port = port, toPort(port)
         if not 0 <= port <= 65535:
-            raise errors.SecurityError.numbered(2003)
+            raise errors.SecurityError(
+                f"{errors.messageOf(2003)} ({describeValue(given)} must be a port from 0 to 65535)",
+                2003,
+            )
         host = host.partition("\0")[0]
         self.target = (host, port)
         endpoint = self._wrapEndpoint(
@@ -254,7 +260,7 @@ class Link:
         @raise errors.IOError: #2002, if there is neither a connection nor an attempt.
         """
         if self.connection is None and self._attempt is None:
-            raise errors.IOError.numbered(2002)
+            raise self._notConnected()
         self._machine.close()
         self._dispatch()
 
@@ -271,8 +277,14 @@ class Link:
         @raise errors.IOError: #2002, if the link is not connected.
         """
         if self.connection is None:
-            raise errors.IOError.numbered(2002)
+            raise self._notConnected()
         return self.connection.transport
+
+    def _notConnected(self) -> errors.IOError:
+        isConnecting = self._attempt is not None
+        return invalidSocket(
+            "not connected yet: wait for the connect event" if isConnecting else self._whyIdle
+        )
 
     def lost(self) -> None:
         """
@@ -315,7 +327,7 @@ class Link:
         if self.connection is not None:
             return succeed(None)
         if self._attempt is None:
-            return fail(errors.IOError.numbered(2002))
+            return fail(self._notConnected())
         return _deferredIn(self._whenConnected)
 
     def whenClosed(self) -> Deferred[None]:
@@ -421,6 +433,7 @@ class Link:
         self._forgetShutdown()
         self._ended()
         failure = Failure(error or errors.IOError("the socket was closed before it was connected"))
+        self._whyIdle = "the connection is closed" if error is None else "the connection failed"
         for waiting in self._whenConnected:
             self._outcomes.append((waiting, failure))
         for waiting in self._whenClosed:

@@ -26,6 +26,16 @@ def reasonOf(reason: Failure, host: str, port: int) -> str:
     return f"{host}:{port}: {reason.getErrorMessage().rstrip('.')}"
 
 
+def invalidSocket(reason: object) -> errors.IOError:
+    """
+    Create the error for an operation that the operating system, or the state of the
+    socket, does not permit.
+
+    @param reason: the reason, for the error's text.
+    """
+    return errors.IOError(f"{errors.messageOf(2002)} ({reason})", 2002)
+
+
 def socketError(words: str) -> errors.IOError:
     """
     Create the error #2031 with a reason.

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
 from openfl_twisted.events import DataEvent, Event, EventDispatcher, ProgressEvent
+from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
 from openfl_twisted.net._listeners import awaitListener
 from openfl_twisted.net._permission import permissions
@@ -19,6 +20,13 @@ from openfl_twisted.net._reasons import reasonOf
 _RECEIVING = frozenset((DataEvent.DATA, ProgressEvent.SOCKET_DATA))
 
 
+@refuseHandlers(
+    onConnect="Event.CONNECT",
+    onClose="Event.CLOSE",
+    onIOError="IOErrorEvent.IO_ERROR",
+    onError="IOErrorEvent.IO_ERROR",
+    onSecurityError="SecurityErrorEvent.SECURITY_ERROR",
+)
 class StreamSocket(EventDispatcher):
     """
     A TCP socket. The socket dispatches C{connect}, C{close} and C{ioError}. It dispatches

@@ -19,9 +19,10 @@ from openfl_twisted.net._boundsocket import (
     BoundSocket,
     checkAddress,
     checkPort,
-    invalidSocket,
 )
+from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._listeners import awaitListener
+from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.protocols.datagram import AsyncDatagramProtocol
 from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.utils import ByteArray
@@ -61,6 +62,7 @@ def _indexOf(interface: str | None) -> bytes:
         raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004) from None
 
 
+@refuseHandlers(onData="DatagramSocketDataEvent.DATA")
 class DatagramSocket(BoundSocket):
     """
     Sends and receives UDP datagrams. After a call to C{receive}, the socket dispatches

@@ -13,8 +13,10 @@ from twisted.internet.protocol import Factory
 
 from openfl_twisted import errors
 from openfl_twisted.events import ServerSocketConnectEvent
-from openfl_twisted.net._boundsocket import BoundSocket, invalidSocket
+from openfl_twisted.net._boundsocket import BoundSocket
+from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import LinkProtocol
+from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.net.socket import Socket
 from openfl_twisted.transports.tcp import coalesceWrites
 
@@ -38,6 +40,7 @@ class _AcceptingFactory(Factory[_AcceptedConnection]):
         self.accepted = accepted
 
 
+@refuseHandlers(onConnect="ServerSocketConnectEvent.CONNECT", onClose="Event.CLOSE")
 class ServerSocket(BoundSocket):
     """
     A listening TCP socket. For each client, C{connect} is dispatched with a connected

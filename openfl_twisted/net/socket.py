@@ -9,11 +9,17 @@ and objects are encoded in AMF.
 from typing import Any, Self
 
 from openfl_twisted.events import OutputProgressEvent, ProgressEvent
+from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import LinkProtocol
 from openfl_twisted.net._streamsocket import StreamSocket
 from openfl_twisted.utils import ByteArray, IDataInput, IDataOutput
 
 
+@refuseHandlers(
+    onData="ProgressEvent.SOCKET_DATA",
+    onSocketData="ProgressEvent.SOCKET_DATA",
+    onOutputProgress="OutputProgressEvent.OUTPUT_PROGRESS",
+)
 class Socket(StreamSocket, IDataInput, IDataOutput):
     """
     A TCP connection to a server, or a connection that a C{ServerSocket} has accepted.

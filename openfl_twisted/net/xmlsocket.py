@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from openfl_twisted import errors
 from openfl_twisted.events import DataEvent, IOErrorEvent
+from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._reasons import socketError
 from openfl_twisted.net._streamsocket import StreamSocket
 from openfl_twisted.wire.messages import (
@@ -21,7 +22,7 @@ from openfl_twisted.wire.messages import (
     MessageTooLong,
     receiveUpTo,
 )
-from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
+from openfl_twisted.wire.text import decodeUTF8, describeValue, encodeUTF8
 
 MAX_WAITING = 1000
 """
@@ -30,6 +31,19 @@ reading from the network is paused.
 """
 
 
+def _isUnformatted(container: Any) -> bool:
+    """
+    Return whether the class of a container does not define C{__str__}.
+    """
+    cls: Any = type(container)
+    return cls.__str__ is object.__str__
+
+
+@refuseHandlers(
+    onData="DataEvent.DATA",
+    onXML="DataEvent.DATA",
+    onMessage="DataEvent.DATA",
+)
 class XMLSocket(StreamSocket):
     """
     A connection for NUL-terminated text messages, which need not be XML.
@@ -62,16 +76,23 @@ class XMLSocket(StreamSocket):
             C{xml.etree.ElementTree}; or bytes, which are sent unchanged. A NUL character
             cannot be escaped: a NUL inside a message splits the message for the receiver.
         @raise errors.IOError: #2002, if the socket is not connected.
-        @raise errors.TypeError: #2007, if the object is C{None}.
+        @raise errors.TypeError: #2007, if the object is C{None}; without a number, if it is a
+            C{dict}, a list, a tuple or a set, whose C{str} is Python source code.
         """
         transport = self._link.transport()
         if object is None:
             raise errors.TypeError.numbered(2007, "object")
         match object:
+            case str():
+                data = encodeUTF8(str(object))
             case bytes() | bytearray() | memoryview():
                 data = bytes(object)
             case Element():
                 data = encodeUTF8(tostring(object, "unicode"))
+            case dict() | list() | tuple() | set() | frozenset() if _isUnformatted(object):
+                raise errors.TypeError(
+                    f"send text, for example json.dumps(...), not {describeValue(object)}"
+                )
             case _:
                 data = encodeUTF8(str(object))
         transport.write(data + END)

@@ -3,6 +3,7 @@ The options and the main function of C{openfl-telnet}.
 """
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NoReturn
@@ -38,6 +39,8 @@ _NO_CONNECTION = 1
 
 # Exit status after a usage error.
 _WRONG_USAGE = 2
+
+_hostAndPort = re.compile(r"(?:[^:\[\]]+|\[[^\]]*\]):[0-9]+")
 
 _NEWLINES = {"crlf": b"\r\n", "lf": b"\n"}
 
@@ -126,6 +129,8 @@ class Options(GroupedOptions):
         """
         if not host or rest:
             raise usage.UsageError("the arguments must be HOST or HOST PORT")
+        if _hostAndPort.fullmatch(host):
+            raise usage.UsageError(f"{host}: put a space between host and port")
         self["host"] = host.removeprefix("[").removesuffix("]")
         self["port"] = port
 

@@ -16,6 +16,7 @@ from openfl_twisted.wire.text import (
     BYTE_ORDER_MARK,
     decodeText,
     decodeUTF8,
+    describeValue,
     encodeText,
     encodeUTF8,
 )
@@ -55,29 +56,10 @@ _bigEndian = _Numbers(">")
 _littleEndian = _Numbers("<")
 _signedByte = struct.Struct("b")
 
+_BINARY = (bytes, bytearray)
+
 # The bytes object for each byte value.
 _bytes = [bytes((number,)) for number in range(256)]
-
-
-def _toFloat(value: float) -> float:
-    """
-    Convert a number to a float. As in ECMAScript, an integer that is too large becomes
-    infinity.
-    """
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
-def _toInteger(value: float) -> int:
-    """
-    Convert a number to an integer, like the first step of ECMAScript's ToInt32: the fraction
-    is dropped, and NaN and infinity become zero.
-    """
-    if isinstance(value, int):
-        return value
-    return int(value) if math.isfinite(value) else 0
 
 
 class Problems:
@@ -103,6 +85,16 @@ class Problems:
         @return: a C{ValueError}; Flash throws error #2008, an C{ArgumentError}.
         """
         return ValueError(f"{parameter} must be one of the accepted values")
+
+    @staticmethod
+    def wrongType(text: str) -> Exception:
+        """
+        Create the exception for a parameter of the wrong type.
+
+        @param text: the method, the value, and a hint.
+        @return: a C{TypeError}; Flash converts the value, or throws error #1034.
+        """
+        return TypeError(text)
 
     @staticmethod
     def outOfBounds() -> Exception:
@@ -336,6 +328,48 @@ class DataOutput(_ByteOrder):
         raises an exception in this method.
         """
 
+    def _toInteger(self, value: float, method: str) -> int:
+        """
+        Convert a number to an integer, like the first step of ECMAScript's ToInt32: the fraction
+        is dropped, and NaN and infinity become zero.
+
+        @param method: the name of the writing method, for the exception.
+        """
+        if isinstance(value, int):
+            return value
+        try:
+            return int(value) if math.isfinite(value) else 0
+        except TypeError:
+            raise self._notNumber(value, method, "int") from None
+
+    def _toFloat(self, value: float, method: str) -> float:
+        """
+        Convert a number to a float. As in ECMAScript, an integer that is too large becomes
+        infinity.
+
+        @param method: the name of the writing method, for the exception.
+        """
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+        except (TypeError, ValueError):
+            raise self._notNumber(value, method, "float") from None
+
+    def _notNumber(self, value: object, method: str, conversion: str) -> Exception:
+        return self._problems.wrongType(
+            f"{method}: value must be a number, not {describeValue(value)}: convert text with"
+            f" {conversion}()"
+        )
+
+    def _notText(self, value: object, method: str, parameter: str = "value") -> Exception:
+        hint = "convert it with str()"
+        if isinstance(value, _BINARY):
+            hint = "write bytes with writeBytes"
+        return self._problems.wrongType(
+            f"{method}: {parameter} must be text, not {describeValue(value)}: {hint}"
+        )
+
     def writeBoolean(self, value: object) -> None:
         """
         Write one byte: 1 for a true value, 0 for a false value.
@@ -350,8 +384,9 @@ class DataOutput(_ByteOrder):
 
         @param value: any number. As in ECMAScript's C{ToInt32}, a fraction is dropped,
             and NaN and infinity become 0.
+        @raise TypeError: if the value is not a number. In this case, nothing is written.
         """
-        number = value if type(value) is int else _toInteger(value)
+        number = value if type(value) is int else self._toInteger(value, "writeByte")
         self._put(_bytes[number & 0xFF])
 
     def writeShort(self, value: float) -> None:
@@ -360,7 +395,7 @@ class DataOutput(_ByteOrder):
 
         @param value: any number; see L{writeByte}.
         """
-        number = value if type(value) is int else _toInteger(value)
+        number = value if type(value) is int else self._toInteger(value, "writeShort")
         self._put(self._numbers.unsignedShort.pack(number & 0xFFFF))
 
     def writeInt(self, value: float) -> None:
@@ -369,7 +404,7 @@ class DataOutput(_ByteOrder):
 
         @param value: any number; see L{writeByte}.
         """
-        number = value if type(value) is int else _toInteger(value)
+        number = value if type(value) is int else self._toInteger(value, "writeInt")
         self._put(self._numbers.unsignedInt.pack(number & 0xFFFFFFFF))
 
     def writeUnsignedInt(self, value: float) -> None:
@@ -379,7 +414,8 @@ class DataOutput(_ByteOrder):
         @param value: any number; see L{writeByte}. C{readUnsignedInt} reads a written -1 as
             4294967295.
         """
-        self.writeInt(value)
+        number = value if type(value) is int else self._toInteger(value, "writeUnsignedInt")
+        self._put(self._numbers.unsignedInt.pack(number & 0xFFFFFFFF))
 
     def writeInt64(self, value: float) -> None:
         """
@@ -388,7 +424,7 @@ class DataOutput(_ByteOrder):
 
         @param value: any number; see L{writeByte}.
         """
-        low = _toInteger(value) & 0xFFFFFFFFFFFFFFFF
+        low = self._toInteger(value, "writeInt64") & 0xFFFFFFFFFFFFFFFF
         self._put(self._numbers.int64.pack(low - (low >> 63 << 64)))
 
     def writeFloat(self, value: float) -> None:
@@ -396,8 +432,9 @@ class DataOutput(_ByteOrder):
         Write the nearest 32-bit IEEE 754 number; infinity if the number is too large.
 
         @param value: any number, including infinity and NaN.
+        @raise TypeError: if the value is not a number. In this case, nothing is written.
         """
-        number = _toFloat(value)
+        number = self._toFloat(value, "writeFloat")
         try:
             data = self._numbers.float.pack(number)
         except OverflowError:
@@ -409,12 +446,13 @@ class DataOutput(_ByteOrder):
         Write a 64-bit IEEE 754 number.
 
         @param value: any number; an integer that is too large becomes infinity.
+        @raise TypeError: if the value is not a number. In this case, nothing is written.
         """
         pack = self._numbers.double.pack
         try:
             data = pack(value)
         except (OverflowError, struct.error):
-            data = pack(_toFloat(value))
+            data = pack(self._toFloat(value, "writeDouble"))
         self._put(data)
 
     def writeBytes(self, bytes: bytes | bytearray, offset: int = 0, length: int = 0) -> None:
@@ -424,15 +462,30 @@ class DataOutput(_ByteOrder):
         @param offset: beginning of the part (default 0).
         @param length: length of the part; 0 for the rest of the array (default).
         @raise IndexError: if the part is not inside the array.
-        @raise TypeError: if C{bytes} is C{None}.
+        @raise TypeError: if C{bytes} is C{None}, text, or anything else that does not contain
+            bytes.
         """
         self._begin()
-        if bytes is None:
-            raise self._problems.null("bytes")
+        if not isinstance(bytes, _BINARY):
+            bytes = self._toBinary(bytes)
         end = offset + length if length else len(bytes)
         if not 0 <= offset <= end <= len(bytes):
             raise self._problems.outOfBounds()
         self._put(bytes[offset:end])
+
+    def _toBinary(self, bytes: Any) -> bytes:
+        """
+        Copy the bytes of an object with the buffer protocol, such as C{array.array}.
+        """
+        if bytes is None:
+            raise self._problems.null("bytes")
+        try:
+            return memoryview(bytes).tobytes()
+        except TypeError:
+            hint = ": write text with writeUTFBytes" if isinstance(bytes, str) else ""
+            raise self._problems.wrongType(
+                "writeBytes: bytes must be a ByteArray or bytes, not " + describeValue(bytes) + hint
+            ) from None
 
     def writeUTF(self, value: str) -> None:
         """
@@ -442,12 +495,15 @@ class DataOutput(_ByteOrder):
             L{openfl_twisted.wire.text.encodeUTF8}.
         @raise IndexError: if the text has more than 65535 bytes. In this case, no bytes are
             written.
-        @raise TypeError: if the text is C{None}.
+        @raise TypeError: if the value is C{None}, or not text.
         """
         self._begin()
         if value is None:
             raise self._problems.null("value")
-        data = encodeUTF8(value)
+        try:
+            data = encodeUTF8(value)
+        except AttributeError:
+            raise self._notText(value, "writeUTF") from None
         if len(data) > _MAX_UTF_LENGTH:
             raise self._problems.outOfBounds()
         self._put(self._numbers.unsignedShort.pack(len(data)) + data)
@@ -457,12 +513,16 @@ class DataOutput(_ByteOrder):
         Write text without a length and without a terminator.
 
         @param value: any text; see L{writeUTF}.
-        @raise TypeError: if the text is C{None}.
+        @raise TypeError: if the value is C{None}, or not text.
         """
         self._begin()
         if value is None:
             raise self._problems.null("value")
-        self._put(encodeUTF8(value))
+        try:
+            data = encodeUTF8(value)
+        except AttributeError:
+            raise self._notText(value, "writeUTFBytes") from None
+        self._put(data)
 
     def writeMultiByte(self, value: str, charSet: str) -> None:
         """
@@ -470,9 +530,14 @@ class DataOutput(_ByteOrder):
 
         @param value: any text.
         @param charSet: see L{openfl_twisted.wire.text.encodeText}.
-        @raise TypeError: if a parameter is C{None}.
+        @raise TypeError: if a parameter is C{None}, or not text.
         """
         self._begin()
         if value is None or charSet is None:
             raise self._problems.null("value" if value is None else "charSet")
+        # Some codecs convert any object with str().
+        if not isinstance(value, str):
+            raise self._notText(value, "writeMultiByte")
+        if not isinstance(charSet, str):
+            raise self._notText(charSet, "writeMultiByte", "charSet")
         self._put(encodeText(value, charSet))

@@ -38,6 +38,11 @@ MAX_SHOWN = 1000
 Default maximum number of characters of a string that are shown in a log.
 """
 
+_MAX_DESCRIBED = 80
+"""
+Maximum length of a value in the text of an exception (characters).
+"""
+
 BYTE_ORDER_MARK = codecs.BOM_UTF8
 """
 The three bytes that may precede text in UTF-8.
@@ -143,6 +148,21 @@ def escape(text: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+
+
+def describeValue(value: object) -> str:
+    """
+    Return the C{repr} of an argument for the text of an exception.
+
+    @param value: the argument.
+    @return: the text. Text longer than 80 characters is truncated, and C{...} is
+        appended.
+    """
+    if isinstance(value, (str, bytes)):
+        # The repr() of a long string would be built only to be truncated.
+        value = value[:_MAX_DESCRIBED]
+    text = repr(value)
+    return text if len(text) <= _MAX_DESCRIBED else f"{text[: _MAX_DESCRIBED - 3]}..."
 
 
 def cutLength(data: bytes) -> int:

@@ -192,6 +192,7 @@ NOT_LIMITS = {
     "workers.loglines _RETRY_INTERVAL": "how often a worker tries to write its log",
     "workers.loglines _LAST_TIMEOUT": "a part of the time for stopping a worker, which has a limit",
     "workers.loglines _MAX_NAME": "a part of a log line of a worker, which has a limit",
+    "wire.text _MAX_DESCRIBED": "the part of an argument that an exception names",
     "protocols.websocket _MAX_SHOWN": "part of a text for people, which the log limits too",
     "net._link MIN_TIMEOUT": "the least value of OpenFL's property timeout",
     "net._link DEFAULT_TIMEOUT": "the default of OpenFL's property timeout",

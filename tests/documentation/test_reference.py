@@ -184,6 +184,9 @@ class ErrorTests(SynchronousTestCase):
             if not number.isdecimal():
                 continue
             found = set(re.findall(rf"errors\.(\w+)\.numbered\(\s*{number}\b", code))
+            # A text that continues with a reason.
+            reasoned = rf'errors\.(\w+)\(\s*f"\{{errors\.messageOf\({number}\)'
+            found.update(re.findall(reasoned, code))
             if len(cells) == 1:
                 self.assertNotIn(number, re.findall(r"\b\d{4}\b", code))
             elif found:

@@ -247,6 +247,19 @@ class LifeTests(SocketTestCase):
         self.network.answer().send(b"a")
         self.assertEqual(self.recorder.types, ["close", "connect", "socketData"])
 
+    def test_textAsBytes(self) -> None:
+        """
+        C{writeBytes} refuses text immediately, and the socket can still be used.
+        """
+        peer = self.connect()
+        text: Any = "abc"
+        error = self.assertRaises(errors.TypeError, self.socket.writeBytes, text)
+        self.assertIn("not 'abc': write text with writeUTFBytes", str(error))
+        self.socket.writeUTFBytes("abc")
+        self.socket.flush()
+        self.network.flush()
+        self.assertEqual(peer.received, b"abc")
+
     def test_wrongPort(self) -> None:
         """
         An invalid port raises an exception from the call.

@@ -3,7 +3,7 @@ Tests for L{openfl_twisted.net.xmlsocket}.
 """
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from xml.etree.ElementTree import fromstring
 
@@ -153,6 +153,52 @@ class SendTests(XMLSocketTestCase):
             error = self.assertRaises(errors.IOError, call)
             self.assertEqual(error.errorID, 2002)
 
+    def test_reasons(self) -> None:
+        """
+        The text of #2002 continues with the state of the socket.
+        """
+
+        def check(reason: str, *calls: Callable[[], object]) -> None:
+            text = f"Error #2002: Operation attempted on invalid socket. ({reason})"
+            for call in calls:
+                self.assertEqual(str(self.assertRaises(errors.IOError, call)), text)
+
+        def send() -> None:
+            self.socket.send("a")
+
+        def wait() -> None:
+            raise self.failureResultOf(self.socket.whenConnected(), errors.IOError).value
+
+        check("call connect first", send, self.socket.close, wait)
+        self.socket.connect("127.0.0.1", 80)
+        check("not connected yet: wait for the connect event", send)
+        self.network.turnAway()
+        check("the connection failed", send, self.socket.close, wait)
+        self.connect().close()
+        check("the connection is closed", send, self.socket.close, wait)
+        self.connect()
+        self.socket.close()
+        check("the connection is closed", send, self.socket.close, wait)
+
+    def test_containers(self) -> None:
+        """
+        A container is not sent as Python source code, unless its class defines C{__str__}.
+        """
+        peer = self.connect()
+        for container in ({"type": "move"}, [1], (1,), {1}, frozenset((1,))):
+            error = self.assertRaises(errors.TypeError, self.socket.send, container)
+            self.assertEqual(
+                str(error), f"send text, for example json.dumps(...), not {container!r}"
+            )
+
+        class Move(dict[str, int]):
+            def __str__(self) -> str:
+                return "move"
+
+        self.socket.send(Move())
+        self.network.flush()
+        self.assertEqual(peer.received, b"move\0")
+
 
 class LifeTests(XMLSocketTestCase):
     """
@@ -201,9 +247,14 @@ class LifeTests(XMLSocketTestCase):
         """
         An invalid port raises an exception from the call.
         """
-        for port in (-1, 65536):
+        for port in (-1, 65536, "8o80"):
             error = self.assertRaises(errors.SecurityError, self.socket.connect, "a", port)
             self.assertEqual(error.errorID, 2003)
+            self.assertEqual(
+                str(error),
+                "Error #2003: Invalid socket port number specified."
+                f" ({port!r} must be a port from 0 to 65535)",
+            )
 
     def test_refused(self) -> None:
         """

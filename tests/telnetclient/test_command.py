@@ -96,6 +96,8 @@ class OptionTests(SynchronousTestCase):
             self.assertUsage(arguments, "the arguments must be HOST or HOST PORT")
         for port in ("", "x", "-1", "0", "65536", "1.5", "\u0663", "9" * 5000):
             self.assertUsage(["--", "h", port], "is not a port from 1 to 65535")
+        for host in ("127.0.0.1:21081", "a.example:80", "[::1]:80"):
+            self.assertUsage(["--xml", host], f"{host}: put a space between host and port")
 
     def test_text(self) -> None:
         """

@@ -4,13 +4,16 @@ Tests for L{openfl_twisted.wire.dataio}.
 
 import math
 import struct
-from typing import Any
+from array import array
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted import errors
 from openfl_twisted.errors import RangeError
+from openfl_twisted.protocols.binarysocket import BinarySocketProtocol
 from openfl_twisted.utils import ByteArray
 from openfl_twisted.wire.dataio import BIG_ENDIAN, LITTLE_ENDIAN, DataInput, DataOutput
 
@@ -289,6 +292,90 @@ class WriterTests(SynchronousTestCase):
         self.assertRaises(RangeError, writer.writeBytes, b"abc", 4, 1)
         self.assertRaises(RangeError, writer.writeBytes, b"abc", 1, 3)
         self.assertEqual(bytes(writer), b"cdefbc")
+
+
+class WrongTypeTests(SynchronousTestCase):
+    """
+    A value of the wrong type raises an exception that names the method and the value, and nothing
+    is written.
+    """
+
+    def assertWrong(self, text: str, method: str, *arguments: Any) -> None:
+        writer = ByteArray()
+        error = self.assertRaises(TypeError, getattr(writer, method), *arguments)
+        self.assertIsInstance(error, errors.TypeError)
+        self.assertEqual(str(error), f"{method}: {text}")
+        self.assertEqual(len(writer), 0)
+
+    def test_bytes(self) -> None:
+        """
+        C{writeBytes} accepts objects with the buffer protocol only.
+        """
+        rule = "bytes must be a ByteArray or bytes, not"
+        self.assertWrong(f"{rule} 'abc': write text with writeUTFBytes", "writeBytes", "abc")
+        self.assertWrong(f"{rule} '': write text with writeUTFBytes", "writeBytes", "")
+        self.assertWrong(f"{rule} [1, 2]", "writeBytes", [1, 2])
+        self.assertWrong(f"{rule} 5", "writeBytes", 5)
+        writer = ByteArray()
+        for accepted in (memoryview(b"abc"), array("B", b"abc"), arrayOf(b"abc")):
+            writer.clear()
+            writer.writeBytes(cast("bytes", accepted), 1)
+            self.assertEqual(writer, b"bc")
+
+    def test_text(self) -> None:
+        """
+        Text must be a C{str}.
+        """
+        for method in ("writeUTF", "writeUTFBytes"):
+            self.assertWrong(
+                "value must be text, not b'abc': write bytes with writeBytes", method, b"abc"
+            )
+            self.assertWrong("value must be text, not 5: convert it with str()", method, 5)
+        for charSet in ("utf-8", "gbk", "windows-1251"):
+            self.assertWrong(
+                "value must be text, not b'': write bytes with writeBytes",
+                "writeMultiByte",
+                b"",
+                charSet,
+            )
+        self.assertWrong(
+            "charSet must be text, not 936: convert it with str()", "writeMultiByte", "a", 936
+        )
+
+    def test_numbers(self) -> None:
+        """
+        Text that is not a number is not converted.
+        """
+        for method in ("Byte", "Short", "Int", "UnsignedInt", "Int64"):
+            self.assertWrong(
+                "value must be a number, not '5': convert text with int()", f"write{method}", "5"
+            )
+        for method in ("writeFloat", "writeDouble"):
+            for value in ("abc", [1], None):
+                self.assertWrong(
+                    f"value must be a number, not {value!r}: convert text with float()",
+                    method,
+                    value,
+                )
+
+    def test_long(self) -> None:
+        """
+        A long value is truncated.
+        """
+        self.assertWrong(
+            f"value must be a number, not '{'x' * 76}...: convert text with int()",
+            "writeInt",
+            "x" * 1000,
+        )
+
+    def test_protocol(self) -> None:
+        """
+        The protocol raises Python's exception.
+        """
+        protocol = BinarySocketProtocol()
+        error = self.assertRaises(TypeError, protocol.writeBytes, "abc")
+        self.assertNotIsInstance(error, errors.Error)
+        self.assertIn("write text with writeUTFBytes", str(error))
 
 
 class StringTests(SynchronousTestCase):
