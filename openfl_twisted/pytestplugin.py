@@ -4,6 +4,7 @@ Fixtures for pytest, which loads them automatically if this package is installed
 Importing this module imports no other module of this package, and no reactor.
 """
 
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,13 @@ def memoryNetwork(request: pytest.FixtureRequest) -> "MemoryNetwork":
 
     @return: the network; its clock starts at 0.
     """
+    if iscoroutinefunction(request.function):
+        # Under pytest-twisted, the test would wait for the clock of the network for ever.
+        pytest.fail(
+            "an async test cannot use memoryNetwork: define the test with def, and pass a"
+            " coroutine to memoryNetwork.run()",
+            pytrace=False,
+        )
     from openfl_twisted.testing import MemoryNetwork
 
     return MemoryNetwork.forTest(request.addfinalizer)

@@ -38,6 +38,10 @@ class SecureSocket(Socket):
         @param trust: see L{trust} (default: the CAs of this machine).
         @param reactor: the reactor (default: the global reactor).
         """
+        if not (trust is None or isinstance(trust, Trust)):
+            raise TypeError(
+                f"trust must be a Trust, not {trust!r:.80}: Trust.fromPEM reads a PEM file"
+            )
         self.trust = trust or Trust()
         self.verdict = Verdict()
         super().__init__(autoflush=autoflush, reactor=reactor)

@@ -102,6 +102,14 @@ class SecureSocketTests(SynchronousTestCase):
         with self.assertRaises(IOError):
             self.socket.writeByte(1)
 
+    def test_wrongTrust(self) -> None:
+        """
+        The path of a file instead of a C{Trust} is refused.
+        """
+        wrong: Any = "ca.pem"
+        with self.assertRaisesRegex(TypeError, "must be a Trust, not 'ca.pem': Trust.fromPEM"):
+            SecureSocket(trust=wrong)
+
     def test_connecting(self) -> None:
         """
         Before the handshake is completed, the socket is not connected, and cannot

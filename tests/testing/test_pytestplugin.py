@@ -40,6 +40,10 @@ def test_network(memoryNetwork, certificateMaker):
     assert "twisted.internet.reactor" not in sys.modules
 
 
+async def test_async(memoryNetwork):
+    raise AssertionError("the test must not run")
+
+
 def test_failing(memoryNetwork):
     memoryNetwork.reactor.callLater(1, lambda: 1 / 0)
     memoryNetwork.advance(1)
@@ -63,7 +67,8 @@ class PluginTests(SynchronousTestCase):
         test.
         """
         printed = self.run_()
-        self.assertIn("4 passed, 1 error", printed)
+        self.assertIn("4 passed, 2 errors", printed)
+        self.assertIn("an async test cannot use memoryNetwork: define the test with def", printed)
         self.assertIn("ZeroDivisionError", printed)
         self.assertIn("ERROR at teardown of test_failing", printed)
 
