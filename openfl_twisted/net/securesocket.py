@@ -37,6 +37,7 @@ class SecureSocket(Socket):
         """
         @param trust: see L{trust} (default: the CAs of this machine).
         @param reactor: the reactor (default: the global reactor).
+        @raise TypeError: if C{trust} is not a C{Trust}.
         """
         if not (trust is None or isinstance(trust, Trust)):
             raise TypeError(
