@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from typing_extensions import TypeVar
 
 from openfl_twisted.coroutines import HandlerResult
-from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION
+from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION, missingHandler
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
@@ -42,6 +42,7 @@ class RoomProtocol(XMLSocketProtocol):
     @ivar factory: the factory, with the rooms.
     """
 
+    _handlerNames = ("handleLine",)
     factory: "RoomFactory[Self]"
     member: Member | None = None
 
@@ -195,7 +196,7 @@ class RoomProtocol(XMLSocketProtocol):
         @param line: the message without its terminator.
         @raise LobbyError: if the client's request cannot be fulfilled.
         """
-        raise NotImplementedError
+        raise missingHandler(self)
 
     def refuse(self, code: str, text: str) -> None:
         """

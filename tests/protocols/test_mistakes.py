@@ -9,6 +9,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.dispatch import handler
 from openfl_twisted.protocols import (
     BinarySocketFactory,
     BinarySocketProtocol,
@@ -18,6 +19,8 @@ from openfl_twisted.protocols import (
     XMLSocketProtocol,
 )
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.roomprotocol import RoomFactory, RoomProtocol
 from openfl_twisted.testing import MemoryNetwork
 from openfl_twisted.transports.guard import GuardFactory
 
@@ -37,6 +40,23 @@ class Misspelt(XMLSocketProtocol):
     """
 
     def mesageReceived(self, message: str) -> None: ...
+
+
+class Undispatched(Shouter):
+    """
+    A protocol that does not call its handlers.
+    """
+
+    @handler
+    def move(self) -> None: ...
+
+
+class Table(RoomProtocol):
+    """
+    A room protocol with a misspelt handler.
+    """
+
+    def handelLine(self, line: bytes) -> None: ...
 
 
 def asyncLost() -> None:
@@ -114,6 +134,24 @@ class MistakeTests(SynchronousTestCase):
                 lambda: make(Misspelt),
                 TypeError,
                 "it defines mesageReceived, did you mean messageReceived?",
+            ),
+            (
+                lambda: make(Undispatched),
+                TypeError,
+                (
+                    "Undispatched.move is a handler, but Undispatched does not call handlers: make"
+                    " it a subclass of XMLDispatchProtocol or JSONDispatchProtocol"
+                ),
+            ),
+            (
+                lambda: RoomFactory(Table, Lobby()),
+                TypeError,
+                "Table must override handleLine; it defines handelLine, did you mean handleLine?",
+            ),
+            (
+                lambda: RoomProtocol().handleLine(b""),
+                NotImplementedError,
+                "RoomProtocol must override handleLine",
             ),
             (asyncLost, TypeError, "Saving.connectionLost cannot be a coroutine function"),
             (
