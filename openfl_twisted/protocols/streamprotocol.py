@@ -154,7 +154,7 @@ class StreamProtocol(Protocol):
         """
         Check the handlers of the class. This is called when a factory is created.
 
-        @raise TypeError: if a method has the decorator C{handler}, but is never called.
+        @raise TypeError: if a method is a handler, but is never called.
         """
         if cls._dispatches:
             return
@@ -766,9 +766,11 @@ def checkApplication(cls: type[StreamProtocol]) -> None:
     @param cls: the class.
     @raise TypeError: if it is not.
     """
+    if not cls._dispatches:
+        # Otherwise, the only result is a warning, which the factory logs.
+        cls.checkHandlers()
     if not _isHandling(cls):
         raise TypeError(_describeMissing(cls)[0])
-    cls.checkHandlers()
     create: Any = cls.__init__
     if isfunction(create):
         try:

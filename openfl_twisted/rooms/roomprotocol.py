@@ -33,6 +33,9 @@ from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 _DELIVERIES_PER_WORK = 2
 _ELEMENTS_PER_WORK = 8
 
+# The methods that receive the messages.
+_RECEIVERS = {"handleLine", "lineReceived", "dataReceived"}
+
 
 class RoomProtocol(XMLSocketProtocol):
     """
@@ -45,6 +48,21 @@ class RoomProtocol(XMLSocketProtocol):
     _handlerNames = ("handleLine",)
     factory: "RoomFactory[Self]"
     member: Member | None = None
+
+    @classmethod
+    def checkHandlers(cls) -> None:
+        super().checkHandlers()
+        if cls._dispatches:
+            return
+        definer = next(each for each in cls.__mro__ if _RECEIVERS & vars(each).keys())
+        # An override of these methods can call messageReceived.
+        if definer.__module__ == __name__:
+            for name in ("messageReceived", "messagesReceived"):
+                if getattr(cls, name) is not getattr(XMLSocketProtocol, name):
+                    raise TypeError(
+                        f"{cls.__name__}.{name} is never called in a room: override handleLine"
+                        " instead, which receives bytes"
+                    )
 
     @property
     def lobby(self) -> Lobby:

@@ -20,7 +20,12 @@ from openfl_twisted.protocols import (
 )
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
 from openfl_twisted.rooms.lobby import Lobby
-from openfl_twisted.rooms.roomprotocol import RoomFactory, RoomProtocol
+from openfl_twisted.rooms.roomprotocol import (
+    PathRoomProtocol,
+    RoomFactory,
+    RoomProtocol,
+    XMLRoomProtocol,
+)
 from openfl_twisted.testing import MemoryNetwork
 from openfl_twisted.transports.guard import GuardFactory
 
@@ -57,6 +62,23 @@ class Table(RoomProtocol):
     """
 
     def handelLine(self, line: bytes) -> None: ...
+
+
+class Deaf(PathRoomProtocol):
+    """
+    A room protocol with a method that is not called.
+    """
+
+    def messageReceived(self, message: str) -> None: ...
+
+
+class Decoding(Deaf):
+    """
+    A room protocol that calls the method.
+    """
+
+    def handleLine(self, line: bytes) -> None:
+        self.messageReceived(line.decode())
 
 
 def asyncLost() -> None:
@@ -149,6 +171,11 @@ class MistakeTests(SynchronousTestCase):
                 "Table must override handleLine; it defines handelLine, did you mean handleLine?",
             ),
             (
+                lambda: RoomFactory(Deaf, Lobby()),
+                TypeError,
+                "Deaf.messageReceived is never called in a room: override handleLine instead",
+            ),
+            (
                 lambda: RoomProtocol().handleLine(b""),
                 NotImplementedError,
                 "RoomProtocol must override handleLine",
@@ -201,5 +228,7 @@ class MistakeTests(SynchronousTestCase):
 
         for kind in (Shouter, Inherited, Sending, lambda: Shouter()):
             XMLSocketFactory(kind)
+        for room in (Decoding, PathRoomProtocol, XMLRoomProtocol):
+            RoomFactory(room, Lobby())
         reactor = MemoryNetwork().reactor
         serverFromString(reactor, "openfl:tcp:8080:interface=127.0.0.1:policy=none")

@@ -64,7 +64,7 @@ class SilentTable(RoomProtocol):
     """
 
 
-class Undispatched(App):
+class Undispatched(XMLSocketProtocol):
     """
     A protocol that does not call its handlers.
     """
