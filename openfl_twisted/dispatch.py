@@ -38,6 +38,7 @@ from enum import Enum
 from math import isfinite
 from typing import Any, NamedTuple, TypeVar, overload
 
+from openfl_twisted.protocols.streamprotocol import MESSAGE_NAMES
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.wire import xt
 from openfl_twisted.wire.strictjson import MAX_NUMBER, JSONError, readObject
@@ -53,8 +54,12 @@ is disconnected.
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-# The attribute of a function that contains the names of its messages.
-_NAMES = "_openflMessageNames"
+# The default of the name of a message.
+_UNNAMED = object()
+
+# The methods that call the handlers, and the names one of which an override must contain.
+_CALLERS = ("messageReceived", "handleLine")
+_SUPER = {"super", *_CALLERS}
 
 # The longest part of a peer's text in an error (characters).
 _LONGEST_SHOWN = 40
@@ -108,10 +113,14 @@ def handler(function: _F, /) -> _F: ...
 
 
 @overload
+def handler() -> Callable[[_F], _F]: ...
+
+
+@overload
 def handler(name: str, /) -> Callable[[_F], _F]: ...
 
 
-def handler(name: Any, /) -> Any:
+def handler(name: Any = _UNNAMED, /) -> Any:
     """
     Decorate a method as the handler of a message.
 
@@ -123,6 +132,8 @@ def handler(name: Any, /) -> Any:
     @return: the method, or a decorator; the method is not wrapped.
     @raise TypeError: if the decorated object is not a function.
     """
+    if name is _UNNAMED:
+        return lambda function: _expose(function, None)
     if not isinstance(name, str):
         return _expose(name, None)
     return lambda function: _expose(function, name)
@@ -136,7 +147,7 @@ def _expose(function: Any, name: str | None) -> Any:
     name = function.__name__ if name is None else name
     if not name:
         raise TypeError(f"{function.__qualname__}: the name of a message must not be empty")
-    setattr(function, _NAMES, (*getattr(function, _NAMES, ()), name))
+    setattr(function, MESSAGE_NAMES, (*getattr(function, MESSAGE_NAMES, ()), name))
     return function
 
 
@@ -357,6 +368,32 @@ def _shown(text: str) -> str:
     return f'"{safe}"' if len(safe) <= _LONGEST_SHOWN else f'"{safe[:_LONGEST_SHOWN]}..."'
 
 
+def _isOwn(cls: type) -> bool:
+    """
+    Return whether a class belongs to this package.
+    """
+    return cls.__module__.partition(".")[0] == "openfl_twisted"
+
+
+def _checkName(name: object, example: str) -> None:
+    """
+    Check the name of a message that is sent.
+
+    @raise TypeError: if it is not text.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name must be text, not {name!r:.80}: {example}")
+
+
+def _namesIn(code: types.CodeType) -> set[str]:
+    """
+    Return the global names and the attributes that a function uses, with those of the functions
+    in it.
+    """
+    nested = [_namesIn(each) for each in code.co_consts if isinstance(each, types.CodeType)]
+    return set(code.co_names).union(*nested)
+
+
 class DispatchProtocol(XMLSocketProtocol):
     """
     Base class of protocols with handlers by name. Use one of its subclasses, which define the
@@ -370,6 +407,7 @@ class DispatchProtocol(XMLSocketProtocol):
     """
 
     allowsExtra = False
+    _dispatches = True
     _handlers: Mapping[str, _Handler] = {}
     _isText = True
     _malformed = 0
@@ -379,6 +417,54 @@ class DispatchProtocol(XMLSocketProtocol):
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         cls._handlers = cls._findHandlers()
+        cls._checkOrder()
+        if cls._handlers:
+            cls._checkOverrides()
+
+    @classmethod
+    def _checkOrder(cls) -> None:
+        """
+        Check that no other protocol of this package receives the messages first.
+
+        @raise TypeError: if the base classes are in the wrong order.
+        """
+        for base in cls.__mro__[: cls.__mro__.index(DispatchProtocol)]:
+            if issubclass(base, DispatchProtocol) or not _isOwn(base):
+                continue
+            if not vars(base).keys().isdisjoint((*cls._handlerNames, *_CALLERS)):
+                first = next(each for each in cls.__bases__ if issubclass(each, base))
+                last = next(each for each in cls.__bases__ if issubclass(each, DispatchProtocol))
+                raise TypeError(
+                    f"{cls.__name__}: put {last.__name__} before {first.__name__}:"
+                    f" class {cls.__name__}({last.__name__}, {first.__name__})"
+                )
+
+    @classmethod
+    def _checkOverrides(cls) -> None:
+        """
+        Check that an override of a method that calls the handlers can call the original method.
+
+        @raise TypeError: if it cannot.
+        """
+        for base in cls.__mro__[: cls.__mro__.index(DispatchProtocol)]:
+            for name in _CALLERS:
+                function = inspect.unwrap(vars(base).get(name))  # type: ignore[arg-type]
+                if inspect.isfunction(function) and _SUPER.isdisjoint(_namesIn(function.__code__)):
+                    raise TypeError(
+                        f"{cls.__name__}: {base.__name__}.{name} replaces the method that calls"
+                        " the handlers: override unknownReceived instead, or call"
+                        f" super().{name}({'message' if name == _CALLERS[0] else 'line'})"
+                    )
+
+    @classmethod
+    def checkHandlers(cls) -> None:
+        """
+        Log a warning if the class has no handler, and does not override L{unknownReceived}.
+        """
+        if not cls._handlers and cls.unknownReceived is DispatchProtocol.unknownReceived:
+            cls.log.warn(
+                "{name} has no handlers: decorate its methods with @handler", name=cls.__name__
+            )
 
     @classmethod
     def _findHandlers(cls) -> dict[str, _Handler]:
@@ -391,8 +477,8 @@ class DispatchProtocol(XMLSocketProtocol):
         for base in reversed(cls.__mro__):
             for attribute, value in vars(base).items():
                 inner = getattr(value, "__func__", value)
-                if inspect.isfunction(inner) and hasattr(inner, _NAMES):
-                    exposed[attribute] = getattr(inner, _NAMES)
+                if inspect.isfunction(inner) and hasattr(inner, MESSAGE_NAMES):
+                    exposed[attribute] = getattr(inner, MESSAGE_NAMES)
         found: dict[str, _Handler] = {}
         for attribute, names in exposed.items():
             function = inspect.getattr_static(cls, attribute)
@@ -623,7 +709,9 @@ class XMLDispatchProtocol(DispatchProtocol):
         @param attributes: the parameters; those with the value C{None} are omitted.
         @return: the message without its terminator.
         @raise ValueError: if a value cannot be sent as XML.
+        @raise TypeError: if the name is not text, or a value has another type.
         """
+        _checkName(name, 'send("moved", x=3)')
         return element(name, *children, text=text, **attributes)
 
     def send(
@@ -688,8 +776,9 @@ class JSONDispatchProtocol(DispatchProtocol):
         @param values: the parameters: values of JSON and members of enums.
         @return: the message without its terminator.
         @raise ValueError: if a number is not finite, or a parameter has the name C{nameKey}.
-        @raise TypeError: if a value cannot be sent as JSON.
+        @raise TypeError: if the name is not text, or a value cannot be sent as JSON.
         """
+        _checkName(name, 'send("moved", x=3)')
         if self.nameKey in values:
             raise ValueError(f'"{self.nameKey}" is the name of the message, and no parameter')
         return json.dumps(
@@ -757,7 +846,9 @@ class XtDispatchProtocol(DispatchProtocol):
         @return: the message without its terminator.
         @raise ValueError: if a value contains a percent sign or a NUL character, or is not a
             finite number.
+        @raise TypeError: if the name is not text, or a value has another type.
         """
+        _checkName(name, 'send("moved", 3)')
         return xt.join(
             [
                 *([self.extension] if self.isClient else []),
@@ -825,7 +916,9 @@ class SmartFoxProtocol(XtDispatchProtocol):
         @param text: the text of the body.
         @param room: the number of the room (default: 0).
         @return: the message without its terminator.
+        @raise TypeError: if the name is not text.
         """
+        _checkName(action, 'sendSystem("joinOK", room=1)')
         body = element("body", *children, text=text, action=action, r=room)
         return element("msg", body, t="sys")
 

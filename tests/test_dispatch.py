@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock, deferLater
-from twisted.logger import capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dispatch import (
@@ -23,7 +23,8 @@ from openfl_twisted.dispatch import (
     XtDispatchProtocol,
     handler,
 )
-from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.protocols.broadcast import EchoProtocol
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import LobbyError
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
@@ -743,6 +744,87 @@ class DefinitionTests(SynchronousTestCase):
             class Wrong(XMLPlayer):
                 def move(self, x, y=7):  # type: ignore[no-untyped-def]
                     pass
+
+    def test_order(self) -> None:
+        """
+        A room protocol, or another protocol that handles the messages, must be the second base.
+        """
+        for base in (XMLRoomProtocol, PathRoomProtocol, EchoProtocol):
+            text = f"O: put XMLDispatchProtocol before {base.__name__}: class O(XMLDispatchProtocol"
+            self.refused(text, lambda base=base: type("O", (base, XMLDispatchProtocol), {}))  # type: ignore[misc]
+            type("O", (XMLDispatchProtocol, base), {})
+
+        class Logging(XMLSocketProtocol):
+            def messageReceived(self, message: str) -> Any:
+                return super().messageReceived(message)
+
+        class Player(Logging, XMLPlayer): ...
+
+        self.assertEqual(Connected(Player).calls("<move x='1'/>"), [("move", 1, 7)])
+
+    def test_override(self) -> None:
+        """
+        An override of C{messageReceived} that cannot call the original method is refused if the
+        class has handlers.
+        """
+
+        def messageReceived(self: Any, message: str) -> None:
+            self.sendMessage(message)
+
+        text = "Wrong: Wrong.messageReceived replaces the method that calls the handlers: override"
+        overrides = {"messageReceived": messageReceived}
+        self.refused(text, lambda: type("Wrong", (XMLPlayer,), overrides))
+        self.refused(
+            "call super().handleLine(line)",
+            lambda: type("Wrong", (XMLPlayer, XMLRoomProtocol), {"handleLine": messageReceived}),
+        )
+        type("Right", (XMLDispatchProtocol,), overrides)
+
+        class Explicit(XMLPlayer):
+            async def messageReceived(self, message: str) -> None:
+                def forward() -> Any:
+                    return XMLPlayer.messageReceived(self, message)
+
+                forward()
+
+    def test_noHandlers(self) -> None:
+        """
+        A factory logs a warning if the class has no handlers.
+        """
+
+        class Empty(XMLDispatchProtocol): ...
+
+        class Unknown(XMLDispatchProtocol):
+            def unknownReceived(self, name: str, message: str) -> None: ...
+
+        for cls, expected in [
+            (Empty, [(LogLevel.warn, "Empty has no handlers: decorate its methods with @handler")]),
+            (Unknown, []),
+            (XMLPlayer, []),
+        ]:
+            with capturedLogs() as logs:
+                XMLSocketFactory(cls)
+            found = [(each["log_level"], formatEvent(each)) for each in logs]
+            self.assertEqual(found, expected)
+
+    def test_parentheses(self) -> None:
+        """
+        C{@handler()} is the same as C{@handler}.
+        """
+
+        def go(self: Any) -> None: ...
+
+        self.assertEqual(set(self.define(handler()(go))._handlers), {"go"})
+
+    def test_sentName(self) -> None:
+        """
+        The name of a sent message must be text.
+        """
+        text = "the name must be text, not {'type': 'moved'}: send"
+        for cls in (XMLPlayer, JSONPlayer, XtPlayer, FoxPlayer):
+            protocol: Any = cls()
+            self.refused(text, lambda: protocol.send({"type": "moved"}))  # noqa: B023
+        self.refused(text, lambda: protocol.sendSystem({"type": "moved"}))
 
     def test_mixin(self) -> None:
         """

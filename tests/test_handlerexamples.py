@@ -11,6 +11,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.roomprotocol import RoomFactory
 from openfl_twisted.testing import EVERY_BYTE, MemoryNetwork, Peer, connectedPair
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
@@ -247,3 +249,34 @@ class ExampleTests(SynchronousTestCase):
             self.assertIn("logKO", client.send(login)[0])
         self.assertEqual(ann.send(join % 3), [])
         self.assertIn("parameter", ann.send(join.replace(b"%d", b"a"))[0])
+
+
+class TableTests(SynchronousTestCase):
+    """
+    C{docs/examples/table.py}.
+    """
+
+    def test_room(self) -> None:
+        """
+        The members of a room receive its moves, and are notified when a member leaves.
+        """
+        table = load("table")
+        lobby, network = Lobby(), MemoryNetwork()
+        factory = RoomFactory(table.Player, lobby)
+        one, two = (connectedPair(Peer(), factory, network=network).client for _ in "ab")
+        for each in (one, two):
+            each.send(b"garden\0")
+            network.flush()
+        two.send(b'{"type":"move","x":3}\0')
+        network.flush()
+        moved = b'{"type": "moved", "name": "guest2", "x": 3}\0'
+        self.assertEqual((one.received, two.received), (moved, moved))
+        two.send(b'{"type":"wave"}\0')
+        network.flush()
+        two.transport.loseConnection()
+        network.flush()
+        self.assertEqual(
+            one.received,
+            moved + b'{"type":"wave"}\0{"type": "left", "name": "guest2"}\0',
+        )
+        self.assertEqual(len(lobby.observers), 1)

@@ -123,6 +123,11 @@ def toText(test: LoadTest, target: str) -> str:
         ("schedule", f"late by up to {milliseconds(test.lag)}, {test.late:,} requests dropped"),
     ]
     lines = [f"{name:{_WIDTH}}{value}" for name, value in rows]
+    if test.unanswered and not statistics.answers.count:
+        lines.append(
+            "no answer was counted: call countAnswer in messageReceived, or test a server that"
+            " echoes"
+        )
     lines += _describeReasons("not connected", test.failed)
     lines += _describeReasons("closed early", test.closed)
     return "\n".join(lines)

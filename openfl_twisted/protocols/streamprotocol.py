@@ -5,7 +5,8 @@ Base classes of the stream protocols of this package and of their factories.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from inspect import iscoroutinefunction
+from inspect import Signature as CallSignature
+from inspect import iscoroutinefunction, isfunction
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
 
 from twisted.internet.error import ConnectionDone
@@ -74,6 +75,11 @@ POLICY_VIOLATION = 1008
 The WebSocket close code for a peer that violates a limit or a rule.
 """
 
+MESSAGE_NAMES = "_openflMessageNames"
+"""
+The attribute of a function that L{openfl_twisted.dispatch.handler} has decorated. Its value
+contains the names of the messages.
+"""
 
 _HANG_UP_INTERVAL = 5.0
 """
@@ -108,6 +114,8 @@ class StreamProtocol(Protocol):
     log = packageLogger()
     # The methods for received data, one of which a subclass must override.
     _handlerNames: ClassVar[tuple[str, ...]] = ("bytesReceived",)
+    # Whether the class calls the methods that the decorator handler marks.
+    _dispatches = False
     maxQueue = MAX_QUEUE
     limits: ConnectionLimits
     refused: Collection[Signature]
@@ -140,6 +148,24 @@ class StreamProtocol(Protocol):
                     f"{cls.__name__}.{name} cannot be a coroutine function: start a coroutine"
                     " in it with Deferred.fromCoroutine"
                 )
+
+    @classmethod
+    def checkHandlers(cls) -> None:
+        """
+        Check the handlers of the class. This is called when a factory is created.
+
+        @raise TypeError: if a method is a handler, but is never called.
+        """
+        if cls._dispatches:
+            return
+        for base in cls.__mro__:
+            for name, value in vars(base).items():
+                if isfunction(value) and hasattr(value, MESSAGE_NAMES):
+                    raise TypeError(
+                        f"{cls.__name__}.{name} is a handler, but {cls.__name__} does not call"
+                        " handlers: make it a subclass of XMLDispatchProtocol or"
+                        " JSONDispatchProtocol"
+                    )
 
     @classmethod
     def doStart(cls) -> NoReturn:
@@ -723,11 +749,49 @@ def _limitsOf(protocol: type) -> ConnectionLimits:
     return ConnectionLimits(**{name: getattr(protocol, names[name], 0) for name in names})
 
 
+# Methods that replace the handlers of a subclass.
+_ALTERNATIVES = ("dataReceived", "lineReceived")
+
+
+def _isHandling(cls: type[StreamProtocol]) -> bool:
+    """
+    Check whether a protocol class overrides one of its handlers.
+    """
+    base = next(each for each in cls.__mro__ if "_handlerNames" in vars(each))
+    names = (*cls._handlerNames, *_ALTERNATIVES)
+    return any(getattr(cls, name, None) is not getattr(base, name, None) for name in names)
+
+
+def checkApplication(cls: type[StreamProtocol]) -> None:
+    """
+    Check that a protocol class is complete: it handles received data, and is created without
+    arguments.
+
+    @param cls: the class.
+    @raise TypeError: if it is not.
+    """
+    if not cls._dispatches:
+        # Otherwise, the only result is a warning, which the factory logs.
+        cls.checkHandlers()
+    if not _isHandling(cls):
+        raise TypeError(_describeMissing(cls)[0])
+    create: Any = cls.__init__
+    if isfunction(create):
+        try:
+            CallSignature.from_callable(create).bind(None)
+        except TypeError as problem:
+            raise TypeError(
+                f"{cls.__name__} is created without arguments, but its __init__ requires"
+                f" arguments: {problem}"
+            ) from None
+
+
 def _checkProtocol(factory: object, protocol: Any) -> None:
     """
     Check the protocol of a factory.
 
-    @raise TypeError: if it cannot create protocols, or is a class with a misspelt handler.
+    @raise TypeError: if it cannot create protocols, or is a class with a misspelt handler or a
+        handler that is never called.
     """
     isClass = isinstance(protocol, type)
     if not callable(protocol) or (isClass and not issubclass(protocol, Protocol)):
@@ -737,9 +801,8 @@ def _checkProtocol(factory: object, protocol: Any) -> None:
             f" {name.replace('Factory', 'Protocol')}, not {protocol!r:.80}"
         )
     if isClass and issubclass(protocol, StreamProtocol):
-        base = next(each for each in protocol.__mro__ if "_handlerNames" in vars(each))
-        names = protocol._handlerNames  # noqa: SLF001 - of the same module
-        if all(getattr(protocol, name) is getattr(base, name) for name in names):
+        protocol.checkHandlers()
+        if not _isHandling(protocol):
             text, isMisspelt = _describeMissing(protocol)
             if isMisspelt:
                 raise TypeError(text)

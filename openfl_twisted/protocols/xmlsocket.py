@@ -9,7 +9,7 @@ in C{LineReceiver}, the processing time is proportional to the number of receive
 
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
 from functools import lru_cache, partial
-from typing import Any, NoReturn, Self, TypeAlias
+from typing import Any, ClassVar, NoReturn, Self, TypeAlias
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -120,7 +120,11 @@ class XMLSocketProtocol(StreamProtocol):
 
     __slots__ = ("_counter", "_inspects", "_splitter")
 
-    _handlerNames = ("messageReceived", "messagesReceived", "lineReceived")
+    _handlerNames: ClassVar[tuple[str, ...]] = (
+        "messageReceived",
+        "messagesReceived",
+        "lineReceived",
+    )
     _factoryName = "XMLSocketFactory"
     MAX_LENGTH = MAX_LENGTH
     policy: PolicySource = None

@@ -476,9 +476,21 @@ class Lobby:
         Send a message to all members of a room, on all nodes.
 
         @param room: one of L{rooms}.
+        @param message: the message with its terminator.
         @param exclude: members on this node that do not receive the message.
         @param sender: see L{deliverTo}.
+        @raise TypeError: if the room is not a L{Room}, or the message is not C{bytes}.
         """
+        if not isinstance(room, Room):
+            raise TypeError(
+                f"room must be a Room, such as self.member.room, not {room!r:.80}; lobby.rooms"
+                " contains the rooms by name"
+            )
+        if not isinstance(message, bytes):
+            raise TypeError(
+                'message must be bytes with a NUL terminator, such as f"{text}\\0".encode(),'
+                f" not {message!r:.80}"
+            )
         self.deliverTo(room, message, exclude, sender)
         self._notify("messageSent", room, message)
 

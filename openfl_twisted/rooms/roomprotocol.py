@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from typing_extensions import TypeVar
 
 from openfl_twisted.coroutines import HandlerResult
-from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION
+from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION, missingHandler
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
@@ -33,6 +33,9 @@ from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 _DELIVERIES_PER_WORK = 2
 _ELEMENTS_PER_WORK = 8
 
+# The methods that receive the messages.
+_RECEIVERS = {"handleLine", "lineReceived", "dataReceived"}
+
 
 class RoomProtocol(XMLSocketProtocol):
     """
@@ -42,8 +45,24 @@ class RoomProtocol(XMLSocketProtocol):
     @ivar factory: the factory, with the rooms.
     """
 
+    _handlerNames = ("handleLine",)
     factory: "RoomFactory[Self]"
     member: Member | None = None
+
+    @classmethod
+    def checkHandlers(cls) -> None:
+        super().checkHandlers()
+        if cls._dispatches:
+            return
+        definer = next(each for each in cls.__mro__ if _RECEIVERS & vars(each).keys())
+        # An override of these methods can call messageReceived.
+        if definer.__module__ == __name__:
+            for name in ("messageReceived", "messagesReceived"):
+                if getattr(cls, name) is not getattr(XMLSocketProtocol, name):
+                    raise TypeError(
+                        f"{cls.__name__}.{name} is never called in a room: override handleLine"
+                        " instead, which receives bytes"
+                    )
 
     @property
     def lobby(self) -> Lobby:
@@ -195,7 +214,7 @@ class RoomProtocol(XMLSocketProtocol):
         @param line: the message without its terminator.
         @raise LobbyError: if the client's request cannot be fulfilled.
         """
-        raise NotImplementedError
+        raise missingHandler(self)
 
     def refuse(self, code: str, text: str) -> None:
         """

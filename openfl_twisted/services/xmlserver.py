@@ -14,6 +14,7 @@ from twisted.python import usage
 from openfl_twisted.commandline import Group, Option, loadObject
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
+from openfl_twisted.protocols.streamprotocol import checkApplication
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms.distributedrooms import DistributedRooms
 from openfl_twisted.rooms.lobby import Lobby
@@ -45,12 +46,16 @@ def loadProtocol(name: str) -> type[XMLSocketProtocol]:
 
     @param name: C{module:Class}.
     @return: the class.
-    @raise usage.UsageError: if the class is missing or unsuitable.
+    @raise usage.UsageError: if the class is missing, unsuitable or incomplete.
     """
     found = loadObject("app", name)
     if isinstance(found, type) and issubclass(found, XMLSocketProtocol):
+        try:
+            checkApplication(found)
+        except TypeError as incomplete:
+            raise usage.UsageError(f"--app={name}: {incomplete}") from None
         return found
-    base = f"{XMLSocketProtocol.__module__}.{XMLSocketProtocol.__name__}"
+    base = "openfl_twisted.protocols.XMLSocketProtocol"
     if isinstance(found, type):
         problem = f"the class must be a subclass of {base}"
     else:

@@ -210,6 +210,18 @@ class ProgramTests(LoadTestCase):
         self.assertRegex(times, r"p50 (19\.9|20\.0) ms, p95 .* ms, p99 .* ms, max 20\.0 ms")
         self.assertEqual(self.err.getvalue(), "running 0 s, 10 bots\n")
 
+    def test_noAnswer(self) -> None:
+        """
+        If no answer was counted, the report contains advice.
+        """
+        self.serve(BroadcastProtocol)
+        advice = "no answer was counted: call countAnswer in messageReceived, or test a server"
+        self.run_("--clients=2", "--rate=2", "--for=1", TARGET)
+        self.assertIn(f"\n{advice} that echoes\n", self.out.getvalue())
+        self.out.truncate(0)
+        self.run_("--clients=2", "--rate=0", "--for=1", TARGET)
+        self.assertNotIn(advice, self.out.getvalue())
+
     def test_json(self) -> None:
         """
         The report can be JSON.

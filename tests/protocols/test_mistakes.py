@@ -9,6 +9,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.dispatch import handler
 from openfl_twisted.protocols import (
     BinarySocketFactory,
     BinarySocketProtocol,
@@ -18,6 +19,13 @@ from openfl_twisted.protocols import (
     XMLSocketProtocol,
 )
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.roomprotocol import (
+    PathRoomProtocol,
+    RoomFactory,
+    RoomProtocol,
+    XMLRoomProtocol,
+)
 from openfl_twisted.testing import MemoryNetwork
 from openfl_twisted.transports.guard import GuardFactory
 
@@ -37,6 +45,40 @@ class Misspelt(XMLSocketProtocol):
     """
 
     def mesageReceived(self, message: str) -> None: ...
+
+
+class Undispatched(Shouter):
+    """
+    A protocol that does not call its handlers.
+    """
+
+    @handler
+    def move(self) -> None: ...
+
+
+class Table(RoomProtocol):
+    """
+    A room protocol with a misspelt handler.
+    """
+
+    def handelLine(self, line: bytes) -> None: ...
+
+
+class Deaf(PathRoomProtocol):
+    """
+    A room protocol with a method that is not called.
+    """
+
+    def messageReceived(self, message: str) -> None: ...
+
+
+class Decoding(Deaf):
+    """
+    A room protocol that calls the method.
+    """
+
+    def handleLine(self, line: bytes) -> None:
+        self.messageReceived(line.decode())
 
 
 def asyncLost() -> None:
@@ -115,6 +157,29 @@ class MistakeTests(SynchronousTestCase):
                 TypeError,
                 "it defines mesageReceived, did you mean messageReceived?",
             ),
+            (
+                lambda: make(Undispatched),
+                TypeError,
+                (
+                    "Undispatched.move is a handler, but Undispatched does not call handlers: make"
+                    " it a subclass of XMLDispatchProtocol or JSONDispatchProtocol"
+                ),
+            ),
+            (
+                lambda: RoomFactory(Table, Lobby()),
+                TypeError,
+                "Table must override handleLine; it defines handelLine, did you mean handleLine?",
+            ),
+            (
+                lambda: RoomFactory(Deaf, Lobby()),
+                TypeError,
+                "Deaf.messageReceived is never called in a room: override handleLine instead",
+            ),
+            (
+                lambda: RoomProtocol().handleLine(b""),
+                NotImplementedError,
+                "RoomProtocol must override handleLine",
+            ),
             (asyncLost, TypeError, "Saving.connectionLost cannot be a coroutine function"),
             (
                 lambda: serverFromString(reactor, "openfl:tcp:8080:plicy=none"),
@@ -163,5 +228,7 @@ class MistakeTests(SynchronousTestCase):
 
         for kind in (Shouter, Inherited, Sending, lambda: Shouter()):
             XMLSocketFactory(kind)
+        for room in (Decoding, PathRoomProtocol, XMLRoomProtocol):
+            RoomFactory(room, Lobby())
         reactor = MemoryNetwork().reactor
         serverFromString(reactor, "openfl:tcp:8080:interface=127.0.0.1:policy=none")

@@ -310,6 +310,21 @@ class LimitTests(LobbyTestCase):
             self.lobby.announce(duel, b"x")
         self.assertEqual((len(member.missed), member.lost), (1, 2))
 
+    def test_wrongTypes(self) -> None:
+        """
+        The name of a room, and a message that is text, are refused in one sentence.
+        """
+        self.begin()
+        self.join("chess")
+        announce: Any = self.lobby.announce
+        text = "room must be a Room, such as self.member.room, not 'chess'"
+        with self.assertRaisesRegex(TypeError, text):
+            announce("chess", b"x\0")
+        text = "message must be bytes with a NUL terminator, such as .*, not 'hello'"
+        with self.assertRaisesRegex(TypeError, text):
+            announce(self.lobby.rooms["chess"], "hello")
+        self.assertEqual(self.lobby.deliveries, 0)
+
 
 class ResumeTests(LobbyTestCase):
     """

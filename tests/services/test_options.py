@@ -17,6 +17,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.dispatch import handler
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.logs import packageLogger, setLogLevel
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
@@ -40,6 +41,55 @@ class App(XMLSocketProtocol):
     A protocol for C{--app}.
     """
 
+    def messageReceived(self, message: str) -> None: ...
+
+
+class Silent(XMLSocketProtocol):
+    """
+    A protocol without a handler.
+    """
+
+
+class Misspelt(XMLSocketProtocol):
+    """
+    A protocol with a misspelt handler.
+    """
+
+    def messageRecieved(self, message: str) -> None: ...
+
+
+class SilentTable(RoomProtocol):
+    """
+    A room protocol without a handler.
+    """
+
+
+class Undispatched(XMLSocketProtocol):
+    """
+    A protocol that does not call its handlers.
+    """
+
+    @handler
+    def move(self) -> None: ...
+
+
+class Demanding(App):
+    """
+    A protocol that cannot be created without arguments.
+    """
+
+    def __init__(self, game: object) -> None: ...
+
+
+class Raw(XMLSocketProtocol):
+    """
+    A protocol that splits the messages itself.
+    """
+
+    def __init__(self, game: object = None) -> None: ...
+
+    def dataReceived(self, data: bytes) -> None: ...
+
 
 AN_APP = App()
 
@@ -48,6 +98,8 @@ class Table(RoomProtocol):
     """
     A room protocol with its own commands.
     """
+
+    def handleLine(self, line: bytes) -> None: ...
 
 
 class Board(XMLRoomProtocol):
@@ -361,10 +413,40 @@ class XMLOptionTests(OptionsTestCase):
             (f"{module}:NoSuchClass", "AttributeError"),
             (f"{module}:xmlserver", "XMLSocketProtocol, but is an object of the class module"),
             (f"{module}:AN_APP", "is an object of the class App; use the class App"),
-            ("builtins:int", "must be a subclass"),
+            ("builtins:int", "must be a subclass of openfl_twisted.protocols.XMLSocketProtocol"),
         ]:
             self.assertUsage(xmlserver, [f"--app={name}"], f"--app={name}", words)
         self.assertUsage(xmlserver, ["--echo", f"--app={module}:App"], "cannot be used together")
+
+    def test_incompleteApp(self) -> None:
+        """
+        A class that cannot work is a usage error of one line.
+        """
+        module = App.__module__
+        must = "must override messageReceived or messagesReceived or lineReceived"
+        for cls, problem in [
+            (Silent, must),
+            (
+                Misspelt,
+                f"{must}; it defines messageRecieved, did you mean messageReceived?",
+            ),
+            (SilentTable, "must override handleLine"),
+            (
+                Demanding,
+                (
+                    "is created without arguments, but its __init__ requires arguments: missing a"
+                    " required argument: 'game'"
+                ),
+            ),
+        ]:
+            option = f"--app={module}:{cls.__name__}"
+            with self.assertRaises(UsageError) as raised:
+                self.parse(xmlserver, option)
+            self.assertEqual(str(raised.exception), f"{option}: {cls.__name__} {problem}")
+        self.assertUsage(
+            xmlserver, [f"--app={module}:Undispatched"], "Undispatched.move is a handler, but"
+        )
+        self.assertIs(self.parse(xmlserver, f"--app={module}:Raw")["app"], Raw)
 
     def test_appInTheCurrentFolder(self) -> None:
         """
@@ -374,7 +456,8 @@ class XMLOptionTests(OptionsTestCase):
         folder = self.folder()
         (folder / "a_users_game.py").write_text(
             "from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol\n"
-            "class Game(XMLSocketProtocol): pass\n"
+            "class Game(XMLSocketProtocol):\n"
+            "    def messageReceived(self, message): pass\n"
         )
         (folder / "a_broken_game.py").write_text("def (")
         self.patch(sys, "path", list(sys.path))
