@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.policyfile import PolicySource
+from openfl_twisted.protocols.policyfile import PolicySource, checkPolicy
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolEndpoint
 from openfl_twisted.reactors.backlog import deepenBacklog
 from openfl_twisted.reactors.inheriting import IInheritingReactor
@@ -185,7 +185,14 @@ def openflEndpoint(endpoint: AnyServerEndpoint, **settings: Any) -> OpenFLEndpoi
         C{HTTPFactory} receives the HTTP requests; WebSockets are accepted only if C{accept}
         contains them.
     @return: the endpoint with protocol detection.
+    @raise TypeError: if the endpoint is text, or the policy is not a policy.
     """
+    if isinstance(endpoint, str):
+        raise TypeError(
+            f"openflEndpoint needs an endpoint, not {endpoint!r}: pass"
+            f" serverFromString(reactor, {endpoint!r})"
+        )
+    checkPolicy(settings.get("policy"))
     return OpenFLEndpoint(endpoint, settings)
 
 

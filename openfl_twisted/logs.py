@@ -186,8 +186,7 @@ def logHandlerError(
         while last.tb_next is not None:
             last = last.tb_next
         where = f" {last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
-    if isinstance(reason.value, RuntimeError) and "no running event loop" in str(reason.value):
-        consequence += _ASYNCIO_HINT
+    consequence += asyncioHint(reason)
     reason = ownFailure(reason)
     limit = _PackageLogger.limit
     if limit is not None:
@@ -201,6 +200,20 @@ def logHandlerError(
         peer=peer,
         consequence=consequence,
     )
+
+
+def asyncioHint(reason: Failure) -> str:
+    """
+    Return a hint for the end of a log line if a function of asyncio was called under another
+    reactor.
+
+    @param reason: the exception.
+    @return: the hint; empty for other exceptions.
+    """
+    isMissing = isinstance(reason.value, RuntimeError) and "no running event loop" in str(
+        reason.value
+    )
+    return _ASYNCIO_HINT if isMissing else ""
 
 
 def _ownTraceback(traceback: TracebackType | None) -> TracebackType | None:

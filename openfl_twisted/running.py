@@ -8,6 +8,7 @@ from inspect import iscoroutine
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRestartable
 from twisted.logger import (
     FilteringLogObserver,
     ILogFilterPredicate,
@@ -22,7 +23,7 @@ from zope.interface import provider
 
 from openfl_twisted.coroutines import RunningHandler, isCancellation, startHandler
 from openfl_twisted.errors import Error
-from openfl_twisted.logs import ownFailure, packageLogger
+from openfl_twisted.logs import asyncioHint, ownFailure, packageLogger
 from openfl_twisted.reactors import installDefault
 
 # Namespaces whose info lines are not written. Twisted's old modules use log_legacy.
@@ -76,7 +77,11 @@ class _Program:
                 # The text of these errors is complete, for example why a connection was refused.
                 self.log.critical("the program has ended: {error}", error=reason.value)
             else:
-                self.log.failure("the program has ended with an error", ownFailure(reason))
+                self.log.failure(
+                    "the program has ended with an error{hint}",
+                    ownFailure(reason),
+                    hint=asyncioHint(reason),
+                )
 
     def _ended(self, result: object) -> None:
         self._running = None
@@ -121,7 +126,7 @@ def run(main: Main, *arguments: Any, reactor: Any = None) -> None:
     @param arguments: the arguments of the main function.
     @param reactor: the reactor (default: the global reactor).
     @raise TypeError: if the main function is not a function, for example in C{run(main())}.
-    @raise RuntimeError: if the reactor is already running.
+    @raise RuntimeError: if the reactor is already running, or has already run.
     @raise SystemExit: with status 1, if the main function raises an exception.
     """
     if not (callable(main) or iscoroutine(main)):
@@ -138,7 +143,13 @@ def run(main: Main, *arguments: Any, reactor: Any = None) -> None:
     observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [_isOfProgram])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     program = _Program(main, arguments, reactor)
-    reactor.callWhenRunning(program.start)
-    reactor.run()
+    # With callLater, asyncio's event loop is already running when the program starts.
+    reactor.callWhenRunning(reactor.callLater, 0, program.start)
+    try:
+        reactor.run()
+    except ReactorNotRestartable:
+        raise RuntimeError(
+            "run() can be called only once in a program: call both functions in one main function"
+        ) from None
     if program.status:
         raise SystemExit(program.status)

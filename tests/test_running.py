@@ -6,10 +6,12 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from unittest import mock
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ReactorNotRestartable
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import capturedLogs, globalLogBeginner
 from twisted.trial.unittest import SynchronousTestCase
@@ -33,8 +35,8 @@ class Reactor(Clock):
         self._starting: list[Callable[[], object]] = []
         self._ending: list[Callable[[], Deferred[Any] | None]] = []
 
-    def callWhenRunning(self, do: Callable[[], object]) -> None:
-        self._starting.append(do)
+    def callWhenRunning(self, do: Callable[..., object], *arguments: Any) -> None:
+        self._starting.append(partial(do, *arguments))
 
     def addSystemEventTrigger(self, phase: str, event: str, do: Any) -> None:
         self._ending.append(do)
@@ -148,6 +150,32 @@ class RunTests(SynchronousTestCase):
         self.assertEqual(
             linesOf(logs), ["the program has ended: Error #2031: Socket Error. Nobody listens."]
         )
+
+    def test_twice(self) -> None:
+        """
+        A reactor cannot run twice.
+        """
+        with (
+            mock.patch.object(self.reactor, "run", side_effect=ReactorNotRestartable),
+            self.assertRaisesRegex(RuntimeError, r"run\(\) can be called only once"),
+        ):
+            run(mock.Mock(), reactor=self.reactor)
+
+    def test_asyncio(self) -> None:
+        """
+        Under the asyncio reactor, the program can await asyncio futures.
+        """
+        program = (
+            "from twisted.internet import asyncioreactor\n"
+            "asyncioreactor.install()\n"
+            "import asyncio, openfl_twisted\n"
+            "async def main():\n"
+            "    await asyncio.sleep(0)\n"
+            "    print('slept')\n"
+            "openfl_twisted.run(main)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (0, "slept\n"), done.stderr)
 
     def test_called(self) -> None:
         """

@@ -10,15 +10,19 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.coroutines import RunningHandler
 from openfl_twisted.events import ErrorEvent, Event, reportError, setReporter, setRunner
-from openfl_twisted.logs import errorSink, ownFailure, packageLogger
+from openfl_twisted.logs import asyncioHint, errorSink, ownFailure, packageLogger
 
 _log = packageLogger()
 
 
 def _logUncaughtError(error: Exception, event: Event) -> None:
-    errorSink.report(Failure(error))
+    reason = Failure(error)
+    errorSink.report(reason)
     _log.failure(
-        "a listener of {type} raised an error", ownFailure(Failure(error)), type=event.type
+        "a listener of {type} raised an error{hint}",
+        ownFailure(reason),
+        type=event.type,
+        hint=asyncioHint(reason),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from inspect import Signature as CallSignature
-from inspect import iscoroutinefunction, isfunction
+from inspect import iscoroutinefunction, isfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
 
 from twisted.internet.error import ConnectionDone
@@ -139,9 +139,16 @@ class StreamProtocol(Protocol):
         """
         Check the methods of the subclass.
 
-        @raise TypeError: if a method that must not be a coroutine function is one.
+        @raise TypeError: if a method that must not be a coroutine function is one, or a handler
+            is a generator.
         """
         super().__init_subclass__(**keywords)
+        for name in vars(cls).keys() & {*cls._handlerNames}:
+            if isgeneratorfunction(vars(cls)[name]):
+                raise TypeError(
+                    f"{cls.__name__}.{name} is a generator function, and its body would not run: use async def, or"
+                    " decorate it with inlineCallbacks"
+                )
         for name in _SYNCHRONOUS & vars(cls).keys():
             if iscoroutinefunction(vars(cls)[name]):
                 raise TypeError(

@@ -55,6 +55,11 @@ class WrapperFactory(Factory[_P]):
         """
         if isinstance(wrappedFactory, type):
             name = wrappedFactory.__name__
+            if issubclass(wrappedFactory, Factory):
+                raise TypeError(
+                    f"{type(self).__name__} needs a factory, not the class {name}: pass"
+                    f" {name}(YourProtocol)"
+                )
             raise TypeError(
                 f"{type(self).__name__} needs a factory, not the class {name}: pass an instance,"
                 f" such as XMLSocketFactory({name}) for a protocol"

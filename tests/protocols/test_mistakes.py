@@ -10,6 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dispatch import handler
+from openfl_twisted.endpoints import openflEndpoint
 from openfl_twisted.protocols import (
     BinarySocketFactory,
     BinarySocketProtocol,
@@ -89,6 +90,16 @@ def asyncLost() -> None:
     class Saving(XMLSocketProtocol):
         async def connectionLost(self, reason: Any) -> None:  # type: ignore[override]
             ...
+
+
+def generator() -> None:
+    """
+    Define a handler as a generator.
+    """
+
+    class Yielding(XMLSocketProtocol):
+        def messageReceived(self, message: str) -> Any:
+            yield None
 
 
 class MistakeTests(SynchronousTestCase):
@@ -180,6 +191,18 @@ class MistakeTests(SynchronousTestCase):
                 NotImplementedError,
                 "RoomProtocol must override handleLine",
             ),
+            (
+                lambda: onePort(XMLSocketFactory),
+                TypeError,
+                "not the class XMLSocketFactory: pass XMLSocketFactory(YourProtocol)",
+            ),
+            (
+                lambda: openflEndpoint("tcp:8080"),  # type: ignore[arg-type]
+                TypeError,
+                "not 'tcp:8080': pass serverFromString(reactor, 'tcp:8080')",
+            ),
+            (lambda: openflEndpoint(endpoint, policy="none"), TypeError, policy),
+            (generator, TypeError, "Yielding.messageReceived is a generator function"),
             (asyncLost, TypeError, "Saving.connectionLost cannot be a coroutine function"),
             (
                 lambda: serverFromString(reactor, "openfl:tcp:8080:plicy=none"),
