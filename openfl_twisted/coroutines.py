@@ -31,7 +31,7 @@ class RunningHandler:
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
         """
-        @param awaitable: what the handler has returned.
+        @param awaitable: the result of the handler.
         """
         self._coroutine: CoroutineType[Any, Any, Any] | None = None
         # The coroutine in an asyncio task.

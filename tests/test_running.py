@@ -142,13 +142,13 @@ class RunTests(SynchronousTestCase):
 
         async def main() -> None:
             await deferLater(self.reactor, 1)
-            raise errors.IOError("Error #2031: Socket Error. Nobody listens.")
+            raise errors.IOError("Error #2031: Socket Error. The server is off.")
 
         with capturedLogs() as logs, self.assertRaises(SystemExit) as raised:
             run(main, reactor=self.reactor)
         self.assertEqual(raised.exception.code, 1)
         self.assertEqual(
-            linesOf(logs), ["the program has ended: Error #2031: Socket Error. Nobody listens."]
+            linesOf(logs), ["the program has ended: Error #2031: Socket Error. The server is off."]
         )
 
     def test_twice(self) -> None:

@@ -48,7 +48,7 @@ class Plan:
     The plan of a load test.
 
     @ivar clients: the number of bots.
-    @ivar rate: how often C{act} of each bot is called per second; 0 for never.
+    @ivar rate: calls of C{act} per second for each bot; 0 for none.
     @ivar duration: the time for which the bots act (seconds).
     @ivar connectRate: the number of connection attempts per second.
     @ivar connectTimeout: maximum time of a connection attempt (seconds).

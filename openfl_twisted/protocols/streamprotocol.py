@@ -146,8 +146,8 @@ class StreamProtocol(Protocol):
         for name in vars(cls).keys() & {*cls._handlerNames}:
             if isgeneratorfunction(vars(cls)[name]):
                 raise TypeError(
-                    f"{cls.__name__}.{name} is a generator function, and its body would not run: use async def, or"
-                    " decorate it with inlineCallbacks"
+                    f"{cls.__name__}.{name} is a generator function, and its body would not run:"
+                    " use async def, or decorate it with inlineCallbacks"
                 )
         for name in _SYNCHRONOUS & vars(cls).keys():
             if iscoroutinefunction(vars(cls)[name]):

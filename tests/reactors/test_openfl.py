@@ -434,7 +434,7 @@ class DescriptorTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.sampled_from(["add", "discard", "remove"]), st.integers(0, 70))))
     def test_likeASet(self, changes: list[tuple[str, int]]) -> None:
         """
-        It behaves like a C{set}.
+        The descriptors behave like a C{set}.
         """
         wanted: set[int] = {3}
         made = epoll._Descriptors(wanted)
