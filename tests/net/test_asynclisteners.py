@@ -156,7 +156,8 @@ class AsyncListenerTests(SynchronousTestCase):
 
     def test_awaitedError(self) -> None:
         """
-        An error that C{whenConnected} reports needs no listener. With a listener, the listener is called, too.
+        An error that C{whenConnected} reports needs no listener. If there is a listener, it is
+        called, too.
         """
         for listens in (False, True):
             socket = XMLSocket("127.0.0.1", 1, reactor=self.network.reactor)
