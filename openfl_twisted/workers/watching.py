@@ -37,10 +37,10 @@ _MAX_NAMED = 3
 
 _log = packageLogger()
 
-Signature = tuple[int, int, int] | None
+FileState = tuple[int, int, int] | None
 
 
-def _signatureOf(path: str) -> Signature:
+def _signatureOf(path: str) -> FileState:
     """
     Return the values that change when a file is written or replaced.
 
@@ -117,7 +117,7 @@ class WatchService(Service):
         command: Sequence[str],
         since: float,
         *,
-        signature: Callable[[str], Signature] = _signatureOf,
+        signature: Callable[[str], FileState] = _signatureOf,
         modules: Callable[[str], frozenset[str]] = _modulesIn,
         wallClock: Callable[[], float] = time.time,
     ) -> None:
@@ -139,7 +139,7 @@ class WatchService(Service):
         self._timer: IDelayedCall | None = None
         self._check: Any = None
         # The signatures of the files as they were when the code was checked or first seen.
-        self._known: dict[str, Signature] = {}
+        self._known: dict[str, FileState] = {}
         # While the code has an error: the directories in which a missing module can be created,
         # and the present modules.
         self._folders: dict[str, frozenset[str]] = {}

@@ -20,7 +20,7 @@ from openfl_twisted.workers.supervisor import START_TIMEOUT, Supervisor
 from openfl_twisted.workers.watching import (
     _RELOAD_INTERVAL,
     RESULT,
-    Signature,
+    FileState,
     WatchService,
     _modulesIn,
     _signatureOf,
@@ -51,7 +51,7 @@ class WatchTests(SynchronousTestCase):
         self.supervisor.startService()
         [self.worker] = self.reactor.started
         self.worker.notice("listening")
-        self.files: dict[str, Signature] = {GAME: (1, 1, 1), HELPER: (1, 1, 1)}
+        self.files: dict[str, FileState] = {GAME: (1, 1, 1), HELPER: (1, 1, 1)}
         self.modules = frozenset({"game.py"})
         self.named: list[str] | None = None
         self.now = 1000.0
