@@ -38,6 +38,9 @@ class WatchTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
+        # trial changes the working directory after it has imported this module.
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(FOLDER)
         self.reactor = WorkerReactor()
         self.supervisor = Supervisor(
             lambda number: ["python", "worker"],
