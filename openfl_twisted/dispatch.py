@@ -70,7 +70,7 @@ _float = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]+
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 # The beginning of an XML message with its name.
-_startTag = re.compile(rb"[ \t\r\n]*+<([^ \t\r\n<>/=\"'&!?]++)")
+_startTag = re.compile(r"[ \t\r\n]*+<([^ \t\r\n<>/=\"'&!?]++)")
 
 _TYPES = "int, float, bool, str, an Enum, one of these with | None, or Any"
 
@@ -527,16 +527,27 @@ class DispatchProtocol(XMLSocketProtocol):
 
         @return: the result of the handler.
         """
-        self.spend(1)
         try:
             request = self.readRequest(message)
-            found = self._handlers.get(request.name)
-            arguments = {} if found is None else self._bind(found, request)
+        except DispatchError as problem:
+            self.spend(1)
+            self._reject(problem)
+            return None
+        return self._call(request, message)
+
+    def _call(self, request: Request, message: str) -> Any:
+        """
+        Call the handler of a parsed message.
+        """
+        self.spend(1)
+        found = self._handlers.get(request.name)
+        if found is None:
+            return self.unknownReceived(request.name, message)
+        try:
+            arguments = self._bind(found, request)
         except DispatchError as problem:
             self._reject(problem)
             return None
-        if found is None:
-            return self.unknownReceived(request.name, message)
         return found.function(self, **arguments)
 
     def handleLine(self, line: bytes) -> Any:
@@ -546,19 +557,30 @@ class DispatchProtocol(XMLSocketProtocol):
         @param line: the message without its terminator.
         @return: the result of the handler, or of the room's method.
         """
-        if self._hasHandler(line):
-            return self.messageReceived(decodeUTF8(line))
-        # The next base class is a RoomProtocol.
-        return super().handleLine(line)  # type: ignore[misc]
+        message = decodeUTF8(line)
+        try:
+            request = self._ownRequest(message)
+        except DispatchError as problem:
+            self.spend(1)
+            self._reject(problem)
+            return None
+        if request is None:
+            # The next base class is a RoomProtocol.
+            return super().handleLine(line)  # type: ignore[misc]
+        return self._call(request, message)
 
-    def _hasHandler(self, line: bytes) -> bool:
+    def _ownRequest(self, message: str) -> Request | None:
         """
-        Check whether a message for a room has a handler.
+        Parse a message in a room.
+
+        @return: the request; C{None} if the message is one of the room's.
+        @raise DispatchError: if the message has a handler, but is malformed.
         """
         try:
-            return self.readRequest(decodeUTF8(line)).name in self._handlers
+            request = self.readRequest(message)
         except DispatchError:
-            return False
+            return None
+        return request if request.name in self._handlers else None
 
     def readRequest(self, message: str) -> Request:
         """
@@ -686,9 +708,10 @@ class XMLDispatchProtocol(DispatchProtocol):
         values["text"] = _TWICE if "text" in values else root.text
         return Request(root.name, values)
 
-    def _hasHandler(self, line: bytes) -> bool:
-        found = _startTag.match(line)
-        return found is not None and decodeUTF8(found[1]) in self._handlers
+    def _ownRequest(self, message: str) -> Request | None:
+        found = _startTag.match(message)
+        isOwn = found is not None and found[1] in self._handlers
+        return self.readRequest(message) if isOwn else None
 
     def sendError(self, code: str, text: str) -> None:
         """

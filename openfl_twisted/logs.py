@@ -61,10 +61,12 @@ class _PackageLogger(Logger):
         if level < _PackageLogger.minLevel:
             return
         limit = _PackageLogger.limit
-        if limit is not None and level is LogLevel.info:
-            kind = format or ""
-            if not limit.admits(_Kind(self, level, kind, _field.sub("...", kind)), _MAX_EVENTS):
-                return
+        if (
+            limit is not None
+            and level is LogLevel.info
+            and not limit.admits(format or "", _MAX_EVENTS, self, level)
+        ):
+            return
         super().emit(level, format, **{name: _safe(each) for name, each in keywords.items()})
 
 
@@ -72,15 +74,15 @@ class _Kind(NamedTuple):
     """
     A kind of events, which are counted together.
 
+    @ivar most: the maximum number of events that are logged in an interval.
     @ivar logger: the logger of the events.
     @ivar level: the level of the events.
-    @ivar key: identifies the kind.
     @ivar text: describes the events.
     """
 
+    most: int
     logger: Logger
     level: Any
-    key: str
     text: str
 
 
@@ -92,27 +94,27 @@ class _EventLimit:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._kinds: dict[str, _Kind] = {}
-        # The number of events, and of those that were logged, by the key of the kind.
         self._counts: dict[str, int] = {}
-        self._logged: dict[str, int] = {}
         self._timer: IDelayedCall | None = None
 
-    def admits(self, kind: _Kind, most: int) -> bool:
+    def admits(
+        self, key: str, most: int, logger: Logger, level: Any, text: str | None = None
+    ) -> bool:
         """
         Count an event, and decide whether it is logged.
 
+        @param key: identifies the kind of the event, such as its format.
         @param most: the maximum number of events of this kind that are logged in an interval.
+        @param text: describes the kind (default: the key, with dots for the fields).
         @return: whether the event is logged.
         """
-        key = kind.key
         count = self._counts[key] = self._counts.get(key, 0) + 1
-        if count > most:
-            return False
-        self._kinds[key] = kind
-        self._logged[key] = count
-        if self._timer is None:
-            self._timer = self._clock.callLater(_LOG_INTERVAL, self.endInterval)
-        return True
+        if count == 1:
+            described = _field.sub("...", key) if text is None else text
+            self._kinds[key] = _Kind(most, logger, level, described)
+            if self._timer is None:
+                self._timer = self._clock.callLater(_LOG_INTERVAL, self.endInterval)
+        return count <= most
 
     def endInterval(self) -> None:
         """
@@ -122,17 +124,16 @@ class _EventLimit:
             self._timer.cancel()
         self._timer = None
         counts, self._counts = self._counts, {}
-        logged, self._logged = self._logged, {}
         kinds, self._kinds = self._kinds, {}
         for key, count in counts.items():
             kind = kinds[key]
-            if count > logged[key]:
+            if count > kind.most:
                 # The event that reports the number is not counted.
                 Logger.emit(
                     kind.logger,
                     kind.level,
                     "{count} more in the last {seconds:g} s: {kind}",
-                    count=count - logged[key],
+                    count=count - kind.most,
                     seconds=_LOG_INTERVAL,
                     kind=kind.text,
                 )
@@ -191,7 +192,7 @@ def logHandlerError(
     limit = _PackageLogger.limit
     if limit is not None:
         text = f"unhandled {type(reason.value).__name__} in {place}"
-        if not limit.admits(_Kind(logger, LogLevel.error, text + where, text), 1):
+        if not limit.admits(text + where, 1, logger, LogLevel.error, text):
             return
     logger.failure(
         "unhandled error in {place} while serving {peer}{consequence}",

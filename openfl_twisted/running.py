@@ -51,7 +51,7 @@ class _Program:
 
     def start(self) -> None:
         """
-        Call the main function.
+        Call the main function. Called when the reactor runs.
         """
         self._reactor.addSystemEventTrigger("before", "shutdown", self._cancel)
         try:

@@ -6,6 +6,7 @@ import ast
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
+from openfl_twisted import logs
 from openfl_twisted.logs import (
     _LOG_INTERVAL,
     _MAX_EVENTS,
@@ -149,6 +151,18 @@ class LimitTests(SynchronousTestCase):
                 "b received the policy file",
             ],
         )
+
+    def test_cost(self) -> None:
+        """
+        An event that is only counted is not described: frequent events must be cheap.
+        """
+        with (
+            capturedLogs(),
+            mock.patch.object(logs, "_field", wraps=logs._field) as field,
+        ):
+            for number in range(3 * _MAX_EVENTS):
+                self.log.info("{peer} opened", peer=number)
+            self.assertEqual(field.sub.call_count, 1)
 
     def test_otherLevels(self) -> None:
         """

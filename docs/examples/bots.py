@@ -14,7 +14,7 @@ class Greeter(XMLSocketProtocol):
 
     def act(self) -> None:
         """
-        Send a greeting.
+        Send a greeting, which the server must answer.
         """
         self.sendMessage("<hello/>")
 

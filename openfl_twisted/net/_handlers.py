@@ -6,7 +6,7 @@ which would never be called.
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-T = TypeVar("T", bound=type)
+_T = TypeVar("_T", bound=type)
 
 
 class _Handler:
@@ -50,7 +50,7 @@ class _Handler:
         )
 
 
-def refuseHandlers(**events: str) -> Callable[[T], T]:
+def refuseHandlers(**events: str) -> Callable[[_T], _T]:
     """
     Decorate a class whose instances refuse handlers.
 
@@ -58,7 +58,7 @@ def refuseHandlers(**events: str) -> Callable[[T], T]:
         C{onConnect="Event.CONNECT"}.
     """
 
-    def decorate(cls: T) -> T:
+    def decorate(cls: _T) -> _T:
         for name, event in events.items():
             # Type checkers do not see the attributes, and report their use.
             setattr(cls, name, _Handler(cls, name, event))

@@ -29,7 +29,7 @@ class _Reminder:
 
     def remind(self) -> None:
         """
-        Write the line.
+        Write the line if the reactor has not run. Called when the process exits.
         """
         if not self._hasRun:
             sys.stderr.write(

@@ -131,17 +131,17 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
         self.transport.write(data)
 
 
-P = TypeVar("P", bound=BinarySocketProtocol, default=Any)
+_P = TypeVar("_P", bound=BinarySocketProtocol, default=Any)
 
 
-class BinarySocketFactory(StreamFactory[P]):
+class BinarySocketFactory(StreamFactory[_P]):
     """
     The factory of L{BinarySocketProtocol}.
     """
 
     def __init__(
         self,
-        protocol: Callable[[], P],
+        protocol: Callable[[], _P],
         *,
         maxUnread: int | None = None,
         maxQueue: int | None = None,

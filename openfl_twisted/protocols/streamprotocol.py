@@ -824,7 +824,7 @@ class StreamFactory(Factory[_P]):
     @ivar cut: number of connections closed by each of L{LIMITS}.
     @ivar foreign: number of connections closed because the client used another
         protocol, by the value of its L{Signature}.
-    @ivar clock: the clock; C{None} for the global reactor.
+    @ivar clock: the clock; C{None} for the reactor of each connection.
     """
 
     noisy = False

@@ -564,10 +564,10 @@ class XMLSocketProtocol(StreamProtocol):
                 self._tap("out", decodeUTF8(line))
 
 
-P = TypeVar("P", bound=XMLSocketProtocol, default=Any)
+_P = TypeVar("_P", bound=XMLSocketProtocol, default=Any)
 
 
-class XMLSocketFactory(StreamFactory[P]):
+class XMLSocketFactory(StreamFactory[_P]):
     """
     The factory of L{XMLSocketProtocol}. The factory stores the connected protocols.
 
@@ -583,7 +583,7 @@ class XMLSocketFactory(StreamFactory[P]):
 
     def __init__(
         self,
-        protocol: Callable[[], P],
+        protocol: Callable[[], _P],
         *,
         maxLength: int | None = None,
         maxQueue: int | None = None,
@@ -610,7 +610,7 @@ class XMLSocketFactory(StreamFactory[P]):
             L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} whose clients are not
             refused (default: none). With C{Signature.HTTP}, web pages can send messages
             in HTTP requests.
-        @param clock: the clock (default: the global reactor).
+        @param clock: the clock (default: the reactor of each connection).
         """
         super().__init__(
             protocol,
@@ -624,14 +624,14 @@ class XMLSocketFactory(StreamFactory[P]):
         checkPolicy(policy)
         self.policy = policy
         # A dictionary instead of a set, which would use up to four times as much memory.
-        self._connected: dict[P, None] = {}
-        self.connections: KeysView[P] = self._connected.keys()
+        self._connected: dict[_P, None] = {}
+        self.connections: KeysView[_P] = self._connected.keys()
         self.messagesIn = 0
         self.messagesOut = 0
         self.answered = 0
         self.unanswered = 0
 
-    def countIn(self, connection: P) -> None:
+    def countIn(self, connection: _P) -> None:
         """
         Add a connected protocol to L{connections}.
 
@@ -639,7 +639,7 @@ class XMLSocketFactory(StreamFactory[P]):
         """
         self._connected[connection] = None
 
-    def countOut(self, connection: P) -> None:
+    def countOut(self, connection: _P) -> None:
         """
         Remove a protocol whose connection is lost from L{connections}.
         """
@@ -685,6 +685,7 @@ class XMLSocketFactory(StreamFactory[P]):
             sender.fanOut(receivers, partial(_sendBlock, lines, block), len(block))
             return
         for connection in receivers:
+            # _sendBlock, inlined for speed.
             transport = connection.transport
             if transport.preservesMessages:
                 transport.writeMessages(lines)

@@ -436,10 +436,10 @@ class _Announcer(LobbyObserver):
         self._lobby.announce(room, vocabulary.left(member))
 
 
-P = TypeVar("P", bound=RoomProtocol, default=Any)
+_P = TypeVar("_P", bound=RoomProtocol, default=Any)
 
 
-class RoomFactory(XMLSocketFactory[P]):
+class RoomFactory(XMLSocketFactory[_P]):
     """
     The factory of clients in rooms.
 
@@ -448,7 +448,7 @@ class RoomFactory(XMLSocketFactory[P]):
 
     def __init__(
         self,
-        protocol: Callable[[], P],
+        protocol: Callable[[], _P],
         lobby: Lobby,
         *,
         announces: bool = False,

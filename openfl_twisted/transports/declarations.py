@@ -9,9 +9,10 @@ from zope.interface.declarations import Provides
 # Maximum number of cached declarations. When it is reached, the cache is cleared.
 _MAX_DECLARATIONS = 64
 
-# The declarations by class, and by the identity of the declaration of the transport, which is
-# stored, too, so that the identity stays valid.
-_declarations: dict[tuple[type, int], tuple[Any, Any]] = {}
+# The declarations by class, by the identity of the declaration of the transport, and by the
+# interfaces that are not provided. The declaration of the transport is stored, too, so that its
+# identity stays valid.
+_declarations: dict[tuple[type, int, tuple[Any, ...]], tuple[Any, Any]] = {}
 
 
 def declare(kind: type, inherited: Any, *without: Any) -> Any:
@@ -21,11 +22,10 @@ def declare(kind: type, inherited: Any, *without: Any) -> Any:
 
     @param kind: the class of the object.
     @param inherited: the declaration of the transport, from C{providedBy}.
-    @param without: interfaces of the transport that the object does not provide. All calls for
-        a class must pass the same interfaces.
+    @param without: interfaces of the transport that the object does not provide.
     @return: the declaration, for C{__providedBy__}.
     """
-    key = (kind, id(inherited))
+    key = (kind, id(inherited), without)
     found = _declarations.get(key)
     if found is None:
         its = inherited

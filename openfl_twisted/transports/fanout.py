@@ -80,18 +80,11 @@ class FanOut(Generic[_R]):
         self.isComplete = True
         return done
 
-    def finish(self) -> None:
-        """
-        Send the message to all remaining receivers.
-        """
-        while not self.isComplete:
-            self.step()
-
 
 class FanOutQueue:
     """
-    Messages to many receivers from a source other than a client. If sending takes long, the
-    messages are held, and sent in several reactor iterations. In the meantime, the source is
+    Messages to many receivers from one source: a client, or the broker. If sending takes long,
+    the messages are held, and sent in several reactor iterations. In the meantime, the source is
     paused.
     """
 

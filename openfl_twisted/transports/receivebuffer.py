@@ -189,7 +189,7 @@ class ReceiveBuffer:
 
     def release(self) -> None:
         """
-        Resume delivery after L{hold}.
+        End one L{hold}. When all holds have ended, resume delivery.
         """
         if self.holds:
             self.holds -= 1

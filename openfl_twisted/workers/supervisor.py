@@ -499,10 +499,10 @@ class Supervisor(Service):
 
     def replace(self) -> Deferred[str | None]:
         """
-        Replace all workers without closing the ports: start other workers, and stop the present
-        ones when all other workers have opened their ports, and have imported the memberships
-        of the present worker with the same number. If a new worker ends before, the
-        present workers continue, and the new workers are stopped. Must not be called again
+        Replace all workers without closing the ports. The present workers are stopped when all
+        new workers have opened their ports, and each has imported the memberships of the present
+        worker with its number. If a new worker ends before, the present workers continue, and
+        the new workers are stopped. Must not be called again
         before the Deferred has fired.
 
         @return: fires with C{None}, or with the reason why the workers are not replaced. It does
