@@ -62,9 +62,17 @@ _absolutePrefix = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}(:/?)?")
 _authorityForm = re.compile(rb"[^/?#@]+:[0-9]+")
 _CR, _LF = b"\r\n"
 _digits = frozenset(b"0123456789")
-_anyRequestLine = re.compile(rf"{_WORD} [^\0- \x7f]+ HTTP/[0-9]\.[0-9]\r?\n".encode())
+_anyRequestLine = re.compile(rf"{_WORD} [^\0- \x7f]+ (?i:HTTP)/[0-9]\.[0-9]\r?\n".encode())
 # The bytes allowed at each position after the target: a space, and the version.
-_version = (*(frozenset((byte,)) for byte in b" HTTP/"), _digits, frozenset(b"."), _digits)
+# A version in lower case is wrong, but is recognized, so that its client is answered.
+_version = (
+    frozenset(b" "),
+    *(frozenset((byte, byte | 0x20)) for byte in b"HTTP"),
+    frozenset(b"/"),
+    _digits,
+    frozenset(b"."),
+    _digits,
+)
 
 MAX_REQUEST_START = _longestMethod + 1 + _MAX_TARGET + len(_version) + 2
 """

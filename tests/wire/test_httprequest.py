@@ -87,9 +87,10 @@ class StartsRequestTests(SynchronousTestCase):
 
     def test_version(self) -> None:
         """
-        A line without a version counts for C{GET} and a path only: HTTP/0.9.
+        A line without a version counts for C{GET} and a path only: HTTP/0.9. The version can be
+        in lower case.
         """
-        for line in (b"GET /a\r\n", b"get /\n"):
+        for line in (b"GET /a\r\n", b"get /\n", b"GET / http/1.1\r\n", b"put /a hTTp/1.0\n"):
             self.assertRequest(line)
         for line in (
             b"PUT /a\r\n",
@@ -97,8 +98,9 @@ class StartsRequestTests(SynchronousTestCase):
             b"GET /a\rb",
             b"GET the lamp",
             b"GET /lamp please",
-            b"GET / http/1.1",
+            b"GET / httq/1.1",
             b"GET / HTTP/x",
+            b"GET / http-1.1",
             b"GET / HTTP/1.1x",
             b"GET / HTTP/1.1\rx",
         ):
