@@ -29,6 +29,20 @@ def globalReactor(user: object) -> Any:
     return reactor
 
 
+def checkClock(name: str, clock: Any) -> Any:
+    """
+    Return a clock or reactor.
+
+    @param name: the name of the parameter, for the error.
+    @raise TypeError: if the object is not a clock.
+    """
+    if not hasattr(clock, "callLater"):
+        owned = getattr(clock, "reactor", None)
+        words = "" if owned is None else ": pass its attribute reactor"
+        raise TypeError(f"{name} must be a reactor, not {clock!r:.80}{words}")
+    return clock
+
+
 def guardReactor(guard: Callable[[object], object]) -> Callable[[], None]:
     """
     Call a function whenever L{globalReactor} is called.
@@ -50,9 +64,10 @@ def clockOrReactor(clock: AnyClock | None) -> IReactorTime:
 
     @param clock: the clock; C{None} for the global reactor. Only this call imports the global
         reactor, because importing a module must not install a reactor.
+    @raise TypeError: if the object is not a clock.
     """
     if clock is not None:
-        return cast("IReactorTime", clock)
+        return cast("IReactorTime", checkClock("clock", clock))
     from twisted.internet import reactor
 
     return cast("IReactorTime", reactor)

@@ -12,7 +12,6 @@ import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +19,8 @@ from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from twisted.python import usage
 from twisted.python.reflect import namedModule
+
+from openfl_twisted.similar import similarTo
 
 
 class Group(enum.StrEnum):
@@ -165,11 +166,8 @@ def _suggest(wrong: str, names: Iterable[str]) -> str:
     Return a question that suggests the most similar name, in parentheses after a space; an empty
     string if no name is similar.
     """
-    known = list(names)
-    lower = {name.lower(): name for name in known}
-    matches = get_close_matches(wrong, known, 1)
-    matches += [lower[name] for name in get_close_matches(wrong.lower(), lower, 1)]
-    return f" (did you mean {matches[0]}?)" if matches else ""
+    similar = similarTo(wrong, names)
+    return f" (did you mean {similar}?)" if similar else ""
 
 
 def describeError(problem: BaseException) -> str:

@@ -7,7 +7,6 @@ WebSocket and TLS clients, and answers Flash policy requests.
 
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +27,7 @@ from openfl_twisted.protocols.policyfile import PolicySource, checkPolicy
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolEndpoint
 from openfl_twisted.reactors.backlog import deepenBacklog
 from openfl_twisted.reactors.inheriting import IInheritingReactor
+from openfl_twisted.similar import similarTo
 from openfl_twisted.transports.acceptanswer import answerOnAccept
 from openfl_twisted.transports.tcp import coalesceWrites
 from openfl_twisted.types import AnyFactory, AnyServerEndpoint
@@ -37,6 +37,18 @@ from openfl_twisted.wire.policy.rule import PolicyError
 
 # The named arguments of the openfl: prefix.
 _ARGUMENTS = ("policy", "accept", "greetingDelay", "passThrough", "tlsCertificate", "tlsKey")
+
+
+# The reasons for users, and the texts of Python and Twisted for invalid descriptions.
+_REASONS = {
+    r"the \1 is missing": re.compile(r"missing 1 required positional argument: '(\w+)'"),
+    r"\1 is not a number": re.compile(r"invalid literal for int\(\) with base 10: (.*)"),
+    r"\1= is not an argument": re.compile(r"got an unexpected keyword argument '(\w+)'"),
+    "too many arguments": re.compile(r"takes (?:from \d to )?\d positional argument"),
+    "the endpoint type is missing": re.compile(r"Unknown endpoint type: ''"),
+    r"unknown endpoint type \1": re.compile(r"Unknown endpoint type: '(.*)'"),
+}
+_ENDPOINT_TYPES = ("haproxy", "openfl", "ssl", "systemd", "tcp", "tcp6", "unix")
 
 
 @implementer(IStreamServerEndpoint)
@@ -164,7 +176,44 @@ def serverEndpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
     if wrapper == "haproxy":
         return ProxyProtocolEndpoint(serverEndpoint(reactor, wrapped), reactor)
     endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+    _checkPort(endpoint)
     return endpoint
+
+
+def describeEndpointError(description: str, problem: Exception) -> str:
+    """
+    Describe why the description of an endpoint is invalid. Twisted passes on the exceptions of
+    the functions that parse the parts of the description.
+
+    @param description: the description, such as C{tcp:8080}.
+    @param problem: the exception of C{serverFromString}, C{clientFromString} or
+        L{serverEndpoint}.
+    @return: the reason.
+    """
+    text = str(problem) or type(problem).__name__
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.strerror}: {problem.filename}" if problem.filename else problem.strerror
+    for words, pattern in _REASONS.items():
+        match = pattern.search(text)
+        if match is not None:
+            text = match.expand(words)
+            break
+    kind = description.rpartition("openfl:")[2].partition(":")[0]
+    if text == f"unknown endpoint type {kind}":
+        similar = similarTo(kind, _ENDPOINT_TYPES)
+        text += f" (did you mean {similar}?)" if similar else ""
+    return text
+
+
+def _checkPort(endpoint: Any) -> None:
+    """
+    Check the port of Twisted's endpoints, which report an invalid one only when they listen.
+
+    @raise ValueError: if the port is invalid.
+    """
+    port = getattr(endpoint, "_port", 0)
+    if isinstance(port, int) and not 0 <= port <= 65535:
+        raise ValueError(f"the port must be from 0 to 65535, not {port}")
 
 
 def _speaksHTTP(factory: object) -> bool:
@@ -332,9 +381,9 @@ def parseServer(
     elif tlsKey is not None:
         raise ValueError(f"tlsKey={tlsKey} requires tlsCertificate")
     for name in rest:
-        similar = get_close_matches(name, _ARGUMENTS, 1, 0.8)
+        similar = similarTo(name, _ARGUMENTS, 0.8)
         if similar:
-            raise ValueError(f"{name}= is not an argument of openfl: did you mean {similar[0]}=?")
+            raise ValueError(f"{name}= is not an argument of openfl: did you mean {similar}=?")
     return openflEndpoint(serverEndpoint(reactor, _describe(arguments, rest)), **settings)
 
 

@@ -11,6 +11,7 @@ without a listener, with the functions passed to L{setReporter}.
 """
 
 import logging
+import warnings
 import weakref
 from bisect import insort
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -20,6 +21,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 from openfl_twisted import errors
+from openfl_twisted.similar import misspellingOf
 from openfl_twisted.wire.text import describeValue, escape
 
 if TYPE_CHECKING:
@@ -585,6 +587,20 @@ class IEventDispatcher(Protocol):
         raise NotImplementedError
 
 
+# The types of the events that some sockets dispatch.
+_SOCKET_TYPES = frozenset(
+    (
+        DataEvent.DATA,
+        Event.CLOSE,
+        Event.CONNECT,
+        IOErrorEvent.IO_ERROR,
+        OutputProgressEvent.OUTPUT_PROGRESS,
+        ProgressEvent.SOCKET_DATA,
+        SecurityErrorEvent.SECURITY_ERROR,
+    )
+)
+
+
 class EventDispatcher:
     """
     Dispatches events to listeners.
@@ -593,6 +609,8 @@ class EventDispatcher:
     need not call C{__init__}.
     """
 
+    # The types of the events that the sockets of a class dispatch; empty for other dispatchers.
+    _eventTypes: ClassVar[frozenset[str]] = frozenset()
     _eventTarget: IEventDispatcher | None = None
     # The registrations by type and useCapture. The tuples are replaced, never changed: a running
     # dispatch continues with the listeners that were registered when the dispatch started.
@@ -624,6 +642,9 @@ class EventDispatcher:
         listener first. A listener added by another listener of the same type is not called for
         the current event.
 
+        A socket warns if it never dispatches the type, but other sockets do, or if the type is
+        misspelt.
+
         @param listener: called with the event; it can be a coroutine function. Listeners are
             compared with C{==}, so a bound method is the same listener each time it is
             accessed.
@@ -641,6 +662,8 @@ class EventDispatcher:
             raise errors.TypeError.numbered(2007, "listener")
         if not callable(listener):
             raise errors.TypeError(f"listener must be a function, not {describeValue(listener)}")
+        if self._eventTypes and type not in self._eventTypes:
+            self._warnOfType(type)
         key = (type, useCapture)
         registrations = self._liveRegistrations(key)
         if any(registration.listener() == listener for registration in registrations):
@@ -649,6 +672,19 @@ class EventDispatcher:
         added = _Registration.of(listener, priority, useWeakReference)
         insort(ordered, added, key=lambda registration: -registration.priority)
         self._store(key, ordered)
+
+    def _warnOfType(self, type: str) -> None:
+        """
+        Warn of the type of an event that is not dispatched, if it is the type of another socket
+        or a misspelling. Subclasses can dispatch any other events.
+        """
+        known = sorted(self._eventTypes)
+        right = misspellingOf(type, known)
+        if type not in _SOCKET_TYPES and right is None:
+            return
+        hint = f"its events are {', '.join(known)}" if right is None else f"did you mean {right}?"
+        cls = self.__class__.__name__
+        warnings.warn(f"{cls} never dispatches {type!r}: {hint}", stacklevel=3)
 
     def removeEventListener(self, type: str, listener: _Listener, useCapture: bool = False) -> None:
         """
@@ -738,3 +774,12 @@ class EventDispatcher:
             self._registrations[key] = tuple(registrations)
         else:
             self._registrations.pop(key, None)
+
+
+def eventTypes(dispatcher: object) -> list[str]:
+    """
+    Return the types of the events that a socket dispatches. For another dispatcher, these are
+    the types of all sockets.
+    """
+    own = dispatcher._eventTypes if isinstance(dispatcher, EventDispatcher) else None  # noqa: SLF001 - of the same module
+    return sorted(own or _SOCKET_TYPES)

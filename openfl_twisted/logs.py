@@ -203,6 +203,21 @@ def logHandlerError(
     )
 
 
+def buildProtocol(factory: Any, address: Any) -> Any:
+    """
+    Build the protocol for a client. An exception of the application is logged.
+
+    @param factory: the factory of the application.
+    @param address: the address of the client.
+    @return: the protocol; C{None} if the factory refuses the client, or raises an exception.
+    """
+    try:
+        return factory.buildProtocol(address)
+    except Exception:
+        logHandlerError(packageLogger(), Failure(), address)
+        return None
+
+
 def asyncioHint(reason: Failure) -> str:
     """
     Return a hint for the end of a log line if a function of asyncio was called under another

@@ -32,7 +32,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"transports"},
         {"tls"},
         {"clocks", "commandline", "hostnames", "logs"},
-        {"addresses", "coroutines", "lazyimports", "types"},
+        {"addresses", "coroutines", "lazyimports", "similar", "types"},
     ],
     "bytes": [{"wire"}],
 }
@@ -41,7 +41,7 @@ The rows of each layer, from top to bottom. A package or module imports only its
 lower rows. Some of these packages are planned.
 """
 
-WITHOUT_TWISTED = {"wire", "errors", "events", "security", "system", "utils"}
+WITHOUT_TWISTED = {"wire", "errors", "events", "security", "similar", "system", "utils"}
 """
 Modules that import neither Twisted nor a module that does.
 """

@@ -505,6 +505,7 @@ MODULES: list[tuple[ModuleType, dict[str, str]]] = [
     (
         events,
         {
+            "eventTypes": "the events of a socket",
             "setReporter": "reports unhandled errors",
             "setRunner": "runs asynchronous listeners",
             "reportError": "reports errors of asynchronous listeners",

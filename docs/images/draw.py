@@ -300,7 +300,7 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("reactors", "openfl reactor"),
         ("tls", "verification"),
         (
-            "addresses clocks commandline coroutines hostnames lazyimports logs types",
+            "addresses clocks commandline coroutines hostnames lazyimports logs similar types",
             "shared by all",
         ),
     ]),

@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 from openfl_twisted import errors
-from openfl_twisted.clocks import globalReactor
+from openfl_twisted.clocks import checkClock, globalReactor
 from openfl_twisted.events import EventDispatcher
 from openfl_twisted.net._ports import toPort
 from openfl_twisted.net._reasons import invalidSocket
@@ -67,7 +67,7 @@ class BoundSocket(EventDispatcher):
         if reactor is None:
             reactor = globalReactor(self)
             reminder.expectRun(reactor)
-        self._reactor: Any = reactor
+        self._reactor = checkClock("reactor", reactor)
 
     def _local(self) -> tuple[str | None, int]:
         """

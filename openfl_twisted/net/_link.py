@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from openfl_twisted import errors
 from openfl_twisted.addresses import portOf
-from openfl_twisted.clocks import globalReactor, tookTooLong
+from openfl_twisted.clocks import checkClock, globalReactor, tookTooLong
 from openfl_twisted.events import (
     ErrorEvent,
     Event,
@@ -208,7 +208,7 @@ class Link:
         if reactor is None:
             reactor = globalReactor(owner)
             reminder.expectRun(reactor)
-        self.reactor = reactor
+        self.reactor = checkClock("reactor", reactor)
         self.connection: LinkProtocol | None = None
         self.received = received
         self.progressed = progressed

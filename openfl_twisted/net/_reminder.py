@@ -6,6 +6,8 @@ import atexit
 import sys
 from typing import Any
 
+_TEST_FRAMEWORKS = {"openfl_twisted.testing", "pytest"}
+
 
 class _Reminder:
     """
@@ -32,9 +34,15 @@ class _Reminder:
         Write the line if the reactor has not run. Called when the process exits.
         """
         if not self._hasRun:
+            isTest = not _TEST_FRAMEWORKS.isdisjoint(sys.modules)
+            advice = (
+                "Pass reactor=network.reactor to the sockets of a test"
+                if isTest
+                else "Call openfl_twisted.run(main)"
+            )
             sys.stderr.write(
                 "openfl_twisted: sockets were opened, but the reactor has never run, so nothing"
-                " was sent or received. Call openfl_twisted.run(main).\n"
+                f" was sent or received. {advice}.\n"
             )
 
 

@@ -9,7 +9,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
-from openfl_twisted.events import DataEvent, Event, EventDispatcher, ProgressEvent
+from openfl_twisted.events import (
+    DataEvent,
+    Event,
+    EventDispatcher,
+    IOErrorEvent,
+    ProgressEvent,
+    SecurityErrorEvent,
+)
 from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
 from openfl_twisted.net._listeners import awaitListener
@@ -33,6 +40,15 @@ class StreamSocket(EventDispatcher):
     C{securityError} if C{Security.sandboxType} requires a permission that no policy file
     grants. Subclasses implement sending and receiving.
     """
+
+    _eventTypes = frozenset(
+        (
+            Event.CLOSE,
+            Event.CONNECT,
+            IOErrorEvent.IO_ERROR,
+            SecurityErrorEvent.SECURITY_ERROR,
+        )
+    )
 
     def __init__(self, host: str | None, port: int, reactor: Any) -> None:
         """

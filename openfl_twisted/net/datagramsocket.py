@@ -13,7 +13,7 @@ from twisted.internet.error import CannotListenError, MessageLengthError
 
 from openfl_twisted import errors
 from openfl_twisted.coroutines import HandlerResult
-from openfl_twisted.events import DatagramSocketDataEvent, Event
+from openfl_twisted.events import DatagramSocketDataEvent, Event, IOErrorEvent
 from openfl_twisted.net._boundsocket import (
     ANY_ADDRESS,
     BoundSocket,
@@ -71,6 +71,11 @@ class DatagramSocket(BoundSocket):
 
     A closed socket cannot be used again.
     """
+
+    # AIR also defines close and ioError, which are not dispatched here.
+    _eventTypes = frozenset(
+        (DatagramSocketDataEvent.DATA, Event.CLOSE, IOErrorEvent.IO_ERROR),
+    )
 
     def __init__(self, *, reactor: Any = None) -> None:
         super().__init__(reactor=reactor)

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
 from openfl_twisted import errors
-from openfl_twisted.events import ServerSocketConnectEvent
+from openfl_twisted.events import Event, ServerSocketConnectEvent
 from openfl_twisted.net._boundsocket import BoundSocket
 from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import LinkProtocol
@@ -48,6 +48,9 @@ class ServerSocket(BoundSocket):
 
     A closed C{ServerSocket} cannot be bound again. Accepted sockets stay open.
     """
+
+    # As in AIR, where the system can close the socket.
+    _eventTypes = frozenset((Event.CLOSE, ServerSocketConnectEvent.CONNECT))
 
     def __init__(self, *, reactor: Any = None) -> None:
         super().__init__(reactor=reactor)

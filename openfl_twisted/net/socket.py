@@ -32,6 +32,11 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         the platform: on Windows, written data is not sent without C{flush}.
     """
 
+    _eventTypes = StreamSocket._eventTypes | {  # noqa: SLF001 - of the base class
+        OutputProgressEvent.OUTPUT_PROGRESS,
+        ProgressEvent.SOCKET_DATA,
+    }
+
     def __init__(
         self,
         host: str | None = None,

@@ -54,6 +54,8 @@ class XMLSocket(StreamSocket):
         connection, and C{ioError} and C{close} are dispatched. Flash has no limit.
     """
 
+    _eventTypes = StreamSocket._eventTypes | {DataEvent.DATA}  # noqa: SLF001 - of the base class
+
     def __init__(self, host: str | None = None, port: int = 0, *, reactor: Any = None) -> None:
         """
         @param host: the host to connect to immediately; C{None} to connect later.

@@ -34,7 +34,7 @@ from zope.interface import implementer
 
 from openfl_twisted.addresses import portOf
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.logs import packageLogger
+from openfl_twisted.logs import buildProtocol, packageLogger
 from openfl_twisted.protocols.foreign import REASONS, refuse
 from openfl_twisted.protocols.policyfile import (
     PolicySource,
@@ -310,7 +310,7 @@ class _OnePortProtocol(DetectionProtocol):
         self._endDetection()
         connection = self.transport
         connection.clientType = PLAIN
-        wrapped = self.factory.wrappedFactory.buildProtocol(connection.getPeer())
+        wrapped = buildProtocol(self.factory.wrappedFactory, connection.getPeer())
         if wrapped is None:
             self.decided = True
             self.received = b""

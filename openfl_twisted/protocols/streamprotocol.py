@@ -2,8 +2,9 @@
 Base classes of the stream protocols of this package and of their factories.
 """
 
+import re
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from inspect import Signature as CallSignature
 from inspect import iscoroutinefunction, isfunction, isgeneratorfunction
@@ -29,6 +30,7 @@ from openfl_twisted.coroutines import (
 )
 from openfl_twisted.logs import logHandlerError, packageLogger
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
+from openfl_twisted.similar import misspellingOf, similarTo
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT, DetectionTimer
@@ -61,6 +63,9 @@ _SYNCHRONOUS = {
     "sendQueueExceeded",
     "writeConnectionLost",
 }
+
+# The names of methods that are called when something has happened.
+_callback = re.compile(r"[a-z][A-Za-z]*(ed|Made|Lost|ByOperator)")
 
 # The value of "refused" if no protocol is refused.
 _NONE: Collection[Signature] = frozenset()
@@ -137,12 +142,14 @@ class StreamProtocol(Protocol):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """
-        Check the methods of the subclass.
+        Check the methods of the subclass. A method whose name is a misspelling of a method that
+        is called when something happens, such as C{conectionMade}, is a warning.
 
         @raise TypeError: if a method that must not be a coroutine function is one, or a handler
             is a generator.
         """
         super().__init_subclass__(**keywords)
+        _warnOfMisspellings(cls)
         for name in vars(cls).keys() & {*cls._handlerNames}:
             if isgeneratorfunction(vars(cls)[name]):
                 raise TypeError(
@@ -708,6 +715,28 @@ class StreamProtocol(Protocol):
         return describe(self.transport.getPeer())
 
 
+def _warnOfMisspellings(cls: type) -> None:
+    """
+    Warn of the methods of a new protocol class that are never called because of their names.
+    """
+    inherited = {name: value for base in cls.__mro__[1:] for name, value in vars(base).items()}
+    # A missing handler raises an exception when the factory is created.
+    handlers: Sequence[str] = cls._handlerNames  # type: ignore[attr-defined]
+    callbacks = [
+        name
+        for name, value in inherited.items()
+        if isfunction(value) and name not in handlers and _callback.fullmatch(name)
+    ]
+    for name, value in vars(cls).items():
+        if name in inherited or name.startswith("_") or not isfunction(value):
+            continue
+        right = misspellingOf(name, callbacks)
+        if right is not None:
+            text = f"{cls.__name__}.{name} is never called: did you mean {right}?"
+            code = value.__code__
+            warnings.warn_explicit(text, UserWarning, code.co_filename, code.co_firstlineno)
+
+
 def _describeMissing(cls: type) -> tuple[str, bool]:
     """
     Describe the handlers that a protocol class must override.
@@ -719,9 +748,9 @@ def _describeMissing(cls: type) -> tuple[str, bool]:
     inherited = {name for base in cls.__mro__[1:] for name in vars(base)}
     own = vars(cls).keys() - inherited - {*names}
     for name in names:
-        similar = get_close_matches(name, own, 1, 0.8)
+        similar = similarTo(name, own, 0.8)
         if similar:
-            return f"{text}; it defines {similar[0]}, did you mean {name}?", True
+            return f"{text}; it defines {similar}, did you mean {name}?", True
     return text, False
 
 

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import (
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.logs import buildProtocol
 from openfl_twisted.transports.sharedtimer import SharedTimer
 from openfl_twisted.transports.websocket import WebSocketTransport
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
@@ -143,7 +144,7 @@ class WebSocketProtocol(WebSocketTransport):
         extension, response = acceptUpgrade(
             head, compress=factory.compress, subprotocols=factory.subprotocols
         )
-        self.protocol = factory.wrappedFactory.buildProtocol(self.getPeer())
+        self.protocol = buildProtocol(factory.wrappedFactory, self.getPeer())
         if self.protocol is None:
             raise HTTPAnswer(503, "The server accepts no more connections.")
         return WebSocketFrames(factory.maxFrame, extension), response

@@ -12,7 +12,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.python import usage
 
 from openfl_twisted.commandline import Group, Option
-from openfl_twisted.endpoints import seconds
+from openfl_twisted.endpoints import describeEndpointError, seconds
 from openfl_twisted.protocols.bridge import (
     CONNECT_TIMEOUT,
     BridgeFactory,
@@ -46,7 +46,7 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
         endpoint = clientFromString(reactor, connect)
     except Exception as problem:
         # Plugins parse the endpoint, and can raise any exception.
-        reason = str(problem) or type(problem).__name__
+        reason = describeEndpointError(connect, problem)
         raise usage.UsageError(
             f"--connect={connect}: {reason}; try for example tcp:game.example:9339"
         ) from None

@@ -16,6 +16,7 @@ from twisted.python import usage
 
 from openfl_twisted.commandline import Group, GroupedOptions, Option
 from openfl_twisted.endpoints import (
+    describeEndpointError,
     parseClientTypes,
     parsePassThrough,
     parsePolicy,
@@ -146,7 +147,7 @@ def _endpointOf(
         raise usage.UsageError(f"--{option}={description}: unknown socket {problem}") from None
     except Exception as problem:
         # Plugins parse the endpoint, and can raise any exception.
-        reason = str(problem) or type(problem).__name__
+        reason = describeEndpointError(description, problem)
         raise usage.UsageError(
             f"--{option}={description}: {reason}; try for example {example}"
         ) from None

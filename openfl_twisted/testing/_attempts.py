@@ -67,9 +67,12 @@ class Attempt:
 
         @return: the protocol of the server; C{None} if the factory has built no protocol and
             the connection is closed.
+        @raise TypeError: if the argument is not a factory.
         @raise ValueError: if the attempt has already been accepted or has failed.
         """
         self._check()
+        if not IProtocolFactory.providedBy(factory):
+            raise TypeError(f"answer() needs a factory, not {factory!r:.80}")
         accepted = self._reactor.kernel.join(self._client)
         observed = ObservedFactory(factory)
         try:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from twisted.internet.abstract import isIPv6Address
 
 from openfl_twisted.testing._ports import Ports
+from openfl_twisted.testing._settings import Setting, checkSeconds
 
 
 class Datagram(NamedTuple):
@@ -37,6 +38,8 @@ class Datagrams:
     @ivar held: the datagrams delayed by L{hold}. A test can add and remove datagrams.
     @ivar filter: called with each sent datagram; returns whether to deliver the datagram.
     """
+
+    latency = Setting(checkSeconds)
 
     def __init__(self, ports: Ports, seconds: Callable[[], float]) -> None:
         """

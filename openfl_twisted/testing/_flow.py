@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from typing import Any
 
+from openfl_twisted.testing._settings import Setting, checkCount, checkSeconds
+
 WINDOW = 128 * 1024
 """
 Default maximum number of bytes in flight or unread (128 KiB). Above this number, the writer's
@@ -37,6 +39,32 @@ class Flow:
     @ivar onRefused: called when data arrives at a closed socket (internal).
     @ivar onReset: called when a RST arrives (internal).
     """
+
+    # Without a dictionary, assigning a misspelt attribute raises AttributeError.
+    __slots__ = (
+        "_arrived",
+        "_dropped",
+        "_ended",
+        "_flying",
+        "_held",
+        "_latency",
+        "_left",
+        "_moving",
+        "_seconds",
+        "_sizes",
+        "_window",
+        "closed",
+        "delivered",
+        "finished",
+        "inFlight",
+        "onRefused",
+        "onReset",
+        "stalled",
+        "unread",
+    )
+
+    latency = Setting(checkSeconds)
+    window = Setting(checkCount)
 
     def __init__(
         self,
@@ -100,11 +128,14 @@ class Flow:
         @param segments: the number of segments to deliver now, while all other segments stay
             delayed. The FIN counts as a segment. By default, all delayed segments are
             delivered, and later segments are not delayed.
+        @raise TypeError: if the number is not an integer.
+        @raise ValueError: if the number is negative.
         """
         if segments is None:
             self._held = False
         elif not self._dropped:
-            for _ in range(min(segments, len(self._flying))):
+            number = checkCount("release(): the number of segments", segments)
+            for _ in range(min(number, len(self._flying))):
                 self._arrive()
         self._moving(self)
 
@@ -310,8 +341,10 @@ def atOffsets(*offsets: int) -> Iterable[int]:
 
     @param offsets: the offsets, in any order (bytes).
     @return: the size of each segment (bytes).
+    @raise TypeError: if an offset is not an integer.
+    @raise ValueError: if an offset is negative.
     """
-    ordered = sorted(offsets)
+    ordered = sorted(checkCount("atOffsets(): an offset", each) for each in offsets)
     return [end - begin for begin, end in zip(chain([0], ordered), ordered, strict=False)]
 
 

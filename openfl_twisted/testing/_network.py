@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, NoReturn, Self, TypeVar
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from openfl_twisted.clocks import guardReactor
 from openfl_twisted.testing._attempts import Attempts
 from openfl_twisted.testing._reactor import MemoryReactor
-from openfl_twisted.testing._sockets import Settings
+from openfl_twisted.testing._settings import checkSeconds
+from openfl_twisted.testing._sockets import NetworkSettings
 
 # Default timeout of MemoryNetwork.run (seconds of the network's clock).
 _RUN_TIMEOUT = 3600.0
@@ -21,7 +23,7 @@ _RUN_TIMEOUT = 3600.0
 _T = TypeVar("_T")
 
 
-class MemoryNetwork(Settings):
+class MemoryNetwork(NetworkSettings):
     """
     An in-memory machine with a network and a clock. Servers and clients that use its
     L{reactor} connect to each other, without real sockets. Nothing happens until the test runs
@@ -104,11 +106,10 @@ class MemoryNetwork(Settings):
         Advance the clock, and run all iterations that are due in this time.
 
         @param seconds: the time (seconds).
-        @raise ValueError: if the time is negative.
+        @raise TypeError: if the time is not a number.
+        @raise ValueError: if the time is negative or not finite.
         """
-        if not seconds >= 0:
-            raise ValueError(f"advance() needs a number of seconds from 0, not {seconds!r:.80}")
-        self._reactor.advance(seconds)
+        self._reactor.advance(checkSeconds("advance(): the time", seconds))
 
     def run(self, awaitable: Awaitable[_T], timeout: float = _RUN_TIMEOUT) -> _T:
         """
@@ -139,8 +140,7 @@ class MemoryNetwork(Settings):
             while not results:
                 time = reactor.seconds() if reactor.busy else reactor.nextTime
                 if time is None or time > end:
-                    when = "ever" if time is None else f"within {timeout:g} seconds"
-                    raise AssertionError(f"no result {when}: {awaitable!r}")
+                    raise AssertionError(_describeWaiting(awaitable, time, timeout))
                 if iterations == reactor.maxIterations:
                     reactor.failRestless()
                 if time > reactor.seconds():
@@ -177,7 +177,13 @@ class MemoryNetwork(Settings):
         Add a host name and its addresses to the machine.
 
         @param addresses: IPv4 and IPv6 addresses, in the order of a DNS lookup.
+        @raise ValueError: if C{name} is an address, or an address is invalid.
         """
+        if isIPAddress(name) or isIPv6Address(name):
+            raise ValueError(f"addHost() needs a host name, then its addresses, not {name!r}")
+        for address in addresses:
+            if not (isIPAddress(address) or isIPv6Address(address)):
+                raise ValueError(f"addHost() needs IP addresses, not {address!r:.80}")
         self._ports.addresses.update(addresses)
         self.names[name] = list(addresses)
 
@@ -219,6 +225,20 @@ class MemoryNetwork(Settings):
         @param port: the port; C{None} removes the fault set for all ports.
         """
         self._ports.faults.pop((host, port), None)
+
+
+def _describeWaiting(awaitable: object, time: float | None, timeout: float) -> str:
+    """
+    Describe why L{MemoryNetwork.run} has no result.
+
+    @param time: the time of the next event of the network; C{None} if nothing will happen.
+    """
+    if time is None:
+        return (
+            f"no result, and nothing more will happen on the network: {awaitable!r}. Does the"
+            " program use the global reactor? Pass reactor=network.reactor, or clock="
+        )
+    return f"no result within {timeout:g} seconds: {awaitable!r}"
 
 
 def _forbidReactor(user: object) -> NoReturn:

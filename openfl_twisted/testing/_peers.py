@@ -63,11 +63,13 @@ class Peer(Protocol):
         Send data.
 
         @raise TypeError: if the data is not bytes.
-        @raise RuntimeError: if the peer is not connected yet.
+        @raise RuntimeError: if the peer is not connected yet, or the connection is lost.
         """
         data = checkBytes("send", data)
         if self.transport is None:
             raise RuntimeError("the peer is not connected yet: call network.flush() first")
+        if self.closed:
+            raise RuntimeError(f"the connection is lost: {self.reason}")
         self.transport.write(data)
 
     def close(self) -> None:
@@ -87,6 +89,10 @@ class Peer(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.reason = reason.value
+
+
+# The steps after which the connection is closed.
+_LAST = ("close", "abort", "waitForClose")
 
 
 class _Step(NamedTuple):
@@ -136,14 +142,18 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
 
         @param data: the bytes, in any number of segments.
         @raise TypeError: if the data is not bytes.
+        @raise ValueError: if the data is empty, or the script has closed the connection.
         """
-        return self._add("expect", checkBytes("expect", data))
+        if not checkBytes("expect", data):
+            raise ValueError("expect() needs at least one byte; to wait, use waitForClose()")
+        return self._add("expect", data)
 
     def send(self, data: bytes) -> Self:
         """
         Add a step: send bytes.
 
         @raise TypeError: if the data is not bytes.
+        @raise ValueError: if the script has closed the connection.
         """
         return self._add("send", checkBytes("send", data))
 
@@ -194,6 +204,10 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         return peer
 
     def _add(self, kind: str, data: bytes = b"") -> Self:
+        if self._steps and self._steps[-1].kind in _LAST:
+            raise ValueError(
+                f"{kind}() cannot follow {self._steps[-1]}: the connection is closed by then"
+            )
         self._steps.append(_Step(kind, bytes(data)))
         return self
 
@@ -379,7 +393,7 @@ class _ScriptProtocol(Protocol):
 
 
 _READERS: dict[str, Callable[[ScriptedPeer, dict[str, Any]], object]] = {
-    "Receive": lambda peer, event: peer.expect(_bytesOf(event["expected"])),
+    "Receive": lambda peer, event: peer._add("expect", _bytesOf(event["expected"])),  # noqa: SLF001
     "Send": lambda peer, event: peer.send(_bytesOf(event["payload"])),
     "WaitForDisconnect": lambda peer, event: peer.waitForClose(),
     "Disconnect": lambda peer, event: peer.close(),
@@ -446,12 +460,14 @@ def connectedPair(
         certificate as a C{SecureSocket} does.
     @return: the protocols. C{server} is the protocol that the server's factory has built,
         which may be a wrapper.
-    @raise TypeError: if an argument is neither a protocol nor a factory.
+    @raise TypeError: if an argument has a wrong type.
     @raise HandshakeFailed: if the client does not trust the server; see
         L{openfl_twisted.tls}.
     @raise TimeoutError: Twisted's C{TimeoutError}, if the server does not use TLS.
     """
     network = MemoryNetwork() if network is None else network
+    if not isinstance(network, MemoryNetwork):
+        raise TypeError(f"connectedPair() needs a MemoryNetwork, not {network!r:.80}")
     observed = ObservedFactory(_factoryOf(server))
     listening: Any = observed if tls is None else tls.serverFactory(observed, network.reactor)
     port = network.reactor.listenTCP(0, listening, interface="127.0.0.1")

@@ -35,7 +35,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.logs import errorSink
-from openfl_twisted.testing._sockets import Kernel, Settings
+from openfl_twisted.testing._sockets import Kernel, NetworkSettings
 
 # Default maximum number of iterations without advancing the clock. The number is large enough for a
 # megabyte in one-byte segments.
@@ -123,7 +123,7 @@ class _Resolver:
     Resolves the names of a network; IP addresses resolve to themselves.
     """
 
-    def __init__(self, settings: Settings, kernel: Kernel) -> None:
+    def __init__(self, settings: NetworkSettings, kernel: Kernel) -> None:
         self._settings = settings
         self._kernel = kernel
 
@@ -227,7 +227,7 @@ class MemoryReactor(_SystemEvents, _DisconnectSelectableMixin, PluggableResolver
     @ivar running: whether the reactor is running; C{True} until the reactor is stopped.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: NetworkSettings) -> None:
         _SystemEvents.__init__(self)
         Clock.__init__(self)
         PluggableResolverMixin.__init__(self)

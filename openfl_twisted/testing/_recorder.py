@@ -4,29 +4,7 @@ A recorder of events.
 
 from collections.abc import Iterable
 
-from openfl_twisted.events import (
-    DataEvent,
-    Event,
-    EventDispatcher,
-    IEventDispatcher,
-    IOErrorEvent,
-    OutputProgressEvent,
-    ProgressEvent,
-    SecurityErrorEvent,
-)
-
-SOCKET_EVENTS = (
-    Event.CONNECT,
-    Event.CLOSE,
-    ProgressEvent.SOCKET_DATA,
-    DataEvent.DATA,
-    IOErrorEvent.IO_ERROR,
-    SecurityErrorEvent.SECURITY_ERROR,
-    OutputProgressEvent.OUTPUT_PROGRESS,
-)
-"""
-The types of all events that the classes of C{openfl_twisted.net} dispatch.
-"""
+from openfl_twisted.events import Event, EventDispatcher, IEventDispatcher, eventTypes
 
 
 class EventRecorder:
@@ -36,10 +14,10 @@ class EventRecorder:
     @ivar events: the events, in order.
     """
 
-    def __init__(self, dispatcher: EventDispatcher, types: Iterable[str] = SOCKET_EVENTS) -> None:
+    def __init__(self, dispatcher: EventDispatcher, types: Iterable[str] | None = None) -> None:
         """
         @param dispatcher: the dispatcher, such as a socket.
-        @param types: the types of the events to record.
+        @param types: the types of the events to record (default: all events of the socket).
         @raise TypeError: if the dispatcher is not an C{EventDispatcher}, or C{types} is text.
         """
         if not isinstance(dispatcher, IEventDispatcher):
@@ -47,7 +25,7 @@ class EventRecorder:
         if isinstance(types, str):
             raise TypeError(f"types must be a list of event types, such as [{types!r}]")
         self.events: list[Event] = []
-        for type in types:
+        for type in eventTypes(dispatcher) if types is None else types:
             dispatcher.addEventListener(type, self.events.append)
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 from openfl_twisted.testing._datagrams import Datagram, Datagrams
 from openfl_twisted.testing._flow import WINDOW, Flow, MemoryConnection, checkSizes
 from openfl_twisted.testing._ports import Ports, anyAddress, socketError
+from openfl_twisted.testing._settings import Setting, Settings, checkCount, checkSeconds
 
 # The first file descriptor of in-memory sockets, larger than all file descriptors of the process.
 _FIRST_NUMBER = 1 << 24
@@ -28,11 +29,15 @@ MAX_DATAGRAM = 65507
 RECEIVE_BUFFER = 212_992
 
 
-class Settings:
+class NetworkSettings(Settings):
     """
     The settings of a network; see
     L{MemoryNetwork<openfl_twisted.testing.MemoryNetwork>}.
     """
+
+    lookupTime = Setting(checkSeconds)
+    latency = Setting(checkSeconds)
+    window = Setting(checkCount)
 
     def __init__(self) -> None:
         self.names: dict[str, list[str]] = {"localhost": ["127.0.0.1"]}
@@ -70,7 +75,7 @@ class Kernel:
         connection attempt. L{proceed} continues the attempt.
     """
 
-    def __init__(self, settings: Settings, seconds: Callable[[], float]) -> None:
+    def __init__(self, settings: NetworkSettings, seconds: Callable[[], float]) -> None:
         self.ports = Ports()
         self.datagrams = Datagrams(self.ports, seconds)
         self.connections: list[MemoryConnection] = []

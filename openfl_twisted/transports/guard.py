@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.logs import packageLogger
+from openfl_twisted.logs import buildProtocol, packageLogger
 from openfl_twisted.transports.acceptanswer import IAcceptAnswer
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.connectioninfo import (
@@ -352,7 +352,7 @@ class GuardFactory(WrapperFactory[Any]):
         if self._hosts.isFull(host):
             self._refuseHost(host)
             return _RefusedConnection()
-        wrapped = self.wrappedFactory.buildProtocol(cast("IAddress", addr))
+        wrapped = buildProtocol(self.wrappedFactory, addr)
         if wrapped is None:
             return _RefusedConnection()
         return ConnectionWrapper(wrapped, self.clock, GuardedConnection(self, host).begin)

@@ -27,7 +27,7 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from openfl_twisted import errors
-from openfl_twisted.events import ProgressEvent
+from openfl_twisted.events import ProgressEvent, eventTypes
 from openfl_twisted.net import DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
@@ -38,7 +38,6 @@ from openfl_twisted.testing import (
     Peer,
     ScriptedPeer,
 )
-from openfl_twisted.testing._recorder import SOCKET_EVENTS
 from openfl_twisted.utils import ByteArray
 from tests.live import live
 from tests.live.peers import HOST, theReactor
@@ -74,7 +73,7 @@ def watch(dispatcher: Any, seen: Seen, name: str = "") -> None:
                 text = re.sub(r":\d+\b", ":PORT", str(text))
             seen.append((name, event.type, text))
 
-    for type in SOCKET_EVENTS:
+    for type in eventTypes(dispatcher):
         dispatcher.addEventListener(type, note)
 
 

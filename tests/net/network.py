@@ -53,7 +53,8 @@ class Peer(testing.Peer):
         Send segments to the socket.
         """
         for piece in pieces:
-            super().send(piece)
+            # Unlike in the base class, the socket may have closed the connection.
+            self.transport.write(piece)
             self._network.flush()
 
     def close(self) -> None:

@@ -2,15 +2,19 @@
 Likely mistakes of newcomers: each raises one helpful sentence where it is made.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import TCP4ClientEndpoint, serverFromString
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import StringTransport
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dispatch import handler
 from openfl_twisted.endpoints import openflEndpoint
+from openfl_twisted.net import DatagramSocket, ServerSocket, Socket, XMLSocket
 from openfl_twisted.protocols import (
     BinarySocketFactory,
     BinarySocketProtocol,
@@ -27,7 +31,7 @@ from openfl_twisted.rooms.roomprotocol import (
     RoomProtocol,
     XMLRoomProtocol,
 )
-from openfl_twisted.testing import MemoryNetwork
+from openfl_twisted.testing import MemoryNetwork, Peer
 from openfl_twisted.transports.guard import GuardFactory
 
 
@@ -255,3 +259,134 @@ class MistakeTests(SynchronousTestCase):
             RoomFactory(room, Lobby())
         reactor = MemoryNetwork().reactor
         serverFromString(reactor, "openfl:tcp:8080:interface=127.0.0.1:policy=none")
+
+
+class Broken(Shouter):
+    """
+    A protocol whose constructor fails.
+    """
+
+    def __init__(self) -> None:
+        raise LookupError("no database")
+
+
+class ConstructorTests(SynchronousTestCase):
+    """
+    An exception while a protocol is created.
+    """
+
+    def test_logged(self) -> None:
+        """
+        The client is disconnected, and the log names the method.
+        """
+        upgrade = (
+            b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        factory: Any = XMLSocketFactory(Broken)
+        for wrapped, data in (
+            (factory, b"hello\0"),
+            (OnePortFactory(factory), b"hello\0"),
+            (OnePortFactory(factory), upgrade),
+        ):
+            network = MemoryNetwork()
+            guard = GuardFactory(wrapped, clock=network.reactor)
+            logs: list[Any] = []
+            observer: Any = logs.append
+            globalLogPublisher.addObserver(observer)
+            self.addCleanup(globalLogPublisher.removeObserver, observer)
+            network.reactor.listenTCP(8080, guard)
+            endpoint = TCP4ClientEndpoint(network.reactor, "127.0.0.1", 8080)
+            peer: Any = network.run(endpoint.connect(Factory.forProtocol(Peer)))
+            peer.transport.write(data)
+            network.advance(60)
+            self.assertTrue(peer.closed)
+            [text] = [formatEvent(event) for event in logs if event.get("log_failure")]
+            self.assertIn("unhandled error in Broken.__init__ while serving 127.0.0.1:", text)
+            self.assertIn("; connection closed", text)
+            self.assertRaises(LookupError, network.check)
+            self.flushLoggedErrors(LookupError)
+
+
+class OptionalMethodTests(SynchronousTestCase):
+    """
+    Misspelt methods that need not be overridden.
+    """
+
+    def test_warning(self) -> None:
+        """
+        The warning is at the line of the method.
+        """
+        for wrong, right in (
+            ("conectionMade", "connectionMade"),
+            ("connectionmade", "connectionMade"),
+            ("connection_lost", "connectionLost"),
+            ("connectoinMade", "connectionMade"),
+            ("disconnectedbyOperator", "disconnectedByOperator"),
+        ):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                type("Chat", (Shouter,), {wrong: lambda self: None})
+            [warning] = caught
+            self.assertEqual(
+                str(warning.message), f"Chat.{wrong} is never called: did you mean {right}?"
+            )
+            self.assertEqual(warning.filename, __file__)
+
+    def test_otherNames(self) -> None:
+        """
+        Other names are those of the program.
+        """
+        for name in ("onConnectionMade", "connected", "sendMessages2", "made", "_connectionMade2"):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                type("Chat", (Shouter,), {name: lambda self: None})
+            self.assertEqual(caught, [])
+
+
+class EventTypeTests(SynchronousTestCase):
+    """
+    Listeners for events that a socket does not dispatch.
+    """
+
+    def warningOf(self, make: Any, type: str) -> str:
+        """
+        Add a listener, and return the text of the warning; empty without a warning.
+        """
+        socket = make(reactor=MemoryNetwork().reactor)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            socket.addEventListener(type, id)
+        self.assertTrue(all(each.filename == __file__ for each in caught))
+        self.assertTrue(socket.hasEventListener(type))
+        return "".join(str(each.message) for each in caught)
+
+    def test_wrongSocket(self) -> None:
+        """
+        The event of another socket.
+        """
+        self.assertEqual(
+            self.warningOf(Socket, "data"),
+            "Socket never dispatches 'data': its events are close, connect, ioError,"
+            " outputProgress, securityError, socketData",
+        )
+        self.assertIn("never dispatches 'socketData'", self.warningOf(XMLSocket, "socketData"))
+        self.assertIn("never dispatches 'ioError'", self.warningOf(ServerSocket, "ioError"))
+        self.assertIn("never dispatches 'connect'", self.warningOf(DatagramSocket, "connect"))
+
+    def test_misspelt(self) -> None:
+        """
+        A misspelt event.
+        """
+        for wrong, right in (("conect", "connect"), ("IOError", "ioError"), ("Data", "data")):
+            self.assertEqual(
+                self.warningOf(XMLSocket, wrong),
+                f"XMLSocket never dispatches {wrong!r}: did you mean {right}?",
+            )
+
+    def test_others(self) -> None:
+        """
+        The socket's own events, and the events of a subclass.
+        """
+        for type in ("data", "close", "connect", "ioError", "securityError", "joined", "date2"):
+            self.assertEqual(self.warningOf(XMLSocket, type), "")

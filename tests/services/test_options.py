@@ -217,6 +217,29 @@ class SharedTests(OptionsTestCase):
             self.assertUsage(xmlserver, [f"--listen={description}"], f"--listen={description}:")
         self.assertUsage(xmlserver, ["--listen=systemd:domain=INET:name=x"], "unknown socket 'x'")
 
+    def test_listenReasons(self) -> None:
+        """
+        The error says what is wrong, and not what a function of Twisted has raised.
+        """
+        for description, reason in (
+            ("", "the endpoint type is missing"),
+            ("openfl", "the endpoint type is missing"),
+            ("tcp", "the port is missing"),
+            ("openfl:tcp", "the port is missing"),
+            ("tcp:x", "'x' is not a number"),
+            ("tcp:99999", "the port must be from 0 to 65535, not 99999"),
+            ("haproxy:tcp:-1", "the port must be from 0 to 65535, not -1"),
+            ("tcp:1:nope=2", "nope= is not an argument"),
+            ("openfl:tcp:1:nope=2", "nope= is not an argument"),
+            ("openfl:tcp:1:plicy=port", "plicy= is not an argument of openfl: did you mean policy"),
+            ("tcp:1:2:3:4", "too many arguments"),
+            ("tpc:80", "unknown endpoint type tpc (did you mean tcp?)"),
+            ("openfl:tpc:80", "unknown endpoint type tpc (did you mean tcp?)"),
+            ("nope:80", "unknown endpoint type nope"),
+            ("openfl:tcp:1:policy=/missing", "No such file or directory: /missing"),
+        ):
+            self.assertUsage(xmlserver, [f"--listen={description}"], f"={description}: {reason}")
+
     def test_wrongNumbers(self) -> None:
         """
         An invalid number is a usage error.

@@ -6,11 +6,13 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.net import DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket
+from openfl_twisted.protocols import OnePortFactory
 from openfl_twisted.testing import (
     EVERY_BYTE,
     EventRecorder,
@@ -210,7 +212,7 @@ class MistakeTests(SynchronousTestCase):
         network = MemoryNetwork()
         for seconds in (-1, float("nan")):
             error = self.assertRaises(ValueError, network.advance, seconds)
-            self.assertIn("advance() needs a number of seconds from 0", str(error))
+            self.assertIn("the time must be a number of seconds from 0", str(error))
 
     def test_connectedPair(self) -> None:
         """
@@ -247,3 +249,96 @@ class MistakeTests(SynchronousTestCase):
         self.fails("not the iterator", setattr, network, "segments", iter([1]))
         self.fails("segments must be the sizes", setattr, network, "segments", lambda: ())
         self.assertEqual(repr(EVERY_BYTE), "EVERY_BYTE")
+
+    def test_settings(self) -> None:
+        """
+        Settings have the right type and value, and their names are not misspelt.
+        """
+        network = MemoryNetwork()
+        flow = connectedPair(Peer(), Peer(), network=network).connection.toServer
+        for owner, name in (
+            (network, "latency"),
+            (network, "lookupTime"),
+            (network.datagrams, "latency"),
+            (flow, "latency"),
+        ):
+            words = f"{name} must be a number of seconds from 0, not "
+            self.fails(words + "'0.2'", setattr, owner, name, "0.2")
+            for value in (-1, float("nan"), float("inf")):
+                error = self.assertRaises(ValueError, setattr, owner, name, value)
+                self.assertEqual(str(error), f"{words}{value!r}")
+            setattr(owner, name, 0.2)
+            self.assertEqual(getattr(owner, name), 0.2)
+        for object in (network, flow):
+            self.fails("window must be an integer from 0, not 0.5", setattr, object, "window", 0.5)
+        self.fails("the number of segments must be an integer", flow.release, "1")
+        self.assertRaises(ValueError, flow.release, -3)
+        self.fails("an offset must be an integer from 0, not '2'", atOffsets, "2")
+        self.fails("the time must be a number of seconds", network.advance, "1")
+        misspelt = self.assertRaises(AttributeError, setattr, network, "latancy", 1)
+        self.assertIn("did you mean latency?", str(misspelt))
+        self.assertRaises(AttributeError, setattr, flow, "latancy", 1)
+        # Tests can add attributes.
+        setattr(network, "game", 1)  # noqa: B010 - type checkers do not know the attribute
+
+    def test_addHost(self) -> None:
+        """
+        A host has a name, then addresses.
+        """
+        network = MemoryNetwork()
+        for arguments in (("10.0.0.1", "game.example"), ("game.example", "other.example")):
+            error = self.assertRaises(ValueError, network.addHost, *arguments)
+            self.assertIn("addHost() needs ", str(error))
+        self.assertNotIn("game.example", network.names)
+
+    def test_reactor(self) -> None:
+        """
+        Sockets and factories need the reactor of the network, not the network.
+        """
+        network: Any = MemoryNetwork()
+        for make in (DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket):
+            with self.assertRaises(TypeError) as caught:
+                make(reactor=network)
+            self.assertIn("reactor must be a reactor, not <", str(caught.exception))
+            self.assertIn(": pass its attribute reactor", str(caught.exception))
+        with self.assertRaises(TypeError):
+            OnePortFactory(Factory(), clock=network)
+        with self.assertRaises(TypeError) as caught:
+            connectedPair(Peer(), Peer(), network=network.reactor)
+        self.assertIn("connectedPair() needs a MemoryNetwork, not <", str(caught.exception))
+
+    def test_answer(self) -> None:
+        """
+        A connection attempt is answered with a factory.
+        """
+        network = MemoryNetwork()
+        network.attempts.hold()
+        XMLSocket("localhost", 8080, reactor=network.reactor)
+        network.flush()
+        [attempt] = network.attempts.held
+        self.fails("answer() needs a factory, not <", attempt.answer, Peer())
+
+    def test_scripts(self) -> None:
+        """
+        A script expects data.
+        """
+        error = self.assertRaises(ValueError, ScriptedPeer().expect, b"")
+        self.assertIn("expect() needs at least one byte", str(error))
+
+    def test_lost(self) -> None:
+        """
+        A peer whose connection is lost cannot send.
+        """
+        pair = connectedPair(Peer(), Peer())
+        pair.server.close()
+        pair.network.flush()
+        error = self.assertRaises(RuntimeError, pair.client.send, b"hello")
+        self.assertIn("the connection is lost: Connection was closed", str(error))
+
+    def test_wait(self) -> None:
+        """
+        A program that waits for nothing on the network may use the global reactor.
+        """
+        network = MemoryNetwork()
+        error = self.assertRaises(AssertionError, network.run, Deferred())
+        self.assertIn("Does the program use the global reactor?", str(error))

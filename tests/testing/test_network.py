@@ -174,7 +174,7 @@ class RunTests(NetworkTestCase):
         waiting: Deferred[None] = Deferred(cancelled.append)
         with self.assertRaises(AssertionError) as caught:
             self.network.run(waiting)
-        self.assertIn("no result ever", str(caught.exception))
+        self.assertIn("nothing more will happen on the network", str(caught.exception))
         self.assertEqual(cancelled, [waiting])
 
     def test_restless(self) -> None:

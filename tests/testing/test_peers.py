@@ -244,11 +244,16 @@ class FailureTests(ScriptTestCase):
 
     def test_closing(self) -> None:
         """
-        Steps after closing the connection stay pending.
+        No step can follow the end of the connection.
         """
-        script = ScriptedPeer().close().expect(b"a")
-        self.meet(script)
-        self.assertFails(script, "step 2 of 2, expect(b'a'), is pending: received nothing")
+        for script in (
+            ScriptedPeer().close(),
+            ScriptedPeer().abort(),
+            ScriptedPeer().waitForClose(),
+        ):
+            error = self.assertRaises(ValueError, script.expect, b"a")
+            self.assertIn("expect() cannot follow ", str(error))
+            self.assertRaises(ValueError, script.close)
 
 
 class RuffleTests(ScriptTestCase):
