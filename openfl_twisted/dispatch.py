@@ -236,7 +236,7 @@ def _enumConverter(enum: type[Enum]) -> _Converter:
     """
     Return the converter for the members of an enum.
 
-    @raise ValueError: if a value has a wrong type, or two values are the same text.
+    @raise ValueError: if a value has a wrong type, or two values are equal as text.
     """
     members: dict[Any, Enum] = {}
     for member in enum:
@@ -246,7 +246,7 @@ def _enumConverter(enum: type[Enum]) -> _Converter:
         members[member.value] = member
     byText = {str(value): member for value, member in members.items()}
     if len(byText) < len(members):
-        raise ValueError(f"two values of {enum.__name__} are the same text")
+        raise ValueError(f"two values of {enum.__name__} are equal as text, such as 1 and '1'")
 
     def fromText(text: str) -> Enum:
         if text not in byText:
@@ -555,7 +555,8 @@ class DispatchProtocol(XMLSocketProtocol):
         Called by a C{RoomProtocol} with each message.
 
         @param line: the message without its terminator.
-        @return: the result of the handler, or of the room's method.
+        @return: the result of the handler; if the message has no handler, the result of
+            C{RoomProtocol.handleLine}.
         """
         message = decodeUTF8(line)
         try:
@@ -831,7 +832,7 @@ class XtDispatchProtocol(DispatchProtocol):
     extension is ignored.
 
     @cvar hasRoom: whether each message contains the number of a room after its name (default:
-        C{False}). A handler receives it if it has a parameter C{room}.
+        C{False}). A handler with a parameter C{room} receives the number.
     @cvar isClient: whether this is the client: it sends the extension, and receives messages
         without one (default: C{False}).
     @cvar extension: the extension that a client sends (default: C{s}).

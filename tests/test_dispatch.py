@@ -652,7 +652,7 @@ class DefinitionTests(SynchronousTestCase):
         for enum, words in (
             (Bytes, "the value of Bytes.A must be a str or an int"),
             (Boolean, "the value of Boolean.A must be a str or an int"),
-            (Same, "two values of Same are the same text"),
+            (Same, "two values of Same are equal as text, such as 1 and '1'"),
         ):
 
             @handler

@@ -187,7 +187,10 @@ class Options(GroupedOptions):
             Group.LOAD,
             "rate",
             "RATE",
-            "Number of calls of act per bot, such as 10/s or 30/min; 0 for none.",
+            (
+                "Rate at which the method act of each bot is called, such as 10/s or 30/min; "
+                "0 for never."
+            ),
             1.0,
             rate,
             shown="1/s",
@@ -213,7 +216,10 @@ class Options(GroupedOptions):
             Group.LOAD,
             "max-unanswered",
             "N",
-            "Maximum number of unanswered requests of a bot; at this number, it skips calls.",
+            (
+                "Maximum number of unanswered requests of a bot; at this number, act is not called "
+                "until an answer arrives."
+            ),
             _MAX_UNANSWERED,
             unanswered,
         ),

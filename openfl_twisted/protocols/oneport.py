@@ -515,7 +515,7 @@ class OnePortFactory(WrapperFactory[Any]):
         if not self._refusing:
             self._refusing = True
             self.log.warn(
-                "{peer} refused: too many undetected clients ({limit}); "
+                "{peer} refused: too many clients whose type is not detected yet ({limit}); "
                 "further refusals are not logged",
                 peer=peer,
                 limit=self.maxUndetected,

@@ -518,8 +518,9 @@ class StreamProtocol(Protocol):
     def finishReading(self, reason: Failure) -> None:
         """
         Called when the connection is lost. Handles the messages that were held while other
-        connections were served. After a reset, these messages are dropped. A transport that
-        the protocol has bound has already handled or dropped them before this call.
+        connections were served. After a reset, these messages are dropped. If the
+        transport needs no L{BufferedTransport}, see L{bindTransport}, it has already handled or
+        dropped the messages before this call.
 
         @param reason: why the connection is lost.
         """

@@ -235,8 +235,8 @@ class ServerOptions(GroupedOptions):
     C{None}, and C{policy-file} is the path of the policy file or C{None}.
 
     @cvar defaultEndpoint: the default of C{--listen}.
-    @cvar worker: the worker process's side of the link, if this process is a worker; otherwise
-        C{None}. A worker inherits its ports, and serves neither metrics nor a dashboard.
+    @cvar worker: this process's side of the link to the supervisor, if this process is a worker;
+        otherwise C{None}. A worker inherits its ports, and serves neither metrics nor a dashboard.
     @ivar arguments: the arguments as they were given.
     """
 

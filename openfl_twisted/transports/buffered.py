@@ -401,8 +401,8 @@ class BufferedTransport(Connection):
 
     def _finish(self) -> None:
         """
-        Unregister the adapter if the whole queue was written to the transport. The transport
-        can then close: it stays open while a producer is registered.
+        Unregister this object's L{PushAdapter} from the transport if the whole queue was written.
+        The transport can then close: it stays open while a producer is registered.
         """
         if not (self._stage or self._full or self._pull):
             self._stage = _CLOSING

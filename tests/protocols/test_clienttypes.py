@@ -920,7 +920,7 @@ class LimitTests(DetectionTestCase):
             clients = [self.call() for _ in range(4)]
         self.assertEqual([each.transport.closed for each in clients], [False, False, True, True])
         [line] = linesOf(logs)
-        self.assertIn("refused: too many undetected clients (2)", line)
+        self.assertIn("refused: too many clients whose type is not detected yet (2)", line)
         clients[0].send(b"plain")
         self.assertFalse(self.call().transport.closed)
         with capturedLogs() as logs:

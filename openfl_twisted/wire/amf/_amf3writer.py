@@ -238,7 +238,8 @@ class AMF3Writer:
         Check that text can be added. The bytes of the text must already be counted.
 
         @param length: the length of the text in UTF-8 (bytes).
-        @raise AMFError: if the text exceeds the limit, or the encoding is too long.
+        @raise AMFError: if the text exceeds the limit C{text}, or the encoded value exceeds the
+            limit C{total}.
         """
         if self.text < 0:
             raise AMFError(f"the value contains more than {self.limits.text} bytes of text")
@@ -334,7 +335,8 @@ class AMF3Writer:
 
         @param value: the text; not empty. The text gets the next reference number if
             C{stringsFrozen} is not set.
-        @raise AMFError: if the text exceeds the limit, or the encoding is too long.
+        @raise AMFError: if the text exceeds the limit C{text}, or the encoded value exceeds the
+            limit C{total}.
         """
         out = self.out
         strings = self.strings

@@ -239,10 +239,11 @@ class WebSocketFrames:
 
     def _read(self, data: bytes, payloads: list[bytes], arrived: list[Arrival]) -> End | None:
         """
-        Read frames, and append their payloads and events to the arguments.
+        Read frames. Payloads are appended to C{payloads}. At a ping, they are moved to C{arrived},
+        followed by the ping.
 
-        @param payloads: receives the payloads after the last ping.
-        @param arrived: receives the events before these payloads.
+        @param payloads: the list that receives the payloads after the last ping.
+        @param arrived: the list that receives all earlier payloads and the pings, in order.
         @return: the end of the WebSocket, if the peer has sent a Close frame; otherwise
             C{None}.
         @raise ProtocolError: if a frame violates the protocol.
