@@ -37,6 +37,7 @@ class Group(enum.StrEnum):
     @cvar ROOMS: the options for rooms.
     @cvar BROKER: the options for rooms that several servers share.
     @cvar MONITORING: the options for metrics, dashboard and log.
+    @cvar RECORDING: the options that record sessions.
     @cvar SHUTDOWN: the options for stopping the server.
     @cvar CHECK: the options that analyze a policy file without a server.
     @cvar GENERAL: the options that all programs have.
@@ -52,6 +53,7 @@ class Group(enum.StrEnum):
     ROOMS = "Rooms"
     BROKER = "Broker"
     MONITORING = "Monitoring"
+    RECORDING = "Recording"
     SHUTDOWN = "Shutdown"
     CHECK = "Check a policy file"
     GENERAL = "General"

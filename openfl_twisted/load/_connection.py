@@ -18,10 +18,10 @@ from openfl_twisted.commandline import describeError
 from openfl_twisted.coroutines import RunningHandler, isCancellation, startHandler
 from openfl_twisted.load._bots import TimedBot, terminatorOf
 from openfl_twisted.load._histogram import Histogram
-from openfl_twisted.load._layer import Layer
-from openfl_twisted.load._websocketclient import WebSocketClosed
 from openfl_twisted.protocols.streamprotocol import StreamProtocol
+from openfl_twisted.protocols.websocketclient import WebSocketClosed
 from openfl_twisted.transports.connection import Connection
+from openfl_twisted.transports.layer import Layer
 
 _CLOSED_BY_SERVER = "the server closed the connection"
 _CLOSED_BY_BOT = "the bot closed the connection"

@@ -38,10 +38,10 @@ from openfl_twisted.load._bots import MIN_SIZE, Bot, botFactory, echoFactory
 from openfl_twisted.load._connection import BotError
 from openfl_twisted.load._loadtest import LoadTest, Plan, Reasons
 from openfl_twisted.load._report import describeProgress, toJSON, toText
-from openfl_twisted.load._target import Target
-from openfl_twisted.load._websocketclient import HandshakeRefused
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.clientendpoints import problemOf, readTrust
+from openfl_twisted.protocols.target import Target
+from openfl_twisted.protocols.websocketclient import HandshakeRefused
 from openfl_twisted.reactors import installDefault
 from openfl_twisted.tls import Trust
 from openfl_twisted.wire.messages import MAX_LENGTH

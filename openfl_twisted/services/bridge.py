@@ -104,6 +104,14 @@ class Options(DataServerOptions):
 
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
 
+    @property
+    def serverDialect(self) -> str:  # type: ignore[override]
+        """
+        The dialect of recordings: C{xml} if all targets have this framing.
+        """
+        framings = {target.framing for target in self["targets"].values()}
+        return "xml" if framings == {BridgeFraming.XML} else "raw"
+
     longdesc = (
         "Bridge WebSocket clients, such as Ruffle and OpenFL HTML5, to TCP servers. Clients can "
         "reach only the server of --connect and those of [[target]] in the configuration file."

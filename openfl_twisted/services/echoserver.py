@@ -141,6 +141,10 @@ class Options(DataServerOptions):
                 raise usage.UsageError(
                     f"--udp and --{site} cannot be used together: UDP has no connections"
                 )
+        if self["udp"] and self["record"] is not None:
+            raise usage.UsageError(
+                "--udp and --record cannot be used together: UDP has no connections"
+            )
         for option in ("udp", "faithful"):
             if self[option] and self["workers"] > 1:
                 raise usage.UsageError(f"--{option} and --workers cannot be used together")

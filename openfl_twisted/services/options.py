@@ -28,6 +28,7 @@ from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.reactors import installDefault
 from openfl_twisted.services.configuration import ConfiguredOptions
+from openfl_twisted.services.recording import makeRecorder, recordingOptions
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 
@@ -208,6 +209,12 @@ class IWorker(Protocol):
     """
     A worker process, see L{openfl_twisted.workers.worker.WorkerSide}.
     """
+
+    @property
+    def number(self) -> int:
+        """
+        The number of the worker, from 1.
+        """
 
     def portReactor(self, reactor: Any, index: int) -> Any:
         """
@@ -430,6 +437,8 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
     Options of the servers for client programs. All client types are accepted by
     default.
 
+    @cvar serverDialect: the dialect of recordings, see L{openfl_twisted.wire.dialects}.
+
     After parsing, C{policy} is the L{PolicySource}, C{accept} the set of client types,
     C{pass-through} a set of L{Signature}, and C{trusted-proxies} a list of networks.
     """
@@ -510,11 +519,15 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             0.0,
             seconds,
         ),
+        *recordingOptions(size),
     ]
+
+    serverDialect = "raw"
 
     def __init__(self) -> None:
         super().__init__()
         self["trusted-proxies"] = []
+        self["record-hide"] = {}
 
     def remarks(self) -> list[str]:
         certificates = self["tls"]
@@ -524,6 +537,15 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             *(f"certificate {identity}" for identity in certificates.identities),
             *(f"warning: {problem}" for problem in certificates.problems()),
         ]
+
+    def opt_record_hide(self, text: str) -> None:
+        """
+        Remove a secret from recordings; can be repeated.
+        """
+        name, equals, pattern = text.partition("=")
+        if not (name and equals):
+            raise usage.UsageError(f"--record-hide={text}: must have the form NAME=REGEX")
+        self["record-hide"][name] = pattern
 
     def opt_trusted_proxy(self, network: str) -> None:
         """
@@ -557,3 +579,4 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
         if self["policy"] not in ("port", "none"):
             self["policy-file"] = self["policy"]
         self["policy"] = readPolicy(self["policy"], parsePolicy)
+        self["recorder"] = makeRecorder(self)

@@ -34,6 +34,7 @@ from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 if TYPE_CHECKING:
     # Importing it takes long, and a server without TLS does not need it.
+    from openfl_twisted.sessions._recorder import Recorder
     from openfl_twisted.tls.server import ServerCertificates
 
 _T = TypeVar("_T")
@@ -88,6 +89,7 @@ class ServerService(MultiService):
         self.policy: PolicySource = options["policy"]
         self._policyFile: str | None = options["policy-file"]
         self.certificates: ServerCertificates | None = options["tls"]
+        self._recorder: Recorder | None = options.get("recorder")
         self._hosts: list[IAddress] = []
         self._hasPrograms = isinstance(options, DataServerOptions)
         self.shutdownTimeout: float = options["shutdown-timeout"]
@@ -173,6 +175,11 @@ class ServerService(MultiService):
             self._checkPolicy(host)
 
     def startService(self) -> None:
+        """
+        Start accepting connections, and recording.
+
+        @raise StartupError: if the recording cannot start.
+        """
         if self.lobby is not None:
             self.lobby.begin()
         super().startService()
@@ -183,6 +190,11 @@ class ServerService(MultiService):
             self.certificates.checkRenewals()
         for broker in self.brokers:
             broker.start()
+        if self._recorder is not None:
+            try:
+                self._recorder.start()
+            except ValueError as problem:
+                raise StartupError(f"--record={problem}") from None
         if self._worker is not None:
             from openfl_twisted.dashboard.reports import ServerReports
 
@@ -220,12 +232,16 @@ class ServerService(MultiService):
         def closeBrokers(result: object) -> Deferred[Any]:
             return gatherResults([broker.stop() for broker in self.brokers])
 
+        def stopRecording(result: object) -> Deferred[Any] | None:
+            return None if self._recorder is None else self._recorder.stop()
+
         def stopReloading(result: _T) -> _T:
             self._reloading.stopService()
             return result
 
         stopped: Deferred[Any] = super().stopService()
         stopped.addCallback(closeConnections).addCallback(closeBrokers)
+        stopped.addCallback(stopRecording)
         return stopped.addBoth(stopReloading)
 
 
@@ -319,6 +335,11 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         and all connections use TLS if there is a certificate.
     """
     idle, certificates = options["idle-timeout"], options["tls"]
+    if options["recorder"] is not None:
+        # Import the module here: most servers do not record.
+        from openfl_twisted.sessions._recording import RecordingFactory
+
+        factory = RecordingFactory(factory, options["recorder"])
     if options["plain"]:
         return ServerService(options, factory, idleTimeout=idle, tls=certificates)
     webSocket = partial(

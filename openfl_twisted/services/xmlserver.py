@@ -80,6 +80,7 @@ class Options(DataServerOptions):
     """
 
     defaultEndpoint = "tcp:8080:interface=127.0.0.1"
+    serverDialect = "xml"
 
     longdesc = (
         "Serve XMLSocket clients: NUL-terminated text messages over TCP, WebSocket and TLS. By "

@@ -385,6 +385,9 @@ class Connection:
         """
         if self.owner is None:
             self.protocol.dataReceived(data)
+        elif hasattr(self.protocol, "bufferReceived"):
+            # The protocol is a tap.
+            self.protocol.bufferReceived(self.owner, data)
         else:
             self.owner.chunkReceived(data)
 

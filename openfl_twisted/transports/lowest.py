@@ -2,12 +2,25 @@
 The lowest transport below TLS, a WebSocket and other layers.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime, ITransport
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.transports.buffered import BufferedTransport
+
+
+def transportsBelow(transport: Any) -> Iterator[Any]:
+    """
+    Return a transport and the transports below it, from top to bottom.
+    """
+    while ITransport.providedBy(transport):
+        yield transport
+        if isinstance(transport, BufferedTransport):
+            transport = transport.underlying
+        else:
+            transport = getattr(transport, "transport", None)
 
 
 def lowestTransport(transport: Any) -> Any:
@@ -17,14 +30,9 @@ def lowestTransport(transport: Any) -> Any:
     @param transport: any transport.
     @return: the transport below all layers; the transport itself if it has no layers.
     """
-    while True:
-        if isinstance(transport, BufferedTransport):
-            below: Any = transport.underlying
-        else:
-            below = getattr(transport, "transport", None)
-        if not ITransport.providedBy(below):
-            return transport
-        transport = below
+    for each in transportsBelow(transport):
+        transport = each
+    return transport
 
 
 def clockOf(transport: Any) -> IReactorTime:

@@ -177,10 +177,23 @@ LIMITS = {
     "load._loadtest MAX_REASONS": Row("different reasons in a report"),
     "load._loadtest ANSWER_TIMEOUT": Row("last answers", TIME),
     "load._loadtest CLOSE_TIMEOUT": Row("closing all bots", TIME),
-    "load._websocketclient MAX_RESPONSE": Row("HTTP response to a bot", SIZE),
+    "protocols.websocketclient MAX_RESPONSE": Row("HTTP response to a bot", SIZE),
+    # Sessions
+    "sessions._limits MAX_SESSION": Row("recording of one connection", SIZE),
+    "sessions._limits MAX_RUN": Row("recordings of a run", SIZE),
+    "sessions._recorder MAX_WAITING": Row("recorded data that waits for the disk", SIZE),
+    "sessions._recorder MAX_BATCH": Row("batch of recorded data", SIZE),
+    "sessions._recorder BATCH_TIMEOUT": Row("batch of recorded data", TIME),
+    "sessions._recorder MAX_MESSAGE": Row("incomplete message that is held", SIZE),
+    "sessions._writer MAX_FILES": Row("session files open at the same time"),
+    "sessions._session _MAX_LINE": Row("line of a session file", SIZE),
+    "wire.dialects MAX_SHOWN": Row("message shown by openfl-session"),
+    "sessions._script MAX_PAUSE": Row("pause before a message is played"),
+    "sessions._runplayer ANSWER_TIMEOUT": Row("waiting for a message of the server"),
 }
 
 NOT_LIMITS = {
+    "sessions.command _FOLLOW_INTERVAL": "the user has asked to follow a file",
     "load._bots MIN_SIZE": "the least value of an option",
     "load._loadtest _ABORT_TIMEOUT": "follows an abort, which takes no time",
     "workers.loglines _MAX_PART": "a part of a log line of a worker, which has a limit",

@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.load._bots import botFactory, echoFactory
 from openfl_twisted.load._loadtest import LoadTest, Plan
-from openfl_twisted.load._target import Target
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.target import Target
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.testing import MemoryNetwork
 from openfl_twisted.tls import Trust

@@ -23,6 +23,7 @@ from openfl_twisted.rooms import vocabulary
 from openfl_twisted.utils import ByteArray
 from openfl_twisted.wire import (
     compression,
+    dialects,
     envelope,
     firstbytes,
     forwarded,
@@ -170,6 +171,14 @@ def stream(make: Callable[[], Callable[[bytes], object]]) -> Callable[[list[byte
                     pass
 
     return parse
+
+
+def allDialects(chunks: list[bytes]) -> None:
+    """
+    Cut a stream in all dialects.
+    """
+    for dialect in dialects.DIALECTS.values():
+        stream(lambda dialect=dialect: dialect.cutter().feed)(chunks)  # type: ignore[misc]
 
 
 def readHead(data: bytes) -> None:
@@ -350,6 +359,20 @@ PARSERS = {
     "strictjson": Parser(
         decoded(lambda text: strictjson.readObject('{"a":[' + text + "]}")),
         [b'"', b"\\", b"[", b"]", b"{", b"}", b'"a":', b"1", b",", b".", b"e", b"{},", b'"\\""'],
+        16384,
+    ),
+    "dialects": Parser(
+        allDialects,
+        [
+            b"\0",
+            b"\n",
+            b"a",
+            b"%",
+            b"\x00\x02",
+            b"\x00\x00\x00\x05",
+            b"\x0a\x0b\x01",
+            b"\x06\x03a",
+        ],
         16384,
     ),
     "xt": Parser(decoded(lambda text: xt.split("%xt%" + text)), [b"%", b"a", b"xt%"]),

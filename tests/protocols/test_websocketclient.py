@@ -1,5 +1,5 @@
 """
-Tests for L{openfl_twisted.load._websocketclient}.
+Tests for L{openfl_twisted.protocols.websocketclient}.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from openfl_twisted.load._websocketclient import (
+from openfl_twisted.protocols.websocketclient import (
     MAX_RESPONSE,
     HandshakeRefused,
     WebSocketClosed,

@@ -1,13 +1,13 @@
 """
-Tests for L{openfl_twisted.load._target}.
+Tests for L{openfl_twisted.protocols.target}.
 """
 
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.load._target import Target
-from openfl_twisted.load._websocketclient import WebSocketEndpoint
 from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.protocols.target import Target
+from openfl_twisted.protocols.websocketclient import WebSocketEndpoint
 from openfl_twisted.testing import MemoryNetwork
 from openfl_twisted.tls import Trust
 

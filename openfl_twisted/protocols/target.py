@@ -1,8 +1,9 @@
 """
-The target of a load test.
+The target of a client program: a server, given as text.
 """
 
 import ipaddress
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -10,14 +11,14 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from websockets.exceptions import InvalidURI
 from websockets.uri import WebSocketURI, parse_uri
 
-from openfl_twisted.load._websocketclient import WebSocketEndpoint
 from openfl_twisted.protocols.clientendpoints import clientEndpoint
+from openfl_twisted.protocols.websocketclient import WebSocketEndpoint
 from openfl_twisted.tls import Trust
 
 
 class Target(NamedTuple):
     """
-    The server to test.
+    A server.
 
     @ivar text: the target as on the command line.
     @ivar host: the host name or IP address; IPv6 without brackets.
@@ -76,6 +77,17 @@ class Target(NamedTuple):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    def withPath(self, path: str) -> "Target":
+        """
+        Return this target with another path, if it is a WebSocket URL without a path.
+
+        @param path: the path and query; empty for the same target.
+        """
+        if not path or self.uri is None or self.uri.resource_name != "/":
+            return self
+        name, _, query = path.partition("?")
+        return self._replace(uri=replace(self.uri, path=name, query=query))
 
     def endpoint(self, reactor: Any, timeout: float, trust: Trust) -> IStreamClientEndpoint:
         """

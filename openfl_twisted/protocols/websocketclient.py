@@ -23,7 +23,7 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI
 from zope.interface import implementer
 
-from openfl_twisted.load._layer import Layer
+from openfl_twisted.transports.layer import Layer
 from openfl_twisted.wire.text import escape
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 

@@ -1,0 +1,101 @@
+"""
+The options that record sessions, and the recorder of a server.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.python import usage
+
+from openfl_twisted.commandline import Group, Option
+from openfl_twisted.sessions._limits import MAX_RUN, MAX_SESSION
+from openfl_twisted.wire.dialects import DIALECTS
+
+if TYPE_CHECKING:
+    # Importing it takes long, and most servers do not need it.
+    from openfl_twisted.sessions._recorder import Recorder
+
+
+def recordingOptions(size: Any) -> list[Option]:
+    """
+    Create the options.
+
+    @param size: parses a maximum size.
+    """
+    return [
+        Option(
+            Group.RECORDING,
+            "record",
+            "FOLDER",
+            "Record what clients and server say, for openfl-session. Recordings hold passwords.",
+        ),
+        Option(
+            Group.RECORDING,
+            "record-hide",
+            "NAME=REGEX",
+            "Replace the group of this pattern by {NAME} in recordings; can be repeated.",
+        ),
+        Option(
+            Group.RECORDING,
+            "record-dialect",
+            "DIALECT",
+            f"How to divide the data into messages: {', '.join(DIALECTS)}, or module:object.",
+            shown="that of the server",
+        ),
+        Option(
+            Group.RECORDING,
+            "record-addresses",
+            "",
+            "Record the addresses of the clients.",
+        ),
+        Option(
+            Group.RECORDING,
+            "record-session-limit",
+            "BYTES",
+            "Maximum size of the recording of one connection.",
+            MAX_SESSION,
+            size,
+        ),
+        Option(
+            Group.RECORDING,
+            "record-limit",
+            "BYTES",
+            "Maximum size of all recordings of a run.",
+            MAX_RUN,
+            size,
+        ),
+    ]
+
+
+def makeRecorder(options: Any) -> "Recorder | None":
+    """
+    Create the recorder of a server.
+
+    @param options: the parsed options.
+    @return: the recorder, which is not started; C{None} without C{--record}.
+    @raise usage.UsageError: if an option is invalid, or requires C{--record}.
+    """
+    folder = options["record"]
+    if folder is None:
+        for name in ("record-dialect", "record-addresses", "record-hide"):
+            if options[name]:
+                raise usage.UsageError(f"--{name} requires --record")
+        return None
+    # Import the modules here: most servers do not record.
+    from openfl_twisted.sessions._dialects import dialectOf
+    from openfl_twisted.sessions._recorder import Recorder
+
+    name = options["record-dialect"] or options.serverDialect
+    worker = options.worker
+    try:
+        return Recorder(
+            folder,
+            name,
+            dialectOf("record-dialect", name),
+            hide=options["record-hide"],
+            sessionLimit=options["record-session-limit"],
+            limit=options["record-limit"],
+            recordAddresses=bool(options["record-addresses"]),
+            suffix="" if worker is None else f"-worker{worker.number}",
+        )
+    except ValueError as problem:
+        raise usage.UsageError(f"--record-hide: {problem}") from None

@@ -1,0 +1,373 @@
+"""
+Masks: the parts of messages that may differ when a session is replayed.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from openfl_twisted.sessions._session import SIDES, Message, compilePattern
+
+_Compute = Callable[[Mapping[str, str], str], str]
+
+_KINDS = ("capture", "any")
+_KEYS = {"name", "pattern", "kind", "compute"}
+
+
+class MaskError(ValueError):
+    """
+    A file of masks is invalid. The text is one line that begins with the name of the file.
+    """
+
+
+@dataclass(frozen=True)
+class Variable:
+    """
+    A part of a message that may differ.
+
+    @ivar name: the name. Variables with the same name have the same value.
+    @ivar pattern: matches the part in its group.
+    @ivar isAny: whether the values are neither compared nor used.
+    @ivar compute: called with the known values by name, and the recorded value; returns the value
+        to send.
+    """
+
+    name: str
+    pattern: re.Pattern[bytes]
+    isAny: bool = False
+    compute: _Compute | None = None
+
+
+class Hole(NamedTuple):
+    """
+    A part of a message that a variable matches.
+
+    @ivar begin: the index of its first byte.
+    @ivar end: the index after its last byte.
+    """
+
+    begin: int
+    end: int
+    variable: Variable
+
+
+class Known:
+    """
+    The values that are known while sessions are replayed. All sessions of a run share them.
+
+    @ivar given: the values that the user has given, by name.
+    """
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        """
+        @param given: see L{given}.
+        """
+        self.given = dict(given or {})
+        self._values: dict[tuple[str, bytes], bytes] = {}
+        self._latest: dict[str, bytes] = {}
+
+    def learn(self, name: str, recorded: bytes, value: bytes) -> None:
+        """
+        Store the value that stands for a recorded value.
+        """
+        self._values[name, recorded] = value
+        self._latest[name] = value
+
+    def valueOf(self, name: str, recorded: bytes) -> bytes | None:
+        """
+        Return the value that stands for a recorded value; C{None} if it is not known.
+        """
+        return self._values.get((name, recorded))
+
+    def texts(self) -> dict[str, str]:
+        """
+        Return the latest value of each variable, and the given values.
+        """
+        latest = {name: value.decode("utf-8", "replace") for name, value in self._latest.items()}
+        return {**latest, **self.given}
+
+
+@dataclass
+class Masks:
+    """
+    The variables of a protocol, and the messages to skip.
+
+    @ivar variables: the variables. If the holes of two variables overlap, the hole that begins
+        first is used, then the variable that is first in this list.
+    @ivar skips: patterns of messages that are neither expected, nor compared, nor sent, with the
+        side that sends them; C{None} for both sides.
+    @ivar name: the name of the file, for errors.
+    """
+
+    variables: list[Variable] = field(default_factory=list)
+    skips: list[tuple[str | None, re.Pattern[bytes]]] = field(default_factory=list)
+    name: str = "masks"
+
+    @classmethod
+    def load(cls, path: str | Path, loadObject: Callable[[str], Any] | None = None) -> Self:
+        """
+        Read a TOML file.
+
+        @param path: the path of the file.
+        @param loadObject: returns the function for C{module:function} (default: C{compute} is
+            refused).
+        @raise MaskError: if the file is invalid.
+        @raise OSError: if the file cannot be read.
+        """
+        with open(path, "rb") as stream:
+            content = stream.read()
+        name = Path(path).name
+        try:
+            return cls.parse(tomllib.loads(content.decode()), name, loadObject)
+        except ValueError as problem:
+            if isinstance(problem, MaskError):
+                raise
+            raise MaskError(f"{name}: {problem}") from None
+
+    @classmethod
+    def parse(
+        cls,
+        tables: Mapping[str, Any],
+        name: str = "masks",
+        loadObject: Callable[[str], Any] | None = None,
+    ) -> Self:
+        """
+        Create masks from the tables of a TOML file.
+
+        @param tables: lists of tables C{variable} and C{skip}.
+        @param name: the name of the file, for errors.
+        @param loadObject: see L{load}.
+        @raise MaskError: if a table is invalid.
+        """
+        unknown = tables.keys() - {"variable", "skip"}
+        if unknown:
+            raise MaskError(f"{name}: unknown table {min(unknown)}: use variable or skip")
+        masks = cls(name=name)
+        for number, table in enumerate(_tables(tables, "variable", name), 1):
+            title = f"{name}: variable {table.get('name', number)}"
+            masks.variables.append(_variableOf(title, table, loadObject))
+        for number, table in enumerate(_tables(tables, "skip", name), 1):
+            masks.skips.append(_skipOf(f"{name}: skip {number}", table))
+        return masks
+
+    def withHidden(self, hidden: Mapping[str, str]) -> "Masks":
+        """
+        Return masks that also contain the hidden parts of a session, which may differ.
+
+        @param hidden: the patterns by name, from the header.
+        @raise MaskError: if a pattern is invalid.
+        """
+        own = {variable.name for variable in self.variables}
+        added = []
+        for name, pattern in hidden.items():
+            if name not in own:
+                try:
+                    added.append(Variable(name, compilePattern(pattern), isAny=True))
+                except ValueError as problem:
+                    raise MaskError(f"hidden {name}: {problem}") from None
+        return Masks([*self.variables, *added], self.skips, self.name) if added else self
+
+    def holes(self, data: bytes) -> list[Hole]:
+        """
+        Return the holes of a message, in order. They do not overlap.
+        """
+        found = [
+            (match.start(1), order, match.end(1), variable)
+            for order, variable in enumerate(self.variables)
+            for match in variable.pattern.finditer(data)
+            if match.start(1) >= 0
+        ]
+        found.sort(key=lambda each: each[:2])
+        holes: list[Hole] = []
+        at = 0
+        for begin, _, end, variable in found:
+            if begin >= at:
+                holes.append(Hole(begin, end, variable))
+                at = max(end, begin + 1)
+        return holes
+
+    def skipsMessage(self, message: Message) -> bool:
+        """
+        Return whether a message is skipped.
+        """
+        return self.skipsData(message.side, message.data)
+
+    def skipsData(self, side: str, data: bytes) -> bool:
+        """
+        Return whether a message of a side is skipped.
+        """
+        return any(each in (None, side) and pattern.search(data) for each, pattern in self.skips)
+
+    def matches(self, recorded: bytes, now: bytes) -> bool:
+        """
+        Return whether two messages are the same outside of their holes.
+
+        @param recorded: the recorded message.
+        @param now: the message of today.
+        """
+        if recorded == now:
+            return True
+        if not self.variables:
+            return False
+        first, second = self.holes(recorded), self.holes(now)
+        return [each.variable.name for each in first] == [
+            each.variable.name for each in second
+        ] and _outside(recorded, first) == _outside(now, second)
+
+    def learn(self, recorded: bytes, now: bytes, known: Known) -> None:
+        """
+        Store the values of the holes of a message that has matched.
+        """
+        if not self.variables:
+            return
+        for hole, live in zip(self.holes(recorded), self.holes(now), strict=True):
+            if not hole.variable.isAny:
+                name = hole.variable.name
+                known.learn(name, recorded[hole.begin : hole.end], now[live.begin : live.end])
+
+    def fill(self, recorded: bytes, known: Known) -> bytes:
+        """
+        Replace the holes of a recorded message by today's values.
+
+        @param recorded: the message.
+        @param known: the values.
+        @return: the message to send. A hole whose value is not known is unchanged.
+        @raise MaskError: if C{compute} raises an exception, or does not return text.
+        """
+        if not self.variables and not known.given:
+            return recorded
+        parts: list[bytes] = []
+        at = 0
+        for hole in self.holes(recorded):
+            old = recorded[hole.begin : hole.end]
+            parts += recorded[at : hole.begin], self._valueOf(hole.variable, old, known)
+            at = hole.end
+        return b"".join([*parts, recorded[at:]])
+
+    def _valueOf(self, variable: Variable, old: bytes, known: Known) -> bytes:
+        name = variable.name
+        if name in known.given:
+            return known.given[name].encode()
+        if variable.compute is None:
+            value = None if variable.isAny else known.valueOf(name, old)
+            return old if value is None else value
+        try:
+            computed = variable.compute(known.texts(), old.decode("utf-8", "replace"))
+        except Exception as problem:
+            text = f"{type(problem).__name__}: {problem}"
+            raise MaskError(f"{self.name}: variable {name}: compute failed: {text}") from problem
+        if not isinstance(computed, str):
+            raise MaskError(
+                f"{self.name}: variable {name}: compute must return text, not {computed!r:.80}"
+            )
+        known.learn(name, old, computed.encode())
+        return computed.encode()
+
+    def missing(self, messages: Iterable[Message], known: Known) -> set[str]:
+        """
+        Return the names of hidden values that must be given before messages can be sent.
+
+        @param messages: the messages to send.
+        """
+        need: set[str] = set()
+        for message in messages:
+            for hole in self.holes(message.data):
+                variable = hole.variable
+                text = message.data[hole.begin : hole.end]
+                if text == f"{{{variable.name}}}".encode() and variable.compute is None:
+                    need.add(variable.name)
+        return need - known.given.keys()
+
+    def unused(self, messages: Iterable[Message]) -> list[str]:
+        """
+        Return the names of the variables that match nothing in messages.
+        """
+        left = {id(variable): variable for variable in self.variables}
+        for message in messages:
+            for hole in self.holes(message.data):
+                left.pop(id(hole.variable), None)
+        return sorted({variable.name for variable in left.values()})
+
+    def mark(self, data: bytes) -> bytes:
+        """
+        Replace each hole by the name of its variable in braces.
+        """
+        parts: list[bytes] = []
+        at = 0
+        for hole in self.holes(data):
+            parts += data[at : hole.begin], f"{{{hole.variable.name}}}".encode()
+            at = hole.end
+        return b"".join([*parts, data[at:]])
+
+
+def _outside(data: bytes, holes: list[Hole]) -> list[bytes]:
+    """
+    Return the parts of a message between its holes.
+    """
+    at = 0
+    parts = []
+    for hole in holes:
+        parts.append(data[at : hole.begin])
+        at = hole.end
+    return [*parts, data[at:]]
+
+
+def _tables(tables: Mapping[str, Any], key: str, name: str) -> list[dict[str, Any]]:
+    found = tables.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise MaskError(f"{name}: write each {key} as a table [[{key}]]")
+    return found
+
+
+def _text(title: str, table: Mapping[str, Any], key: str) -> str:
+    value = table.get(key)
+    if not isinstance(value, str) or not value:
+        raise MaskError(f"{title}: {key} must be text")
+    return value
+
+
+def _pattern(title: str, table: Mapping[str, Any]) -> re.Pattern[bytes]:
+    try:
+        return compilePattern(_text(title, table, "pattern"))
+    except MaskError:
+        raise
+    except ValueError as problem:
+        raise MaskError(f"{title}: {problem}") from None
+
+
+def _variableOf(
+    title: str, table: Mapping[str, Any], loadObject: Callable[[str], Any] | None
+) -> Variable:
+    unknown = table.keys() - _KEYS
+    if unknown:
+        raise MaskError(f"{title}: unknown key {min(unknown)}: use {', '.join(sorted(_KEYS))}")
+    name = _text(title, table, "name")
+    kind = table.get("kind", "capture")
+    if kind not in _KINDS:
+        raise MaskError(f"{title}: kind must be {' or '.join(_KINDS)}")
+    compute: _Compute | None = None
+    if "compute" in table:
+        target = _text(title, table, "compute")
+        if loadObject is None:
+            raise MaskError(f"{title}: compute is not possible here")
+        compute = loadObject(target)
+        if not callable(compute):
+            raise MaskError(f"{title}: compute={target} is not a function")
+    return Variable(name, _pattern(title, table), kind == "any", compute)
+
+
+def _skipOf(title: str, table: Mapping[str, Any]) -> tuple[str | None, re.Pattern[bytes]]:
+    unknown = table.keys() - {"from", "pattern"}
+    if unknown:
+        raise MaskError(f"{title}: unknown key {min(unknown)}: use from, pattern")
+    side = table.get("from")
+    if side not in (None, *SIDES):
+        raise MaskError(f"{title}: from must be client or server")
+    try:
+        pattern = re.compile(_text(title, table, "pattern").encode(), re.DOTALL)
+    except re.error as problem:
+        raise MaskError(f"{title}: the pattern is not a regular expression: {problem}") from None
+    return side, pattern

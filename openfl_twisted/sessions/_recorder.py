@@ -1,0 +1,418 @@
+"""
+Records the connections of a server.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+
+from openfl_twisted.addresses import describe
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.sessions._limits import MAX_RUN, MAX_SESSION
+from openfl_twisted.sessions._session import CLIENT, SERVER, Header, Hider, headerLine
+from openfl_twisted.sessions._writer import Event, SessionWriter, WriterThread
+from openfl_twisted.transports.connection import Connection
+from openfl_twisted.transports.tap import Tap
+from openfl_twisted.types import AnyClock
+from openfl_twisted.wire.dialects import Cutter, Dialect
+
+MAX_MESSAGE = 1024 * 1024
+"""
+Maximum length of an incomplete message that is held: 1 MiB. The parts of a longer message are
+recorded as partial messages.
+"""
+
+MAX_WAITING = 8 * 1024 * 1024
+"""
+Maximum number of bytes that wait for the disk: 8 MiB. Above this limit, data is not recorded, and
+the session has a gap.
+"""
+
+MAX_BATCH = 256 * 1024
+"""
+Number of bytes after which a batch is written at once: 256 KiB.
+"""
+
+BATCH_TIMEOUT = 0.25
+"""
+Maximum time until a batch is written: 0.25 seconds.
+"""
+
+# The bytes that a line needs in addition to its data, for the limits.
+_LINE = 64
+
+
+class RecorderError(ValueError):
+    """
+    A recording cannot start. The text is one line.
+    """
+
+
+class Recorder:
+    """
+    Records connections as the files of a run. The reactor only collects the data; a thread writes
+    it.
+
+    @ivar folder: the folder of the run; C{None} before L{start}.
+    @ivar dialect: the dialect of all sessions.
+    @ivar sessions: the number of sessions that have begun.
+    @ivar bytes: the number of recorded bytes.
+    @ivar gaps: the number of gaps.
+    @ivar isStopped: whether nothing more is recorded.
+    """
+
+    log = packageLogger()
+
+    def __init__(
+        self,
+        folder: str | Path,
+        dialectName: str,
+        dialect: Dialect,
+        *,
+        hide: Mapping[str, str] | None = None,
+        sessionLimit: int = MAX_SESSION,
+        limit: int = MAX_RUN,
+        recordAddresses: bool = False,
+        suffix: str = "",
+        clock: AnyClock | None = None,
+    ) -> None:
+        """
+        @param folder: the folder of all runs. It is created if it does not exist.
+        @param dialectName: the name of the dialect, for the header.
+        @param dialect: the dialect.
+        @param hide: patterns of secrets, by name; each pattern has one group. An incomplete
+            message is then not recorded.
+        @param sessionLimit: maximum number of recorded bytes of a connection.
+        @param limit: maximum number of recorded bytes of the run.
+        @param recordAddresses: whether the addresses of the clients are recorded.
+        @param suffix: the end of the name of the run's folder.
+        @param clock: the clock (default: the global reactor).
+        @raise ValueError: if a pattern is invalid, or the dialect is not text and there are
+            patterns.
+        """
+        self.hidden = dict(hide or {})
+        if self.hidden and not dialect.isText:
+            raise ValueError(
+                f"secrets cannot be removed from the dialect {dialectName}: use xml or lines"
+            )
+        self._hider = Hider(self.hidden) if self.hidden else None
+        self._parent = Path(folder)
+        self._suffix = suffix
+        self._dialectName = dialectName
+        self.dialect = dialect
+        self._sessionLimit = sessionLimit
+        self._limit = limit
+        self._recordAddresses = recordAddresses
+        self._clock: Any = clockOrReactor(clock)
+        self._by = f"openfl-twisted {version('openfl-twisted')}"
+        self._writer: WriterThread | None = None
+        self._batch: list[Event] = []
+        self._batchLength = 0
+        self._given = 0
+        self._timer: IDelayedCall | None = None
+        self._open: dict[int, Recording] = {}
+        self._n = 0
+        self.folder: Path | None = None
+        self.sessions = self.bytes = self.gaps = 0
+        self.isStopped = True
+        self._hasWarned = False
+
+    def start(self) -> None:
+        """
+        Create the folder of the run, and start the thread.
+
+        @raise RecorderError: if the folder cannot be created, or others can read it.
+        """
+        self.folder = self._makeFolder()
+        writer = SessionWriter(self.folder, self.dialect, self._hider)
+        self._writer = WriterThread(writer)
+        self._writer.start()
+        self.isStopped = False
+        hidden = f"; hidden: {', '.join(self.hidden)}" if self.hidden else ""
+        self.log.warn(
+            "recording everything that clients and server say into {folder}" + hidden,
+            folder=str(self.folder),
+        )
+
+    def _makeFolder(self) -> Path:
+        parent = self._parent
+        name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S") + self._suffix
+        try:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.name == "posix" and parent.stat().st_mode & 0o077:
+                raise RecorderError(f"{parent}: others may read this folder: chmod 700 {parent}")
+            for number in range(1, 1000):
+                folder = parent / (name if number == 1 else f"{name}-{number}")
+                try:
+                    folder.mkdir(mode=0o700)
+                except FileExistsError:
+                    if not folder.is_dir():
+                        raise
+                else:
+                    return folder
+            raise RecorderError(f"{parent}: too many folders {name}")
+        except OSError as problem:
+            raise RecorderError(f"{problem.filename or parent}: {problem.strerror}") from None
+
+    def stop(self) -> Deferred[None]:
+        """
+        End all sessions, and write everything.
+
+        @return: fires when the files are closed.
+        """
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return succeed(None)
+        for recording in list(self._open.values()):
+            recording.finish("stopped")
+        self.isStopped = True
+        self._flush(writer)
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        stopped: Deferred[None] = Deferred()
+
+        def finished() -> None:
+            self._report(writer)
+            stopped.callback(None)
+
+        writer.stop(lambda: self._clock.callFromThread(finished))
+        return stopped
+
+    def record(self, connection: Connection) -> "Recording | None":
+        """
+        Record a connection, from now to its end.
+
+        @param connection: the connection that the application uses, whose protocol is set.
+        @return: the recording; C{None} if nothing more is recorded.
+        """
+        if self.isStopped:
+            return None
+        if self.bytes >= self._limit:
+            self._limitReached()
+            return None
+        self.sessions += 1
+        isWebSocket = connection.preservesMessages
+        header = Header(
+            dialect=self._dialectName,
+            kind="websocket" if isWebSocket else "plain",
+            path=connection.requestPath if isWebSocket else "",
+            started=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            by=self._by,
+            peer=describe(connection.getPeer()) if self._recordAddresses else "",
+            hidden=self.hidden,
+        )
+        recording = Recording(self, self.sessions, self._clock.seconds(), self._sessionLimit)
+        self._open[recording.number] = recording
+        self.add(recording, "header", headerLine(header))
+        recording.tap = Tap.attach(connection, recording)
+        return recording
+
+    def _limitReached(self) -> None:
+        if not self.isStopped:
+            self.isStopped = True
+            self.log.warn(
+                "recording stopped: the limit of {limit} bytes is reached", limit=self._limit
+            )
+            for recording in list(self._open.values()):
+                recording.finish("limit")
+
+    # Called by recordings
+
+    def add(self, recording: "Recording", kind: str, data: bytes, length: int = 0) -> None:
+        """
+        Add an event to the batch.
+
+        @param kind: see L{Event}.
+        @param length: the number of missing bytes of a gap.
+        """
+        self._n += 1
+        t = self._clock.seconds() - recording.began
+        self._batch.append(Event(recording.number, t, self._n, kind, data, length))
+        size = len(data) + _LINE
+        self.bytes += size
+        self._batchLength += size
+        if self._batchLength >= MAX_BATCH:
+            self._flushNow()
+        elif self._timer is None:
+            self._timer = self._clock.callLater(BATCH_TIMEOUT, self._timedOut)
+
+    def isFull(self) -> bool:
+        """
+        Return whether too many bytes wait for the disk.
+        """
+        writer = self._writer
+        return writer is None or self._given + self._batchLength - writer.taken > MAX_WAITING
+
+    def gapBegins(self) -> None:
+        """
+        Count a gap, and log the first one.
+        """
+        self.gaps += 1
+        if not self._hasWarned:
+            self._hasWarned = True
+            self.log.warn(
+                "recording has gaps: the disk is too slow for {folder}", folder=str(self.folder)
+            )
+
+    def ended(self, recording: "Recording") -> None:
+        """
+        Called when a recording has ended.
+        """
+        self._open.pop(recording.number, None)
+
+    def _timedOut(self) -> None:
+        self._timer = None
+        self._flushNow()
+
+    def _flushNow(self) -> None:
+        writer = self._writer
+        if writer is None:
+            return
+        self._flush(writer)
+        if writer.problem is not None and not self.isStopped:
+            self._report(writer)
+            for recording in list(self._open.values()):
+                recording.drop()
+        elif self.bytes >= self._limit:
+            self._limitReached()
+
+    def _flush(self, writer: WriterThread) -> None:
+        batch, self._batch = self._batch, []
+        if batch:
+            self._given += self._batchLength
+            writer.put(batch, self._batchLength)
+            self._batchLength = 0
+
+    def _report(self, writer: WriterThread) -> None:
+        """
+        Log why nothing more is recorded.
+        """
+        problem = writer.problem
+        if problem is not None and not self._hasFailed:
+            self._hasFailed = True
+            self.isStopped = True
+            self.log.error(
+                "recording stopped: {reason}: {folder}",
+                reason=problem.strerror or str(problem),
+                folder=problem.filename or str(self.folder),
+            )
+
+    _hasFailed = False
+
+
+class Recording:
+    """
+    The recording of one connection: an observer of its tap.
+
+    @ivar number: the number of the session in the run, from 1.
+    @ivar began: when the recording began (seconds).
+    @ivar tap: the tap of the connection.
+    """
+
+    __slots__ = (
+        "_fromClient",
+        "_fromServer",
+        "_gap",
+        "_isBroken",
+        "_left",
+        "_recorder",
+        "began",
+        "number",
+        "tap",
+    )
+
+    def __init__(self, recorder: Recorder, number: int, began: float, limit: int) -> None:
+        """
+        @param limit: the maximum number of bytes.
+        """
+        self.number = number
+        self.began = began
+        self.tap: Tap | None = None
+        self._recorder = recorder
+        self._left = limit
+        self._fromClient = recorder.dialect.cutter()
+        self._fromServer = recorder.dialect.cutter()
+        # The number of bytes that are missing since the last event.
+        self._gap = 0
+        # The sides of which a message was too long: the rest is recorded as parts.
+        self._isBroken: frozenset[str] = frozenset()
+
+    def received(self, data: bytes) -> None:
+        self._take(CLIENT, self._fromClient, data)
+
+    def written(self, data: bytes) -> None:
+        self._take(SERVER, self._fromServer, data)
+
+    def _take(self, side: str, cutter: Cutter, data: bytes) -> None:
+        if self._isBroken and side in self._isBroken:
+            self._add(f"partial {side}", data)
+            return
+        whole = cutter.feed(data)
+        if whole:
+            self._add(side, whole)
+        if cutter.pending > MAX_MESSAGE:
+            self._isBroken |= {side}
+            self._add(f"partial {side}", cutter.rest())
+
+    def _add(self, kind: str, data: bytes) -> None:
+        recorder = self._recorder
+        length = len(data)
+        if (kind not in _SIDES and recorder.hidden) or recorder.isFull():
+            # Part of a secret cannot be recognized.
+            if not self._gap:
+                recorder.gapBegins()
+            self._gap += length
+            return
+        if self._gap:
+            self._addGap()
+        self._left -= length
+        recorder.add(self, kind, data)
+        if self._left < 0:
+            recorder.log.warn(
+                "recording of session {number} stopped: its limit is reached", number=self.number
+            )
+            self.finish("limit")
+
+    def _addGap(self) -> None:
+        gap, self._gap = self._gap, 0
+        why = b"hidden" if self._recorder.hidden else b"disk"
+        self._recorder.add(self, "gap", why, gap)
+
+    def ended(self, byPeer: bool, isLost: bool) -> None:
+        self.finish("lost" if isLost else CLIENT if byPeer else SERVER)
+
+    def finish(self, how: str) -> None:
+        """
+        Record the incomplete messages and the end, and observe the connection no more.
+
+        @param how: the end, see L{openfl_twisted.sessions._session.ENDS}.
+        """
+        if self.tap is None:
+            return
+        self.drop()
+        for side, cutter in ((CLIENT, self._fromClient), (SERVER, self._fromServer)):
+            rest = cutter.rest()
+            if rest:
+                self._add(f"partial {side}", rest)
+        if self._gap:
+            self._addGap()
+        self._recorder.add(self, "end", how.encode())
+
+    def drop(self) -> None:
+        """
+        Observe the connection no more.
+        """
+        tap, self.tap = self.tap, None
+        if tap is not None:
+            tap.detach(self)
+            self._recorder.ended(self)
+
+
+_SIDES = (CLIENT, SERVER)
