@@ -141,9 +141,9 @@ class _EventLimit:
 
 class ErrorSink:
     """
-    Receives the exceptions of handlers and listeners that are logged, for a test kit.
+    Passes each logged exception of a handler or listener to the in-memory network of a test.
 
-    @ivar receive: called with each exception; C{None} for no function.
+    @ivar receive: called with each exception; C{None} to ignore the exceptions.
     """
 
     receive: Callable[[Failure], object] | None = None

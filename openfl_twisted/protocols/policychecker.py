@@ -3,9 +3,11 @@ Decides whether a program may connect, like Flash Player: fetches the policy fil
 player's order, and applies the player's rules.
 
   1. The policy files passed to C{Security.loadPolicyFile}, if they are on the host to connect
-  to. 2. The master policy file of the host, on port 843. If the file is not received within 3
-  seconds, it is treated as missing. 3. The policy file of the port to connect to. It is not
-  requested if the master policy file forbids policy files on other ports.
+     to.
+  2. The master policy file of the host, on port 843. If the file is not received within 3
+     seconds, it is treated as missing.
+  3. The policy file of the port to connect to. It is not requested if the master policy file
+     forbids policy files on other ports.
 """
 
 from collections.abc import Callable, Iterable

@@ -253,7 +253,8 @@ class StreamProtocol(Protocol):
 
     def transportChanged(self, connection: Connection) -> None:
         """
-        Called when TLS has started: use another connection as the transport.
+        Called when TLS has started: use C{connection}, which encrypts the data, as the
+        transport.
         """
         before = self.transport.receiveBuffer
         self.transport = connection

@@ -414,7 +414,8 @@ class ServerOptions(GroupedOptions):
             return
         if len(token) < _MIN_TOKEN or not _token.fullmatch(token):
             raise usage.UsageError(
-                f"--dashboard-token must have at least {_MIN_TOKEN} letters, digits or ._~+/=-"
+                f"--dashboard-token must have at least {_MIN_TOKEN} characters, "
+                "all from A-Z a-z 0-9 ._~+/=-"
             )
 
     def _certificates(self) -> "ServerCertificates | None":

@@ -14,14 +14,17 @@ protocols use. Its implementations:
 The life of a connection on a TCP port with a guard:
 
   1. B{Accept}. The port creates the transport, and the guard's factory creates a wrapper with
-  the protocol. The wrapper makes the transport call the protocol directly, and is then
-  discarded. The guard counts the connection. 2. B{Open}. The reactor calls C{doRead}, which
-  calls the protocol. A protocol from this package has bound the connection, which makes the
-  protocol the owner: the owner's limits apply. 3. B{Full}. The socket does not accept more
-  data. The registered producer is paused until the send queue is empty. 4. B{Closing}. The
-  protocol calls C{loseConnection}. The send queue is sent, and the guard limits the time until
-  the connection is closed. 5. B{Lost}. The reactor calls C{connectionLost}. The receive buffer
-  is delivered, then the protocol is notified.
+     the protocol. The wrapper makes the transport call the protocol directly, and is then
+     discarded. The guard counts the connection.
+  2. B{Open}. The reactor calls C{doRead}, which calls the protocol. A protocol from this
+     package has bound the connection, which makes the protocol the owner: the owner's limits
+     apply.
+  3. B{Full}. The socket does not accept more data. The registered producer is paused until the
+     send queue is empty.
+  4. B{Closing}. The protocol calls C{loseConnection}. The send queue is sent, and the guard
+     limits the time until the connection is closed.
+  5. B{Lost}. The reactor calls C{connectionLost}. The receive buffer is delivered, then the
+     protocol is notified.
 
 L{openfl_twisted.transports.states} defines the states. The invariants:
 

@@ -105,7 +105,8 @@ class Owner(Protocol):
 
     def transportChanged(self, connection: "Connection") -> None:
         """
-        Called when TLS has started: use another connection as the transport.
+        Called when TLS has started: use C{connection}, which encrypts the data, as the
+        transport.
 
         @param connection: the connection inside TLS.
         """

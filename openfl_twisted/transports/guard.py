@@ -52,8 +52,9 @@ class GuardedConnection:
     connection then calls the methods of the record in this order:
 
       1. L{closing}, when this side closes the connection, and L{peerHalfClosed}, when the peer
-      closes the connection first. Either call may be omitted. 2. L{transportLost}, before the
-      protocol's C{connectionLost}. 3. L{ended}, after the protocol's C{connectionLost}.
+         closes the connection first. Either call may be omitted.
+      2. L{transportLost}, before the protocol's C{connectionLost}.
+      3. L{ended}, after the protocol's C{connectionLost}.
 
     Invariants: the record is in C{GuardFactory.protocols} from L{begin} until
     L{transportLost}. The connection is counted for its host until L{ended}. The close timer

@@ -58,15 +58,15 @@ def clientOf(
     """
     Find the address of a client that is connected through trusted proxies.
 
-    Each proxy appends the address of its client to the list, so the last address that is not a
-    trusted proxy is the client's address. Earlier addresses can be forged. A request with both
-    header fields is not trusted: a proxy updates only one of the fields, and forwards the
-    other field unchanged.
+    Each proxy appends the address of its client to the list in C{X-Forwarded-For} or
+    C{Forwarded}, so the last address that is not a trusted proxy is the client's address.
+    Earlier addresses can be forged. A request with both of these header fields is not trusted:
+    a proxy updates only one of the fields, and forwards the other field unchanged.
 
     @param headers: the header fields of the request, names in lower case.
     @param peer: the IP address of the connection's peer.
-    @return: the client's address; C{None} if the peer is not a trusted proxy, or if
-        the header field is missing or malformed.
+    @return: the client's address; C{None} if the peer is not a trusted proxy, if both
+        header fields are present, or if the field is missing or malformed.
     """
     address = _parseAddress(peer)
     if address is None or not _within(address, trustedProxies):

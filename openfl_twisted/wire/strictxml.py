@@ -171,9 +171,9 @@ class _Reader:
 
     def feed(self, data: bytes | memoryview, *, final: bool) -> None:
         """
-        Parse the next bytes. In each call, expat parses an incomplete token again from its
-        beginning. Therefore, each call passes a large part of the document, and a token that
-        is longer than a part is refused.
+        Parse the next bytes. Each time expat is called, it parses an incomplete token again
+        from the beginning of the token. Therefore, this method passes the data to expat in a
+        few large parts, and refuses a token that is longer than a part.
 
         @raise NotWellFormed: if the data is not well-formed.
         @raise XMLError: if a token is too long.

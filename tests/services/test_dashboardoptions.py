@@ -95,7 +95,7 @@ class DashboardOptionTests(OptionsTestCase):
         )
         for token in ("", "1234567", "with space", "gr\u00fc\u00dfe-and-more", "a\nbcdefgh"):
             self.assertUsage(
-                xmlserver, [DASHBOARD, f"--dashboard-token={token}"], "at least 8 letters"
+                xmlserver, [DASHBOARD, f"--dashboard-token={token}"], "at least 8 characters"
             )
         self.assertUsage(
             xmlserver, ["--dashboard-token=12345678"], "--dashboard-token requires --dashboard"

@@ -106,7 +106,7 @@ def packDouble(value: float) -> bytes:
         return _double.pack(value)
     except (OverflowError, struct.error):
         raise AMFError(
-            f"{type(value).__name__} is not a number, or exceeds the range of a double"
+            f"cannot encode {type(value).__name__} as a double: not a number, or out of range"
         ) from None
 
 

@@ -59,8 +59,8 @@ def findExcess(sent: Iterable[bytes], constraints: int = 0) -> str:
     Check whether the verification of certificates would exceed a limit.
 
     @param sent: the certificates that a server sent (DER).
-    @param constraints: the number of name constraints in the client's own
-        certificates.
+    @param constraints: the number of name constraints in the client's trust anchors and
+        configured intermediate certificates.
     @return: a description of the exceeded limit; empty if no limit is exceeded.
     """
     left, names = _MAX_ELEMENTS, 0
