@@ -4,6 +4,8 @@ Fixtures for pytest, which loads them automatically if this package is installed
 Importing this module imports no other module of this package, and no reactor.
 """
 
+from collections.abc import Callable
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,18 @@ def memoryNetwork(request: pytest.FixtureRequest) -> "MemoryNetwork":
     from openfl_twisted.testing import MemoryNetwork
 
     return MemoryNetwork.forTest(request.addfinalizer)
+
+
+@pytest.fixture
+def replay(memoryNetwork: "MemoryNetwork") -> "Callable[..., None]":
+    """
+    The function L{openfl_twisted.testing.replay}, on the network of C{memoryNetwork}.
+
+    @return: the function, without its parameter C{network}.
+    """
+    from openfl_twisted.testing import replay
+
+    return partial(replay, network=memoryNetwork)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,11 @@ NAME = PACKAGE.name
 
 LAYERS: dict[str, list[set[str]]] = {
     "commands": [{"services", "telnetclient", "load"}],
-    "add-ons": [{"pytestplugin"}, {"dashboard", "brokers", "sessions", "testing", "workers"}],
+    "add-ons": [
+        {"pytestplugin"},
+        {"dashboard", "testing"},
+        {"brokers", "sessions", "workers"},
+    ],
     "APIs": [
         {"net", "rooms", "endpoints", "dispatch", "running"},
         {"events", "security", "system"},

@@ -44,6 +44,7 @@ class PlayerFactory(StreamFactory["PlayerProtocol"]):
     with all sessions as candidates; the messages of the client select the session.
 
     @ivar results: the results of the connections that have ended, in order.
+    @ivar connections: the open connections.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class PlayerFactory(StreamFactory["PlayerProtocol"]):
         self.speed = speed
         self.loose = loose
         self.results: list[Result] = []
+        self.connections: set[PlayerProtocol] = set()
         self.timer: Any = clockOrReactor(clock)
         self.clock = self.timer
         self.note = note
@@ -103,10 +105,26 @@ class PlayerFactory(StreamFactory["PlayerProtocol"]):
             for session in self._sessions
         ]
 
-    def ended(self, result: Result) -> None:
+    @property
+    def isFinished(self) -> bool:
+        """
+        Whether a client has connected, and nothing remains to be sent or received.
+        """
+        isComplete = all(each.isComplete for each in self.connections)
+        return isComplete and bool(self.connections or self.results)
+
+    def closeAll(self) -> None:
+        """
+        Abort all connections.
+        """
+        for each in list(self.connections):
+            each.transport.abortConnection()
+
+    def ended(self, protocol: "PlayerProtocol", result: Result) -> None:
         """
         Called when a connection has ended.
         """
+        self.connections.discard(protocol)
         self.results.append(result)
         self._report(result)
 
@@ -135,7 +153,15 @@ class PlayerProtocol(StreamProtocol):
         self._problem: str | None = None
         self._loose: LooseScript | None = None
 
+    @property
+    def isComplete(self) -> bool:
+        """
+        Whether everything has been sent and received.
+        """
+        return self._loose is not None or self._candidates.current.isComplete
+
     def connectionMade(self) -> None:
+        self.factory.connections.add(self)
         scripts = self.factory.scripts()
         self._candidates = Candidates(scripts, self.factory.dialect)
         if self.factory.loose:
@@ -227,4 +253,4 @@ class PlayerProtocol(StreamProtocol):
                 self._try(self._candidates.peerClosed)
             done, total = self._candidates.current.progress
         name = self._candidates.current.session.name
-        self.factory.ended(Result(name, done, total, self._problem, self.describePeer()))
+        self.factory.ended(self, Result(name, done, total, self._problem, self.describePeer()))

@@ -11,6 +11,7 @@ An in-memory network, to test clients and servers without sockets.
   - L{Peer}: the other end of a connection, controlled by the test.
   - L{ScriptedPeer}: the other end of a connection, controlled by a script, such as the scripts
     in Ruffle's tests.
+  - L{replay}: plays recorded sessions against a server or a client under test.
   - L{CertificateMaker}: certificates for every certificate status.
   - L{EventRecorder}: records the events of a socket.
 
@@ -27,6 +28,7 @@ from openfl_twisted.testing._network import MemoryNetwork
 from openfl_twisted.testing._peers import ConnectedPair, Peer, ScriptedPeer, connectedPair
 from openfl_twisted.testing._reactor import MemoryReactor
 from openfl_twisted.testing._recorder import EventRecorder
+from openfl_twisted.testing._replay import replay
 
 __all__ = [
     "EVERY_BYTE",
@@ -47,4 +49,5 @@ __all__ = [
     "ScriptedPeer",
     "atOffsets",
     "connectedPair",
+    "replay",
 ]

@@ -2,7 +2,6 @@
 Peers: test doubles for the other end of a connection.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Self, TypeVar, cast
@@ -13,6 +12,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.sessions._ruffle import fromRuffle
+from openfl_twisted.sessions._session import CLIENT
 from openfl_twisted.testing._attempts import ObservedFactory
 from openfl_twisted.testing._certificates import Credentials
 from openfl_twisted.testing._flow import MemoryConnection
@@ -189,18 +190,12 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         @param script: the content of the file.
         @raise ValueError: if the script is invalid.
         """
-        try:
-            events = json.loads(script)
-        except ValueError as problem:
-            raise ValueError(f"invalid Ruffle script: {problem}") from None
-        if not isinstance(events, list):
-            raise ValueError("invalid Ruffle script: must be a list")
+        session = fromRuffle(script)
         peer = cls()
-        for number, event in enumerate(events, 1):
-            try:
-                _READERS[event["type"]](peer, event)
-            except (KeyError, TypeError, ValueError):
-                raise ValueError(f"invalid Ruffle script: event {number} is {event!r}") from None
+        for message in session.messages:
+            peer._add("expect" if message.side == CLIENT else "send", message.data)
+        if session.end is not None:
+            peer._add("waitForClose" if session.end.how == CLIENT else "close")
         return peer
 
     def _add(self, kind: str, data: bytes = b"") -> Self:
@@ -392,14 +387,6 @@ class _ScriptProtocol(Protocol):
         self._lost()
 
 
-_READERS: dict[str, Callable[[ScriptedPeer, dict[str, Any]], object]] = {
-    "Receive": lambda peer, event: peer._add("expect", _bytesOf(event["expected"])),  # noqa: SLF001
-    "Send": lambda peer, event: peer.send(_bytesOf(event["payload"])),
-    "WaitForDisconnect": lambda peer, event: peer.waitForClose(),
-    "Disconnect": lambda peer, event: peer.close(),
-}
-
-
 def checkBytes(method: str, data: Any) -> bytes:
     """
     Return data.
@@ -412,12 +399,6 @@ def checkBytes(method: str, data: Any) -> bytes:
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"{method}() needs bytes, not {data!r:.80}")
     return bytes(data)
-
-
-def _bytesOf(numbers: Any) -> bytes:
-    if not isinstance(numbers, list):
-        raise ValueError(numbers)
-    return bytes(numbers)
 
 
 def _show(data: bytes) -> str:
