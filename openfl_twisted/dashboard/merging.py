@@ -126,6 +126,7 @@ def mergeStates(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "bytes": _sums([state["bytes"] for state in states]),
         "messages": _sums(messages) if messages else None,
         "speaks": any(state["speaks"] for state in states),
+        "recording": any(state["recording"] for state in states),
         "rooms": _mergeRooms([state["rooms"] for state in states if state["rooms"]]),
         "broker": _mergeBrokers([state["broker"] for state in states if state["broker"]]),
     }

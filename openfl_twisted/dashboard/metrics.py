@@ -66,6 +66,11 @@ class _ServerCollector(Collector):
             yield from self._rooms(lobby)
         if pubSub is not None:
             yield from self._broker(pubSub)
+        recorder = self._status.recorder
+        if recorder is not None:
+            yield _counter("recording_sessions", "Recorded sessions", _one(recorder.sessions))
+            yield _counter("recording_bytes", "Recorded bytes", _one(recorder.bytes))
+            yield _counter("recording_gaps", "Gaps in recordings", _one(recorder.gaps))
 
     def _connections(self) -> Iterator[Metric]:
         guard = self._status.guard

@@ -96,12 +96,12 @@ class ServerReports:
 
         @param stream: a number for L{messages} and L{unmonitor}.
         @param id: the number of the client's connection.
-        @raise DashboardError: if there is no such client, the client's protocol has no
-            messages, or there are L{MAX_STREAMS} monitors already.
+        @raise DashboardError: see L{monitorClient<openfl_twisted.dashboard.streams.monitorClient>};
+            or if there are L{MAX_STREAMS} monitors already.
         """
         if len(self._monitors) >= MAX_STREAMS:
             raise DashboardError(503, f"the limit of {MAX_STREAMS} streams is reached")
-        self._monitors[stream] = self._state.monitors.open(id)
+        self._monitors[stream] = self._state.monitor(id)
 
     def messages(self, stream: int) -> list[Any]:
         """

@@ -3,7 +3,7 @@ The state of a running server as plain values, for the metrics and the dashboard
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
@@ -12,6 +12,11 @@ from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.tls.identities import Identity
 from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.wire.dialects import DIALECTS, Dialect
+
+if TYPE_CHECKING:
+    # Importing it takes long, and most servers do not record.
+    from openfl_twisted.sessions._recorder import Recorder
 
 
 class Monitored(Protocol):
@@ -78,6 +83,22 @@ class ServerStatus:
         """
         certificates = getattr(self.service, "certificates", None)
         return [] if certificates is None else certificates.identities
+
+    @property
+    def recorder(self) -> "Recorder | None":
+        """
+        The recorder of the sessions, if any.
+        """
+        found: Recorder | None = getattr(self.service, "recorder", None)
+        return found
+
+    @property
+    def dialect(self) -> Dialect:
+        """
+        The dialect of the clients.
+        """
+        found: Dialect = getattr(self.service, "dialect", DIALECTS["raw"])
+        return found
 
     @property
     def served(self) -> Any:

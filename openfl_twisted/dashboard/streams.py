@@ -18,10 +18,12 @@ from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.dashboard.status import Monitored, ServerStatus, brokerCounters
-from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.transports.connectioninfo import ConnectionInfo
 from openfl_twisted.transports.guard import GuardedConnection
+from openfl_twisted.transports.tap import Tap
 from openfl_twisted.types import AnyClock
+from openfl_twisted.wire.dialects import Dialect
+from openfl_twisted.wire.messages import MAX_LENGTH
 
 _INTERVAL = 0.5
 """
@@ -203,33 +205,52 @@ class _MonitorStream(MessageStream):
 
 class MessageMonitor:
     """
-    Collects the messages of a client until they are taken.
+    Collects the messages of a client until they are taken. It is an
+    L{Observer<openfl_twisted.transports.tap.Observer>} of the client's connection.
     """
 
-    def __init__(self, connection: GuardedConnection, closed: Callable[[Any], object]) -> None:
+    def __init__(self, connection: GuardedConnection, dialect: Dialect) -> None:
         """
         @param connection: the connection of the client.
-        @param closed: called with the monitor when the monitor is closed.
+        @param dialect: divides the data into messages, and shows them.
         """
         self.connection = connection
-        self._closed = closed
+        self._dialect = dialect
+        self._cutters = {"in": dialect.cutter(), "out": dialect.cutter()}
         self._messages: list[dict[str, Any]] = []
         self._missed = 0
+        self._tap = Tap.attach(connection.top, self)
 
-    def addMessage(self, way: str, text: str) -> None:
-        """
-        Add a message.
+    def received(self, data: bytes) -> None:
+        self._add("in", data)
 
-        @param way: C{"in"} if the server received the message, C{"out"} if it sent
-            it.
-        @param text: the message; L{_MAX_TEXT} characters are shown. The message is dropped if
-            L{_MAX_MESSAGES} messages are already collected.
+    def written(self, data: bytes) -> None:
+        self._add("out", data)
+
+    def ended(self, byPeer: bool, isLost: bool) -> None:
         """
-        if len(self._messages) >= _MAX_MESSAGES:
-            self._missed += 1
-        else:
-            shown = {"way": way, "text": text[:_MAX_TEXT], "length": len(text)}
-            self._messages.append(shown)
+        Show the incomplete messages.
+        """
+        for way, cutter in self._cutters.items():
+            self._show(way, self._dialect.split(cutter.rest()))
+
+    def _add(self, way: str, data: bytes) -> None:
+        cutter = self._cutters[way]
+        self._show(way, self._dialect.split(cutter.feed(data)))
+        if cutter.pending > MAX_LENGTH:
+            # The message is too long for the server, or is not one of this dialect.
+            self._show(way, [cutter.rest()])
+
+    def _show(self, way: str, messages: list[bytes]) -> None:
+        """
+        Add messages. L{_MAX_TEXT} characters of each are shown. Messages are dropped if
+        L{_MAX_MESSAGES} messages are already collected.
+        """
+        free = max(0, _MAX_MESSAGES - len(self._messages))
+        self._missed += max(0, len(messages) - free)
+        for message in messages[:free]:
+            text = self._dialect.show(message)
+            self._messages.append({"way": way, "text": text[:_MAX_TEXT], "length": len(text)})
 
     def take(self) -> tuple[list[dict[str, Any]], int, bool]:
         """
@@ -244,72 +265,26 @@ class MessageMonitor:
 
     def close(self) -> None:
         """
-        Stop collecting. When the last monitor of a client is closed, the C{tap} of the
-        client's protocol is removed.
+        Stop collecting.
         """
-        self._closed(self)
+        self._tap.detach(self)
 
 
-class MessageMonitors:
+def monitorClient(server: ServerStatus, id: int) -> MessageMonitor:
     """
-    The monitored clients of a server. A client can have several monitors.
+    Monitor the messages of a client. A client can have several monitors.
+
+    @param server: the status of the server.
+    @param id: the number of the client's connection.
+    @return: the monitor; the caller must close it.
+    @raise DashboardError: if there is no such client, or its client type is not detected yet.
     """
-
-    def __init__(self, server: ServerStatus) -> None:
-        """
-        @param server: the status of the server.
-        """
-        self._server = server
-        self._monitors: dict[int, list[MessageMonitor]] = {}
-
-    def open(self, id: int) -> MessageMonitor:
-        """
-        Monitor the messages of a client.
-
-        @param id: the number of the client's connection.
-        @return: the monitor; the caller must close it.
-        @raise DashboardError: if there is no such client, or the client's protocol has no
-            messages.
-        """
-        connection = self._server.guard.find(id)
-        if connection is None:
-            raise DashboardError(404, GONE)
-        protocol = connection.top.owner
-        monitors = self._monitors.get(id)
-        if not isinstance(protocol, XMLSocketProtocol):
-            raise DashboardError(
-                409, "this client does not use XMLSocket, so it has no messages to show"
-            )
-        if not monitors and protocol.tap is not None:
-            raise DashboardError(
-                409, "the application has already set XMLSocketProtocol.tap for this client"
-            )
-        monitor = MessageMonitor(connection, self._close)
-        if monitors:
-            monitors.append(monitor)
-            return monitor
-        monitors = self._monitors[id] = [monitor]
-
-        def tap(way: str, text: str) -> None:
-            for each in monitors:
-                each.addMessage(way, text)
-
-        protocol.tap = tap
-        return monitor
-
-    def _close(self, monitor: MessageMonitor) -> None:
-        """
-        Remove a monitor. If the client has no other monitor, also remove the C{tap} of the
-        client's protocol.
-        """
-        id = monitor.connection.id
-        self._monitors[id].remove(monitor)
-        if not self._monitors[id]:
-            del self._monitors[id]
-            protocol = monitor.connection.top.owner
-            # After a connection is lost, it may no longer have a wrapped protocol.
-            if isinstance(protocol, XMLSocketProtocol):
-                protocol.tap = None
+    connection = server.guard.find(id)
+    if connection is None:
+        raise DashboardError(404, GONE)
+    if connection.top.owner is None:
+        raise DashboardError(409, "this client has not sent a message yet")
+    return MessageMonitor(connection, server.dialect)
 
 
 class DashboardStreams:
@@ -452,7 +427,6 @@ class DashboardState(DashboardStreams):
     The streams of the dashboard for a server that runs in this process.
 
     @ivar server: the status of the server.
-    @ivar monitors: the monitored clients.
     """
 
     def __init__(self, service: Monitored, clock: AnyClock | None = None) -> None:
@@ -462,12 +436,20 @@ class DashboardState(DashboardStreams):
         """
         super().__init__(clock)
         self.server = ServerStatus(service)
-        self.monitors = MessageMonitors(self.server)
 
     def showMessages(self, request: Request, id: int) -> None:
         # begin() checks the limit of streams before it creates the monitor, so that no monitor is
         # left open.
-        self.begin(request, lambda: _MonitorStream(request, self, self.monitors.open(id)))
+        self.begin(request, lambda: _MonitorStream(request, self, self.monitor(id)))
+
+    def monitor(self, id: int) -> MessageMonitor:
+        """
+        Monitor a client, see L{monitorClient}.
+
+        @param id: the number of the client's connection.
+        @return: the monitor; the caller must close it.
+        """
+        return monitorClient(self.server, id)
 
     def kick(self, id: int, reason: str) -> None:
         if not self.server.guard.kick(id, reason):
@@ -491,8 +473,9 @@ class DashboardState(DashboardStreams):
             (case-insensitive; empty for all clients).
         @return: a value for JSON: the latest L{MAX_SHOWN} matching clients, latest first, and
             their total number; the counters of the guard; C{bytes} and C{messages} as two
-            numbers each, received and sent; C{rooms} and C{broker}. The value is C{None} for a
-            feature that the server does not have. Times are in seconds.
+            numbers each, received and sent; C{rooms} and C{broker}; whether the server is
+            C{recording}. The value is C{None} for a feature that the server does not have. Times
+            are in seconds.
         """
         guard = self.server.guard
         if find:
@@ -502,7 +485,7 @@ class DashboardState(DashboardStreams):
             # Describing all clients would be expensive.
             found, count = guard.clients(MAX_SHOWN), guard.connections
         traffic = guard.traffic().values()
-        messages = self.server.messages
+        messages, recorder = self.server.messages, self.server.recorder
         return {
             "time": self.clock.seconds(),
             "clients": [_shown(client) for client in found[: -MAX_SHOWN - 1 : -1]],
@@ -519,6 +502,7 @@ class DashboardState(DashboardStreams):
             "missedByAll": self.missed,
             "rooms": self._rooms(),
             "broker": self._broker(),
+            "recording": recorder is not None and not recorder.isStopped,
         }
 
     def _rooms(self) -> dict[str, Any] | None:

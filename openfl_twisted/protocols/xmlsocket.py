@@ -9,7 +9,7 @@ in C{LineReceiver}, the processing time is proportional to the number of receive
 
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
 from functools import lru_cache, partial
-from typing import Any, ClassVar, NoReturn, Self, TypeAlias
+from typing import Any, ClassVar, NoReturn, Self
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -38,7 +38,6 @@ from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 _LONG = 64 * 1024
 
 # An observer of messages: called with "in" or "out", and the text of a message.
-_Tap: TypeAlias = Callable[[str, str], object]
 
 
 @lru_cache(maxsize=256)
@@ -140,7 +139,6 @@ class XMLSocketProtocol(StreamProtocol):
     # The object that counts the messages: the factory or the protocol.
     factory: "XMLSocketFactory[Self]"
     _counter: "XMLSocketFactory[Any] | XMLSocketProtocol"
-    _tap: _Tap | None = None
     _loggedInvalid = False
     # Whether a subclass overrides lineReceived, and whether messagesReceived is called instead of
     # messageReceived.
@@ -357,7 +355,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _deliverInspected(self, messages: Sequence[bytes], length: int) -> None:
         """
-        Deliver messages that must be inspected as bytes: by a subclass, a tap or a rate limit,
+        Deliver messages that must be inspected as bytes: by a subclass or a rate limit,
         or because the first message can be an HTTP request.
 
         @param length: number of bytes received, including incomplete messages.
@@ -370,9 +368,6 @@ class XMLSocketProtocol(StreamProtocol):
                 if self.refusesRequest(messages[0]):
                     return
                 self._updateInspects()
-            if self._tap is not None:
-                for line in messages:
-                    self._tap("in", decodeUTF8(line))
             if self._wantsLines:
                 self._counter.messagesIn += len(messages)
                 self.deliverEach(messages, self.lineReceived)
@@ -390,12 +385,7 @@ class XMLSocketProtocol(StreamProtocol):
         """
         Determine whether messages must be inspected as bytes, and store the result.
         """
-        self._inspects = bool(
-            self.refused
-            or self._mayBeRequest
-            or self._tap is not None
-            or self._rateLimiter is not None
-        )
+        self._inspects = bool(self.refused or self._mayBeRequest or self._rateLimiter is not None)
 
     def _refuse(self, signature: Signature) -> None:
         """
@@ -540,28 +530,6 @@ class XMLSocketProtocol(StreamProtocol):
         Send a message without copying it to append the NUL byte.
         """
         self.transport.writeSequence((line, END))
-
-    # Observing
-
-    @property
-    def tap(self) -> _Tap | None:
-        """
-        The observer: a function that is called for each received or written message, with
-        C{"in"} or C{"out"} and the text of the message; C{None} if there is no observer.
-        """
-        return self._tap
-
-    @tap.setter
-    def tap(self, tap: _Tap | None) -> None:
-        self._tap = tap
-        self._updateInspects()
-        # Without a tap, a broadcast writes directly to the transport.
-        self.transport.tap = None if tap is None else self._tapWritten
-
-    def _tapWritten(self, data: bytes) -> None:
-        if self._tap is not None:
-            for line in data.removesuffix(END).split(END):
-                self._tap("out", decodeUTF8(line))
 
 
 _P = TypeVar("_P", bound=XMLSocketProtocol, default=Any)

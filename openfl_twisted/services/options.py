@@ -242,12 +242,15 @@ class ServerOptions(GroupedOptions):
     C{None}, and C{policy-file} is the path of the policy file or C{None}.
 
     @cvar defaultEndpoint: the default of C{--listen}.
+    @cvar serverDialect: the dialect of recordings and of the dashboard, see
+        L{openfl_twisted.wire.dialects}.
     @cvar worker: this process's side of the link to the supervisor, if this process is a worker;
         otherwise C{None}. A worker inherits its ports, and serves neither metrics nor a dashboard.
     @ivar arguments: the arguments as they were given.
     """
 
     defaultEndpoint = ""
+    serverDialect = "raw"
     worker: ClassVar[IWorker | None] = None
 
     options: ClassVar[list[Option]] = [
@@ -438,8 +441,6 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
     Options of the servers for client programs. All client types are accepted by
     default.
 
-    @cvar serverDialect: the dialect of recordings, see L{openfl_twisted.wire.dialects}.
-
     After parsing, C{policy} is the L{PolicySource}, C{accept} the set of client types,
     C{pass-through} a set of L{Signature}, and C{trusted-proxies} a list of networks.
     """
@@ -522,8 +523,6 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
         ),
         *recordingOptions(size),
     ]
-
-    serverDialect = "raw"
 
     def __init__(self) -> None:
         super().__init__()

@@ -27,9 +27,11 @@ from openfl_twisted.rooms.presence import IPresence
 from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
+from openfl_twisted.sessions._dialects import dialectOf
 from openfl_twisted.tls.connection import ServerTLSFactory
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.types import AnyFactory
+from openfl_twisted.wire.dialects import Dialect
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class ServerService(MultiService):
     @ivar lobby: the rooms; C{None} without rooms.
     @ivar pubSub: sends messages to other servers; C{None} without a broker.
     @ivar certificates: the certificates for TLS; C{None} without TLS.
+    @ivar recorder: records the sessions; C{None} without C{--record}.
     @ivar brokers: the connections to a broker, for pub/sub and presence. They are
         started and stopped with the service.
     """
@@ -89,7 +92,8 @@ class ServerService(MultiService):
         self.policy: PolicySource = options["policy"]
         self._policyFile: str | None = options["policy-file"]
         self.certificates: ServerCertificates | None = options["tls"]
-        self._recorder: Recorder | None = options.get("recorder")
+        self.recorder: Recorder | None = options.get("recorder")
+        self._dialectName: str = options.get("record-dialect") or options.serverDialect
         self._hosts: list[IAddress] = []
         self._hasPrograms = isinstance(options, DataServerOptions)
         self.shutdownTimeout: float = options["shutdown-timeout"]
@@ -107,6 +111,13 @@ class ServerService(MultiService):
         # handler, the signal would end the process.
         self._reloading = ReloadService(self.reload)
         self._worker = options.worker
+
+    @property
+    def dialect(self) -> Dialect:
+        """
+        The dialect in which the dashboard shows messages.
+        """
+        return dialectOf("record-dialect", self._dialectName)
 
     def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
         """
@@ -190,9 +201,9 @@ class ServerService(MultiService):
             self.certificates.checkRenewals()
         for broker in self.brokers:
             broker.start()
-        if self._recorder is not None:
+        if self.recorder is not None:
             try:
-                self._recorder.start()
+                self.recorder.start()
             except ValueError as problem:
                 raise StartupError(f"--record={problem}") from None
         if self._worker is not None:
@@ -233,7 +244,7 @@ class ServerService(MultiService):
             return gatherResults([broker.stop() for broker in self.brokers])
 
         def stopRecording(result: object) -> Deferred[Any] | None:
-            return None if self._recorder is None else self._recorder.stop()
+            return None if self.recorder is None else self.recorder.stop()
 
         def stopReloading(result: _T) -> _T:
             self._reloading.stopService()

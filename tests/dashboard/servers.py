@@ -16,8 +16,10 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.pubsub import IPubSub
+from openfl_twisted.sessions import Recorder
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.wire.dialects import DIALECTS
 from tests.dashboard.browser import Answer, Visit, visit
 from tests.protocols.test_clienttypes import Client
 
@@ -34,6 +36,8 @@ class MonitoredServer:
         self.factory = GuardFactory(self.onePort, clock=self.clock, **limits)
         self.lobby: Lobby | None = None
         self.pubSub: IPubSub | None = None
+        self.dialect = DIALECTS["xml"]
+        self.recorder: Recorder | None = None
         self.certificates: ServerCertificates | None = None
 
     def connect(self, data: bytes = b"\0") -> Client:

@@ -23,9 +23,11 @@ from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFact
 from openfl_twisted.protocols.streamprotocol import LIMITS
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import LobbyError
+from openfl_twisted.sessions import Recorder
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.transports.connectioninfo import CLIENT_TYPES
 from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.wire.dialects import DIALECTS
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
@@ -61,6 +63,12 @@ class MetricsTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.server = MonitoredServer(maxConnections=3)
         self.reactor = MemoryReactorClock()
+
+    def recorder(self) -> Recorder:
+        """
+        Create a recorder, which is not started.
+        """
+        return Recorder("tapes", "xml", DIALECTS["xml"], clock=self.server.clock)
 
     def ask(self, path: str = "/metrics", **headers: str) -> Answer:
         """
@@ -271,6 +279,22 @@ class CertificateTests(MetricsTestCase):
         self.assertEqual(metrics[name, str(paths[1])], FUTURE.timestamp())
 
 
+class RecordingTests(MetricsTestCase):
+    """
+    The metrics of recordings.
+    """
+
+    def test_values(self) -> None:
+        """
+        They are the numbers of the recorder.
+        """
+        recorder = self.server.recorder = self.recorder()
+        recorder.sessions, recorder.bytes, recorder.gaps = 2, 300, 1
+        metrics = self.read()
+        for name, value in (("sessions", 2), ("bytes", 300), ("gaps", 1)):
+            self.assertEqual(metrics[f"openfl_recording_{name}_total"], value)
+
+
 class DocumentationTests(MetricsTestCase):
     """
     The documentation of the metrics.
@@ -283,6 +307,7 @@ class DocumentationTests(MetricsTestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.server.certificates = ServerCertificates(LEAF.save(Path(folder.name) / "a.pem"))
+        self.server.recorder = self.recorder()
         families = [*self.families(self.service()), *self.families(self.workers())]
         samples = [sample for family in families for sample in family.samples]
         self.names = {sample.name for sample in samples}

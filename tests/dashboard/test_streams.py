@@ -15,6 +15,8 @@ from openfl_twisted.dashboard.streams import (
 )
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.sessions import Recorder
+from openfl_twisted.wire.dialects import DIALECTS
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.browser import Visit
 from tests.dashboard.servers import DashboardTestCase
@@ -194,9 +196,31 @@ class MessageTests(DashboardTestCase):
         self.assertEqual(name, "messages")
         self.assertEqual(
             [(each["way"], each["text"]) for each in event["messages"]],
-            [("in", "<b>gr\u00fc\u00dfe</b>"), ("in", "\ud83d"), ("out", "answer")],
+            [("in", "<b>gr\u00fc\u00dfe</b>"), ("in", "\\ud83d"), ("out", "answer")],
         )
         self.assertEqual(self.next(browser), [])
+
+    def test_recording(self) -> None:
+        """
+        The state says whether sessions are recorded.
+        """
+        recorder = Recorder("tapes", "xml", DIALECTS["xml"], clock=self.clock)
+        self.server.recorder = recorder
+        for isStopped in (True, False):
+            recorder.isStopped = isStopped
+            state: Any = self.dashboard.state.describe()
+            self.assertEqual(state["recording"], not isStopped)
+
+    def test_bytes(self) -> None:
+        """
+        The messages of a server without text are shown as bytes.
+        """
+        self.server.dialect = DIALECTS["raw"]
+        client = self.server.connect(b"before\0")
+        browser = self.watch("/messages/1")
+        client.send(b"\1a")
+        [(_, event)] = self.next(browser)
+        self.assertEqual(event["messages"], [{"way": "in", "text": "01 61  .a", "length": 9}])
 
     def next(self, browser: Visit) -> list[tuple[str, dict[str, Any]]]:
         """
@@ -252,9 +276,9 @@ class MessageTests(DashboardTestCase):
         for browser in (one, other):
             self.assertEqual(browser.events[-1][0], "messages")
         one.transport._close(ConnectionDone())
-        self.assertIsNotNone(protocol.tap)
+        self.assertIsNotNone(protocol.transport.tap)
         other.transport._close(ConnectionDone())
-        self.assertIsNone(protocol.tap)
+        self.assertIsNone(protocol.transport.tap)
         self.assertEqual(self.dashboard.state.streams, 0)
 
     def test_gone(self) -> None:
@@ -272,15 +296,11 @@ class MessageTests(DashboardTestCase):
 
     def test_nobody(self) -> None:
         """
-        Streams of missing clients, clients without messages and clients tapped
-        elsewhere are refused.
+        Streams of missing clients, and of clients whose type is not detected yet, are refused.
         """
         self.server.connect(b"<policy")
-        self.server.connect()
-        [protocol] = self.server.wrapped.connections
-        protocol.tap = lambda way, text: None
         for path, status in [
-            ("/messages/1", 409), ("/messages/2", 409), ("/messages/3", 404), ("/messages", 404),
+            ("/messages/1", 409), ("/messages/3", 404), ("/messages", 404),
             ("/messages/x", 404), ("/messages/-1", 404), ("/messages/" + "9" * 9999, 404),
         ]:  # fmt: skip
             answer = self.watch(path).answer

@@ -356,13 +356,13 @@ class MessageTests(WorkersTestCase):
         [protocol] = self.one.server.wrapped.connections
         browser, other = self.watch("/messages/1001"), self.watch("/messages/1001")
         browser.end()
-        self.assertIsNotNone(protocol.tap)
+        self.assertIsNotNone(protocol.transport.tap)
         self.one.answering = False
         self.next(other)
         other.end()
         self.assertEqual(len(self.one.waiting), 2)
         self.one.answer()
-        self.assertIsNone(protocol.tap)
+        self.assertIsNone(protocol.transport.tap)
 
     def test_missing(self) -> None:
         """

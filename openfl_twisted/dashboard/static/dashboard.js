@@ -120,6 +120,7 @@ function state(now) {
 	show("cut", now.cut);
 	$("cut").textContent = numbers.format(now.cut);
 	$("speak").hidden = !now.speaks;
+	$("recording").hidden = !now.recording;
 	$("found").textContent = now.found > now.clients.length ? `${now.clients.length} of ${now.found}` : "";
 	clients(now.clients, seconds);
 	workers(now.workers);
