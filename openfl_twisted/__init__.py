@@ -10,6 +10,7 @@ and lower layers:
     L{openfl_twisted.load}: C{openfl-load}.
   - L{openfl_twisted.dashboard}: metrics and an operator page.
     L{openfl_twisted.brokers}: connects the rooms of several servers.
+    L{openfl_twisted.sessions}: records and replays what clients and servers say.
     L{openfl_twisted.testing}: an in-memory network for tests.
   - L{openfl_twisted.net}, L{openfl_twisted.events}, L{openfl_twisted.utils} and
     L{openfl_twisted.errors}: the B{OpenFL-compatible API}, with the module names

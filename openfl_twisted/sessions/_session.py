@@ -469,7 +469,8 @@ def sessionFiles(paths: Iterable[str | Path]) -> list[Path]:
     """
     Return the session files among files and folders, in the order of their names.
 
-    @param paths: files, and folders of files that end with C{.session}.
+    @param paths: files, folders of files that end with C{.session}, and folders of such folders,
+        of which the last one is used: the folder of C{--record} contains a folder for each run.
     @raise SessionError: if a folder contains no session.
     """
     files: list[Path] = []
@@ -477,8 +478,13 @@ def sessionFiles(paths: Iterable[str | Path]) -> list[Path]:
         if not each.is_dir():
             files.append(each)
             continue
-        found = sorted(path for path in each.iterdir() if path.suffix == SUFFIX)
-        if not found:
+        runs = [each, *sorted(each.iterdir(), reverse=True)]
+        found = next(filter(None, map(_sessionsIn, runs)), None)
+        if found is None:
             raise SessionError(f"{each}: the folder contains no *{SUFFIX} file")
         files += found
     return files
+
+
+def _sessionsIn(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{SUFFIX}"))

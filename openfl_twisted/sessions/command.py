@@ -668,7 +668,7 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
     except Exception as problem:
         raise usage.UsageError(str(StartupError.fromError(problem))) from None
     plural = "" if len(sessions) == 1 else "s"
-    _print(f"{len(sessions)} session{plural} on {describe(port.getHost())}")
+    _print(f"playing {len(sessions)} session{plural}, listening on {describe(port.getHost())}")
     sys.stdout.flush()
     await Deferred()
     return 0

@@ -10,6 +10,7 @@ namespace.
 import argparse
 import doctest
 import fcntl
+import io
 import os
 import pickle
 import re
@@ -27,6 +28,7 @@ from xml.etree.ElementTree import XML
 import trustme
 import yaml
 
+from openfl_twisted.sessions import Session
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.documentation.blocks import DOCS, ROOT, Block, allBlocks
 from tests.documentation.shell import (
@@ -351,6 +353,11 @@ class Reader:
         else:
             # The data is our own, so entity expansion is not a risk.
             XML(block.text)
+
+    def _take_json(self, block: Block) -> None:
+        session = Session.read(io.BytesIO(block.text.encode()), "block")
+        if session.warnings:
+            raise PageError("".join(session.warnings))
 
     def _take_toml(self, block: Block) -> None:
         tomllib.loads(block.text)

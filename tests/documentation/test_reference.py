@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted.load.command
+import openfl_twisted.sessions.command
 from docs.optiontables import optionsOf, tableOf
 from openfl_twisted import errors, events
 from openfl_twisted.commandline import Group, Option
@@ -18,6 +19,12 @@ from tests.documentation.blocks import DOCS
 
 REFERENCE = DOCS / "reference"
 PROGRAMS = (xmlserver, echoserver, policyserver, bridge, command, openfl_twisted.load.command)
+SESSION_COMMANDS = (
+    openfl_twisted.sessions.command.ShowOptions,
+    openfl_twisted.sessions.command.ServeOptions,
+    openfl_twisted.sessions.command.CallOptions,
+    openfl_twisted.sessions.command.ConvertOptions,
+)
 
 # Twisted adds these options to every command.
 STANDARD = {"help", "version"}
@@ -74,8 +81,8 @@ class OptionTests(SynchronousTestCase):
             " ".join(re.findall(r"^\.\. options:: (.*)$", text, re.MULTILINE)).split()
         )
         documented = {option.name for option in found}
-        for program in PROGRAMS:
-            names = {name.removesuffix("=") for name in program.Options().longOpt}
+        for options in (*(program.Options for program in PROGRAMS), *SESSION_COMMANDS):
+            names = {name.removesuffix("=") for name in options().longOpt}
             self.assertEqual(names - documented - STANDARD, set())
 
     def test_table(self) -> None:
