@@ -575,6 +575,11 @@ def convert(options: ConvertOptions) -> int:
     @raise usage.UsageError: if the file cannot be read.
     """
     [name] = options["files"]
+    if name != "-":
+        files = _files([name])
+        if len(files) > 1:
+            raise usage.UsageError(f"{name}: contains {len(files)} sessions; name one file")
+        name = str(files[0])
     session = _read(name, lambda: _convertFrom(options, name))
     for warning in session.warnings:
         _tell(f"{warning}\n")
