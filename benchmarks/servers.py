@@ -214,6 +214,21 @@ def _commandServer(certificate: Path, name: str, *reactor: str) -> Server:
     return Server(name, commands, settings)
 
 
+def _recordingServer(folder: Path) -> Server:
+    """
+    Create the server of C{twistd openfl-xml} that records its sessions.
+
+    @param folder: the folder of the recordings.
+    """
+    record = ["openfl-xml", f"--record={folder / 'tapes'}", "--record-limit=0"]
+    echo = _twistd(*record, "--echo")
+    commands = {
+        **dict.fromkeys(("echo", "websocket"), echo),
+        "text": _twistd(*record, "--app=benchmarks.peers.ours:Text"),
+    }
+    return Server(f"{AS_TYPED} recording", commands)
+
+
 def _bareServer() -> Server:
     """
     Create the server of the protocols without C{twistd}.
@@ -245,6 +260,7 @@ def servers(folder: Path) -> list[Server]:
     return [
         _commandServer(certificate, AS_TYPED),
         _commandServer(certificate, f"{AS_TYPED} on epoll", "--reactor=epoll"),
+        _recordingServer(folder),
         _bareServer(),
         *_others(folder, certificate),
     ]
