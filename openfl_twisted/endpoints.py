@@ -8,7 +8,7 @@ WebSocket and TLS clients, and answers Flash policy requests.
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
@@ -35,8 +35,21 @@ from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signa
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import PolicyError
 
+if TYPE_CHECKING:
+    # Importing it takes long, and few endpoints record.
+    from openfl_twisted.sessions import Recorder
+
 # The named arguments of the openfl: prefix.
-_ARGUMENTS = ("policy", "accept", "greetingDelay", "passThrough", "tlsCertificate", "tlsKey")
+_ARGUMENTS = (
+    "policy",
+    "accept",
+    "greetingDelay",
+    "passThrough",
+    "tlsCertificate",
+    "tlsKey",
+    "record",
+    "recordDialect",
+)
 
 
 # The reasons for users, and the texts of Python and Twisted for invalid descriptions.
@@ -58,21 +71,41 @@ class OpenFLEndpoint:
     L{OnePortFactory}.
     """
 
-    def __init__(self, endpoint: AnyServerEndpoint, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        endpoint: AnyServerEndpoint,
+        settings: Mapping[str, Any],
+        recorder: "Recorder | None" = None,
+    ) -> None:
         """
         @param endpoint: the wrapped endpoint.
         @param settings: arguments of L{OnePortFactory}.
+        @param recorder: records all connections; it is started when the port is opened.
         """
         self._endpoint = endpoint
         self._settings = settings
+        self._recorder = recorder
 
     def listen(self, protocolFactory: AnyFactory) -> Deferred[IListeningPort]:
+        """
+        Open the port.
+
+        @return: fires with the port.
+        @raise ValueError: if the recording cannot start.
+        """
         settings = dict(self._settings)
         if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
             settings["passThrough"] = {Signature.HTTP}
             # If WebSockets were accepted here, any web page could send requests to the server
             # through a WebSocket.
             settings.setdefault("accept", ALL_TYPES - {ClientType.WEBSOCKET})
+        if self._recorder is not None:
+            from openfl_twisted.sessions import RecordingFactory
+
+            self._recorder.start()
+            protocolFactory = RecordingFactory(
+                protocolFactory, self._recorder, clock=settings.get("clock")
+            )
         listening: Deferred[IListeningPort] = self._endpoint.listen(
             OnePortFactory(protocolFactory, **settings)
         )
@@ -226,10 +259,13 @@ def _speaksHTTP(factory: object) -> bool:
     )
 
 
-def openflEndpoint(endpoint: AnyServerEndpoint, **settings: Any) -> OpenFLEndpoint:
+def openflEndpoint(
+    endpoint: AnyServerEndpoint, *, recorder: "Recorder | None" = None, **settings: Any
+) -> OpenFLEndpoint:
     """
     Add protocol detection to an endpoint.
 
+    @param recorder: records all connections (default: record nothing). The caller stops it.
     @param settings: arguments of L{OnePortFactory}. Without C{passThrough}, an
         C{HTTPFactory} receives the HTTP requests; WebSockets are accepted only if C{accept}
         contains them.
@@ -242,7 +278,7 @@ def openflEndpoint(endpoint: AnyServerEndpoint, **settings: Any) -> OpenFLEndpoi
             f" serverFromString(reactor, {endpoint!r})"
         )
     checkPolicy(settings.get("policy"))
-    return OpenFLEndpoint(endpoint, settings)
+    return OpenFLEndpoint(endpoint, settings, recorder)
 
 
 def seconds(text: str) -> float:
@@ -342,6 +378,8 @@ def parseServer(
     passThrough: str | None = None,
     tlsCertificate: str | None = None,
     tlsKey: str | None = None,
+    record: str | None = None,
+    recordDialect: str = "raw",
     **rest: str,
 ) -> IStreamServerEndpoint:
     """
@@ -357,6 +395,9 @@ def parseServer(
     @param tlsCertificate: see
         L{ServerCertificates<openfl_twisted.tls.server.ServerCertificates>}.
     @param tlsKey: see C{tlsCertificate}.
+    @param record: the folder of recorded sessions, see
+        L{Recorder<openfl_twisted.sessions.Recorder>}. They end when the reactor stops.
+    @param recordDialect: the name of the dialect, see L{openfl_twisted.wire.dialects}.
     @param rest: the named arguments of the wrapped endpoint.
     @return: the endpoint, which does not listen yet.
     @raise ValueError: if an argument is invalid.
@@ -384,7 +425,27 @@ def parseServer(
         similar = similarTo(name, _ARGUMENTS, 0.8)
         if similar:
             raise ValueError(f"{name}= is not an argument of openfl: did you mean {similar}=?")
-    return openflEndpoint(serverEndpoint(reactor, _describe(arguments, rest)), **settings)
+    wrapped = serverEndpoint(reactor, _describe(arguments, rest))
+    if record is not None:
+        settings["recorder"] = _makeRecorder(reactor, record, recordDialect)
+    return openflEndpoint(wrapped, **settings)
+
+
+def _makeRecorder(reactor: Any, folder: str, dialect: str) -> "Recorder":
+    """
+    Create a recorder that is stopped with the reactor.
+
+    @raise ValueError: if there is no such dialect.
+    """
+    # Import the modules here: few endpoints record.
+    from openfl_twisted.sessions import Recorder
+    from openfl_twisted.wire.dialects import DIALECTS
+
+    if dialect not in DIALECTS:
+        raise ValueError(f"recordDialect={dialect}: must be one of {', '.join(DIALECTS)}")
+    recorder = Recorder(folder, dialect, DIALECTS[dialect], clock=reactor)
+    reactor.addSystemEventTrigger("before", "shutdown", recorder.stop)
+    return recorder
 
 
 def _describe(arguments: tuple[str, ...], rest: dict[str, str]) -> str:

@@ -18,14 +18,15 @@ PACKAGE = Path(openfl_twisted.__file__).parent
 NAME = PACKAGE.name
 
 LAYERS: dict[str, list[set[str]]] = {
-    "commands": [{"services", "telnetclient", "load"}],
+    "commands": [{"services", "telnetclient", "load", "sessioncommand"}],
     "add-ons": [
         {"pytestplugin"},
         {"dashboard", "testing"},
-        {"brokers", "sessions", "workers"},
+        {"brokers", "workers"},
     ],
     "APIs": [
         {"net", "rooms", "endpoints", "dispatch", "running"},
+        {"sessions"},
         {"events", "security", "system"},
         {"utils"},
         {"errors"},

@@ -280,12 +280,12 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("services", "twistd commands"),
         ("telnetclient", "openfl-telnet"),
         ("load", "openfl-load"),
+        ("sessioncommand", "openfl-session"),
     ]),
     ("add-ons", OCHRE, [
         ("dashboard", "page, metrics, health"),
         ("brokers", "Redis, NATS, presence"),
         ("workers", "supervisor, shared ports"),
-        ("sessions", "record and replay"),
         ("testing pytestplugin", "in-memory network"),
     ]),
     ("APIs", BLUE, [
@@ -293,6 +293,7 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("rooms", "lobby, members"),
         ("dispatch", "handlers"),
         ("endpoints running", "openfl:, run()"),
+        ("sessions", "record and replay"),
     ]),
     ("protocols", TEAL, [("protocols", "one Protocol and its Factory in each module")]),
     ("plumbing", GREEN, [

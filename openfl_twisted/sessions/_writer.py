@@ -20,6 +20,12 @@ longest time are closed, and opened again when needed.
 """
 
 
+THREAD_NAME = "openfl-sessions"
+"""
+The name of the thread that writes.
+"""
+
+
 class Event(NamedTuple):
     """
     An event of a session, to be written as a line.
@@ -135,7 +141,7 @@ class WriterThread:
     def __init__(self, writer: SessionWriter) -> None:
         self._writer = writer
         self._queue: SimpleQueue[tuple[list[Event], int] | Callable[[], object]] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="openfl-sessions", daemon=True)
+        self._thread = Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self.problem: OSError | None = None
         self.taken = 0
 

@@ -193,7 +193,7 @@ LIMITS = {
 }
 
 NOT_LIMITS = {
-    "sessions.command _FOLLOW_INTERVAL": "the user has asked to follow a file",
+    "sessioncommand _FOLLOW_INTERVAL": "the user has asked to follow a file",
     "load._bots MIN_SIZE": "the least value of an option",
     "load._loadtest _ABORT_TIMEOUT": "follows an abort, which takes no time",
     "workers.loglines _MAX_PART": "a part of a log line of a worker, which has a limit",

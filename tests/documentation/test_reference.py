@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted.load.command
-import openfl_twisted.sessions.command
+import openfl_twisted.sessioncommand
 from docs.optiontables import optionsOf, tableOf
 from openfl_twisted import errors, events
 from openfl_twisted.commandline import Group, Option
@@ -20,10 +20,10 @@ from tests.documentation.blocks import DOCS
 REFERENCE = DOCS / "reference"
 PROGRAMS = (xmlserver, echoserver, policyserver, bridge, command, openfl_twisted.load.command)
 SESSION_COMMANDS = (
-    openfl_twisted.sessions.command.ShowOptions,
-    openfl_twisted.sessions.command.ServeOptions,
-    openfl_twisted.sessions.command.CallOptions,
-    openfl_twisted.sessions.command.ConvertOptions,
+    openfl_twisted.sessioncommand.ShowOptions,
+    openfl_twisted.sessioncommand.ServeOptions,
+    openfl_twisted.sessioncommand.CallOptions,
+    openfl_twisted.sessioncommand.ConvertOptions,
 )
 
 # Twisted adds these options to every command.
