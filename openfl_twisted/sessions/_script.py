@@ -160,9 +160,15 @@ class Script:
 
     def missing(self) -> set[str]:
         """
-        Return the names of hidden values that must be given.
+        Return the names of hidden values that must be given, unless they are learned.
         """
         return self.masks.missing((turn.message for turn in self._mine), self.known)
+
+    def learned(self) -> set[str]:
+        """
+        Return the names of the variables whose values are learned from the other side.
+        """
+        return self.masks.learned(turn.message for turn in self._theirs)
 
     def take(self) -> bytes:
         """
@@ -204,6 +210,25 @@ class Script:
             problem = self.check(message)
             if problem is not None:
                 raise problem
+        if 0 < self.partialLength <= self._cutter.pending:
+            self._checkRest()
+
+    @property
+    def partialLength(self) -> int:
+        """
+        The length of the next message of the other side, if it is incomplete in the session; else
+        0.
+        """
+        if not self._dialect.hasMessages or self.hasReceivedAll:
+            return 0
+        message = self._theirs[self.got].message
+        return len(message.data) if message.isPartial else 0
+
+    def _checkRest(self) -> None:
+        for message in self._dialect.split(self._cutter.rest()):
+            problem = self.check(message)
+            if problem is not None:
+                raise problem
 
     def _compareStream(self, data: bytes) -> None:
         expected = self._stream[self.got : self.got + len(data)]
@@ -214,7 +239,7 @@ class Script:
             (at for at, (a, b) in enumerate(zip(expected, data, strict=False)) if a != b),
             len(expected),
         )
-        place = self.got + same
+        place = self.got = self.got + same
         if place == len(self._stream):
             raise Difference(self._surplus(data[same:]))
         at, turn = 0, self._theirs[0]
@@ -249,11 +274,7 @@ class Script:
 
         @raise Difference: if something is missing, or differs from the session.
         """
-        rest = self._cutter.rest()
-        if rest:
-            problem = self.check(rest)
-            if problem is not None:
-                raise problem
+        self._checkRest()
         self.checkComplete()
 
     def checkComplete(self, when: str = "when the connection was closed") -> None:
@@ -316,7 +337,7 @@ class Script:
         first, second = show(self.masks.mark(recorded)), show(self.masks.mark(now))
         if first == second:
             # The difference is not visible, for example a missing terminator.
-            first, second = repr(recorded), repr(now)
+            first, second = repr(self.masks.mark(recorded)), repr(self.masks.mark(now))
         pairs = enumerate(zip(first, second, strict=False))
         place = next((n for n, (a, b) in pairs if a != b), min(len(first), len(second)))
         begin = max(0, place - _BEFORE)
@@ -380,6 +401,13 @@ class Candidates:
             return
         for message in self._dialect.split(self._cutter.feed(data)):
             self._keep([script.check(message) for script in self.scripts])
+        lengths = [script.partialLength for script in self.scripts]
+        if all(lengths) and max(lengths) <= self._cutter.pending:
+            self._checkRest()
+
+    def _checkRest(self) -> None:
+        for message in self._dialect.split(self._cutter.rest()):
+            self._keep([script.check(message) for script in self.scripts])
 
     def peerClosed(self) -> None:
         """
@@ -387,9 +415,7 @@ class Candidates:
 
         @raise Difference: if something is missing in all sessions.
         """
-        rest = self._cutter.rest()
-        if rest:
-            self._keep([script.check(rest) for script in self.scripts])
+        self._checkRest()
         self._keep([_tryClosed(script) for script in self.scripts])
 
     def take(self) -> bytes:
