@@ -242,11 +242,7 @@ class Script:
         place = self.got = self.got + same
         if place == len(self._stream):
             raise Difference(self._surplus(data[same:]))
-        at, turn = 0, self._theirs[0]
-        for turn in self._theirs:
-            at += len(turn.message.data)
-            if place < at:
-                break
+        turn = next(each for each in self._theirs if place < each.need + self._size(each))
         rest = self._stream[place : place + _AFTER]
         raise self._different(turn, rest, data[same : same + _AFTER])
 
@@ -309,6 +305,14 @@ class Script:
         return self.hasReceivedAll and self.sent == len(self._mine)
 
     @property
+    def awaitsClose(self) -> bool:
+        """
+        Whether the session is complete, and the client closes the connection.
+        """
+        end = self.session.end
+        return self.isComplete and (end is None or end.how == CLIENT)
+
+    @property
     def progress(self) -> tuple[int, int]:
         """
         The number of messages sent and received so far, and the number of all messages.
@@ -368,7 +372,8 @@ def describeKnown(known: Known, hidden: Mapping[str, str]) -> str:
 class Candidates:
     """
     The sessions that a connection can still be playing. Each message of the client removes the
-    sessions that differ; the first session that is left says what the server sends.
+    sessions that differ; the first session that is left says what the server sends. Sessions in
+    which the client closes the connection next have nothing to say, and do not delay others.
 
     @ivar scripts: the scripts of these sessions.
     """
@@ -387,7 +392,7 @@ class Candidates:
         """
         The script that says what is sent.
         """
-        return self.scripts[0]
+        return next((each for each in self.scripts if not each.awaitsClose), self.scripts[0])
 
     def receive(self, data: bytes) -> None:
         """
@@ -417,15 +422,17 @@ class Candidates:
         """
         self._checkRest()
         self._keep([_tryClosed(script) for script in self.scripts])
+        complete = [script for script in self.scripts if script.isComplete]
+        self.scripts = complete or self.scripts
 
     def take(self) -> bytes:
         """
         Return the bytes of the message that is due, and remove the sessions in which the server
         says something else.
         """
-        current, *others = self.scripts
+        current = self.current
         data = current.take()
-        self.scripts = [current, *(each for each in others if each.spoken(data))]
+        self.scripts = [each for each in self.scripts if each is current or each.spoken(data)]
         return data
 
     def _keep(self, problems: Sequence[Difference | None]) -> None:

@@ -40,6 +40,8 @@ from tests.segments import cuts
 from tests.sessions.sessioncase import session, sessions
 from tests.wire.test_dialects import messages
 
+ENTRY_KEYS = ["t", "n", "from", "text", "base64", "partial", "gap", "why", "end", "other"]
+HEADER_KEYS = ["session", "dialect", "kind", "path", "started", "by", "peer", "hidden"]
 anyText = st.text(st.characters(), max_size=10)
 headers = st.builds(
     Header,
@@ -66,27 +68,7 @@ jsonValues = st.recursive(
     ),
     max_leaves=4,
 )
-keys = st.sampled_from(
-    [
-        "session",
-        "dialect",
-        "kind",
-        "path",
-        "started",
-        "by",
-        "peer",
-        "hidden",
-        "t",
-        "n",
-        "from",
-        "text",
-        "base64",
-        "partial",
-        "gap",
-        "why",
-        "end",
-    ]
-)
+keys = st.sampled_from([*HEADER_KEYS, *ENTRY_KEYS])
 FIRST = b'{"session": 1, "dialect": "xml"}\n'
 
 
