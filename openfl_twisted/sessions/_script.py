@@ -372,8 +372,8 @@ def describeKnown(known: Known, hidden: Mapping[str, str]) -> str:
 class Candidates:
     """
     The sessions that a connection can still be playing. Each message of the client removes the
-    sessions that differ; the first session that is left says what the server sends. Sessions in
-    which the client closes the connection next have nothing to say, and do not delay others.
+    sessions that differ; the server of the first remaining session is played. A session in
+    which only the client's close is left does not delay the others.
 
     @ivar scripts: the scripts of these sessions.
     """

@@ -113,10 +113,8 @@ class _FileOptions(GroupedOptions):
         given = list(options or ())
         try:
             pairs, files = getopt.gnu_getopt(given, self.shortOpt, self.longOpt)
-        except getopt.GetoptError:
-            # The error is reported when the options are parsed.
-            super().parseArguments(given)
-            return
+        except getopt.GetoptError as problem:
+            raise usage.UsageError(str(problem)) from None
         names: list[str] = []
         for name, value in pairs:
             names.append(f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name)
@@ -681,7 +679,7 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
     )
     description = options["listen"]
     try:
-        endpoint = openflEndpoint(serverEndpoint(reactor, description))
+        endpoint = openflEndpoint(serverEndpoint(reactor, description), clock=reactor)
     except Exception as problem:
         reason = describeEndpointError(description, problem)
         raise usage.UsageError(f"--listen={description}: {reason}") from None
@@ -791,6 +789,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     @raise SystemExit: always; with status 0, with 1 if a session differs, or with 2 after an
         error.
     """
+    with contextlib.suppress(AttributeError):
+        # A terminal need not have all characters of the messages.
+        cast("Any", sys.stdout).reconfigure(errors="backslashreplace")
     try:
         options, run = _parse(sys.argv[1:] if arguments is None else list(arguments))
         if run in (show, convert):

@@ -18,7 +18,7 @@ from openfl_twisted.sessions._session import CLIENT, SERVER, Message, compilePat
 
 def variable(name: str, pattern: str, **more: Any) -> Variable:
     """
-    Create a variable.
+    Create a variable with a pattern.
     """
     return Variable(name, compilePattern(pattern), **more)
 
@@ -323,7 +323,7 @@ class HiddenTests(SynchronousTestCase):
 
     def test_ownVariable(self) -> None:
         """
-        A variable with the same name says what is sent; the given masks are unchanged.
+        A variable with the same name determines the sent value; the given masks are unchanged.
         """
         own = Masks([variable("p", "p=([0-9]+);", compute=lambda known, recorded: "5")])
         masks = own.withHidden({"p": "(unused)"})

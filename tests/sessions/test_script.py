@@ -484,7 +484,7 @@ def candidatesOf(*given: Session, masks: Masks | None = None, dialect: Dialect =
 
 def said(candidates: Candidates) -> list[bytes]:
     """
-    Return what the server sends now.
+    Return the messages that the server sends now.
     """
     found = []
     while candidates.current.due:
@@ -515,7 +515,7 @@ class CandidatesTests(ScriptCase):
 
     def test_otherGreeting(self) -> None:
         """
-        A session with another greeting is no candidate after the greeting has been sent.
+        A session with another greeting is removed after the greeting has been sent.
         """
         candidates = candidatesOf(session("<a", ">x"), session("<b", ">y"), session(">x"))
         self.assertEqual(said(candidates), [b"a\0"])
@@ -603,7 +603,7 @@ class CandidatesTests(ScriptCase):
 
     def test_missing(self) -> None:
         """
-        At the end, sessions with missing messages are no candidates; if none is left, the missing
+        At the end, sessions with missing messages are removed; if none is left, the missing
         message is the error.
         """
         candidates = candidatesOf(session(">a", ">b", name="one"), session(">a", name="two"))
@@ -616,8 +616,10 @@ class CandidatesTests(ScriptCase):
     @given(st.lists(sessions, min_size=1, max_size=4), st.data())
     def test_anySession(self, found: list[Session], data: Any) -> None:
         """
-        A client that plays the first of several sessions is served with it.
+        A client that plays the first of several sessions is served with it, if the server closes
+        the connection.
         """
+        found[0].end = End(SERVER)
         name = found[0].header.dialect
         alike = [each for each in found if each.header.dialect == name]
         candidates = candidatesOf(*alike, dialect=DIALECTS[name])
@@ -640,7 +642,7 @@ class LooseTests(ScriptCase):
 
     def loose(self, given: Session, masks: Masks | None = None) -> LooseScript:
         """
-        Create a loose script.
+        Create a loose script for a session and masks.
         """
         return LooseScript(Script(given, SERVER, masks), XML)
 

@@ -428,7 +428,7 @@ class ErrorTests(SynchronousTestCase):
     )
     def test_anyValues(self, header: dict[str, Any], lines: list[dict[str, Any]]) -> None:
         """
-        Any JSON values are read, or are one L{SessionError} of one line. What is read can be
+        Any JSON values are read, or are one L{SessionError} of one line. The read session can be
         saved and loaded.
         """
         content = b"".join(
