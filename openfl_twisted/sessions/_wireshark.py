@@ -14,7 +14,7 @@ from openfl_twisted.wire.dialects import Dialect
 # The lines of a packet: tshark writes each key on a line of its own.
 _key = re.compile(r"[ ]*(?:- )?([a-z_]++):[ ]*+(.*)")
 # No timestamp is later (seconds): a session cannot contain it.
-_MAX_TIME = 1e12
+_LATEST = 1e12
 _base64 = re.compile(r"[A-Za-z0-9+/]++={0,2}")
 
 
@@ -79,7 +79,7 @@ def _packet(values: dict[str, str], data: list[str]) -> tuple[str, float, bytes]
     try:
         side = CLIENT if int(values["peer"]) == 0 else SERVER
         time = float(values["timestamp"])
-        if not 0 <= time < _MAX_TIME:
+        if not 0 <= time < _LATEST:
             raise ValueError(time)
         return side, time, b64decode("".join(data), validate=True)
     except (KeyError, ValueError, Base64Error):

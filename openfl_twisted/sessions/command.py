@@ -689,8 +689,8 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
         raise usage.UsageError(str(StartupError.fromError(problem))) from None
     plural = "" if len(sessions) == 1 else "s"
     _report(f"{len(sessions)} session{plural} on {describe(port.getHost())}")
-    await Deferred()
-    return 0
+    never: Deferred[int] = Deferred()
+    return await never
 
 
 async def call(reactor: Any, options: CallOptions) -> int:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,13 +64,13 @@ class Pairs:
 
     def split(self, whole: bytes) -> list[bytes]:
         """
-        Split bytes into pairs.
+        Return pairs of bytes; the last one can be shorter.
         """
         return [whole[at : at + 2] for at in range(0, len(whole), 2)]
 
     def show(self, message: bytes) -> str:
         """
-        Show the bytes.
+        Return the bytes as Python writes them.
         """
         return f"pair {message!r}"
 
@@ -79,7 +80,7 @@ pairs = Pairs()
 
 def compute(known: Any, recorded: str) -> str:
     """
-    Compute a value.
+    Return the recorded value with a prefix.
     """
     return f"computed {recorded}"
 
@@ -104,7 +105,7 @@ class CommandCase(SynchronousTestCase):
 
     def file(self, content: bytes | str | Session, name: str = "a.session") -> str:
         """
-        Write a file.
+        Write a file into the folder of the test. Return its path.
         """
         if isinstance(content, Session):
             content = b"".join(content.lines())
@@ -323,7 +324,7 @@ class UsageTests(CommandCase):
         self.patch(sys, "stderr", io.StringIO())
         status: Any = 0
         try:
-            main(list(arguments))  # type: ignore[unreachable]
+            main(list(arguments))
         except SystemExit as problem:
             status = problem.code
         sys.stdout.flush()
@@ -341,7 +342,7 @@ class NoLog:
 
     def beginLoggingTo(self, observers: list[Any], redirectStandardIO: bool = True) -> None:
         """
-        Store the observers.
+        Add the observers to the stored ones.
         """
         self.observers += observers
 
@@ -521,7 +522,7 @@ class ShowTests(CommandCase):
         def sleep(seconds: float) -> None:
             raise KeyboardInterrupt
 
-        self.patch(command.time, "sleep", sleep)
+        self.patch(time, "sleep", sleep)
         out = self.good("show", "--follow", self.file(session(">a")))
         self.assertIn("  ->  a\n", out)
 
@@ -546,7 +547,7 @@ class FollowTests(CommandCase):
             with open(path, "ab") as stream:
                 stream.write(steps.pop(0))
 
-        self.patch(command.time, "sleep", sleep)
+        self.patch(time, "sleep", sleep)
         return self.good("show", "--follow", *arguments, str(path)), seen
 
     def test_follow(self) -> None:
@@ -583,7 +584,7 @@ class FollowTests(CommandCase):
         A file that is removed is an error.
         """
         path = self.file(session(">x"))
-        self.patch(command.time, "sleep", lambda seconds: os.remove(path))
+        self.patch(time, "sleep", lambda seconds: os.remove(path))
         status, _, err = self.run_("show", "--follow", path)
         self.assertEqual(status, 2)
         self.assertIn("a.session: No such file or directory", err)
@@ -715,7 +716,7 @@ class PlayCase(CommandCase):
             run(self.network.reactor).addBoth(self.results.append)
 
         self.patch(command, "react", react)
-        main(list(arguments))  # type: ignore[unreachable]
+        main(list(arguments))
         self.network.flush()
 
     @property
@@ -743,12 +744,12 @@ class PlayCase(CommandCase):
         self.assertIsInstance(result.value, SystemExit)
         return result.value.code  # type: ignore[no-any-return]
 
-    def connect(self, port: int = 9339) -> Peer:
+    def connect(self, port: int = 9339) -> Any:
         """
-        Connect a peer.
+        Connect a peer to a port of the network.
         """
         endpoint = TCP4ClientEndpoint(self.network.reactor, "127.0.0.1", port)
-        peer: Peer = self.network.run(endpoint.connect(Factory.forProtocol(Peer)))
+        peer: Any = self.network.run(endpoint.connect(Factory.forProtocol(Peer)))
         self.network.flush()
         return peer
 
@@ -969,15 +970,15 @@ class CallTests(PlayCase):
         The path of the session is used for a WebSocket; a server that refuses it is an error.
         """
         given = session(">a", "<b", end="client", kind="websocket", path="/game")
-        paths: list[str] = []
         factory = PlayerFactory([given], clock=self.network.reactor)
-        build = factory.buildProtocol
-        self.patch(factory, "buildProtocol", lambda addr: build(addr))
+        protocol: Any = factory.buildProtocol(None)
+        self.patch(factory, "buildProtocol", lambda addr: protocol)
         server = WebSocketFactory(factory)
         self.network.reactor.listenTCP(9339, server, interface="127.0.0.1")
         self.begin("call", self.file(given), "ws://127.0.0.1:9339")
         self.network.advance(60)
         self.assertEqual((self.status(), self.err), (0, ""))
+        self.assertEqual(protocol.transport.requestPath, "/game")
         self.results.clear()
         plain = Factory.forProtocol(Refusing)
         self.network.reactor.listenTCP(9340, plain, interface="127.0.0.1")
@@ -985,7 +986,6 @@ class CallTests(PlayCase):
         self.network.advance(60)
         self.assertEqual(self.status(), 2)
         self.assertIn("openfl-session: ws://127.0.0.1:9340: ", self.err)
-        self.assertEqual(paths, [])
 
     def test_brokenPipe(self) -> None:
         """
