@@ -120,6 +120,8 @@ def escapeControls(text: str) -> str:
     """
     Replace control characters, line breaks, and characters that change the direction of text with
     Python's escape sequences.
+
+    @return: one line of printable text.
     """
     if text.isprintable():
         return text
