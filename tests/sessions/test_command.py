@@ -302,7 +302,9 @@ class UsageTests(CommandCase):
         for text in (out, err):
             self.assertTrue(text.replace("\n", "").isprintable())
             self.assertIn(r"\x1b[2J\x9b\u202e", text)
-        self.assertFails(f"{path}: the dialect ", "serve", path)
+        status, _, err = self.runCoroutine("serve", path)
+        self.assertEqual(status, 2)
+        self.assertIn(rf"{path}: the dialect \x1b[2J\x9b\u202e is not part", err)
         self.run_("convert", "--hide=a=(b)", path)
         assert isinstance(sys.stderr, io.StringIO)
         self.assertIn(r"secrets cannot be removed from the dialect \x1b[2J", sys.stderr.getvalue())
