@@ -35,7 +35,7 @@ from openfl_twisted.sessions._session import (
     sessionFiles,
 )
 from openfl_twisted.sessions._wireshark import fromWireshark
-from openfl_twisted.wire.dialects import DIALECTS, Dialect, printable
+from openfl_twisted.wire.dialects import DIALECTS, Dialect, escapeControls, printable
 
 _PROGRAM = "openfl-session"
 
@@ -113,10 +113,8 @@ class _FileOptions(GroupedOptions):
         given = list(options or ())
         try:
             pairs, files = getopt.gnu_getopt(given, self.shortOpt, self.longOpt)
-        except getopt.GetoptError:
-            # The error is reported when the options are parsed.
-            super().parseArguments(given)
-            return
+        except getopt.GetoptError as problem:
+            raise usage.UsageError(str(problem)) from None
         names: list[str] = []
         for name, value in pairs:
             names.append(f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name)
@@ -445,15 +443,36 @@ def _read(path: object, read: Callable[[], _T]) -> _T:
 
 def _tell(text: str) -> None:
     """
-    Write to the standard error stream, which may be missing or closed.
+    Write lines to the standard error stream, which may be missing or closed.
     """
     with contextlib.suppress(AttributeError, OSError):
-        sys.stderr.write(text)
+        sys.stderr.write(_safe(text))
         sys.stderr.flush()
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    """
+    Write lines to the standard output.
+    """
+    sys.stdout.write(_safe(f"{text}\n"))
+
+
+def _safe(text: str) -> str:
+    """
+    Escape the control characters of lines: texts from files and peers must not control the
+    terminal.
+    """
+    return "\n".join(map(escapeControls, text.split("\n")))
+
+
+def _report(text: str) -> None:
+    """
+    Write lines to the standard output immediately. A server continues without a reader of its
+    output.
+    """
+    with contextlib.suppress(BrokenPipeError):
+        _print(text)
+        sys.stdout.flush()
 
 
 # show
@@ -596,8 +615,10 @@ def convert(options: ConvertOptions) -> int:
         out.write(toRuffle(session).encode())
     else:
         dialect = options.dialectFor(session.header.dialect)
+        masks = options["masks"] or Masks()
         for message in session.messages:
-            out.write(f"{_ARROWS[message.side]} {dialect.show(message.data)}\n".encode())
+            text = dialect.show(masks.mark(message.data))
+            out.write(f"{_ARROWS[message.side]} {text}\n".encode())
     out.flush()
     return 0
 
@@ -613,7 +634,7 @@ def _convertFrom(options: ConvertOptions, name: str) -> Session:
             return session
         dialect = options["dialect"] or DIALECTS["raw"]
         if options["from"] == "ruffle":
-            return fromRuffle(stream.read(), dialectName or "raw")
+            return fromRuffle(stream.read(), dialectName or "raw", dialect)
         lines = (line.decode("utf-8", "replace") for line in stream)
         return fromWireshark(lines, dialectName or "raw", dialect)
 
@@ -643,10 +664,9 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
         name = result.session.removesuffix(SUFFIX)
         count = f"{result.done} of {result.total} messages"
         if result.problem is None:
-            _print(f"{result.peer} played {name}: {count}")
+            _report(f"{result.peer} played {name}: {count}")
         else:
-            _print(f"{result.peer} played {name}: {count}\n{result.problem}")
-        sys.stdout.flush()
+            _report(f"{result.peer} played {name}: {count}\n{result.problem}")
 
     factory = _read(
         "sessions",
@@ -658,13 +678,13 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
             loose=bool(options["loose"]),
             dialect=options["dialect"],
             report=report,
-            note=lambda peer, text: _print(f"{peer} unknown: {text}"),
+            note=lambda peer, text: _report(f"{peer} unknown: {text}"),
             clock=reactor,
         ),
     )
     description = options["listen"]
     try:
-        endpoint = openflEndpoint(serverEndpoint(reactor, description))
+        endpoint = openflEndpoint(serverEndpoint(reactor, description), clock=reactor)
     except Exception as problem:
         reason = describeEndpointError(description, problem)
         raise usage.UsageError(f"--listen={description}: {reason}") from None
@@ -673,10 +693,9 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
     except Exception as problem:
         raise usage.UsageError(str(StartupError.fromError(problem))) from None
     plural = "" if len(sessions) == 1 else "s"
-    _print(f"playing {len(sessions)} session{plural}, listening on {describe(port.getHost())}")
-    sys.stdout.flush()
-    await Deferred()
-    return 0
+    _report(f"playing {len(sessions)} session{plural}, listening on {describe(port.getHost())}")
+    never: Deferred[int] = Deferred()
+    return await never
 
 
 async def call(reactor: Any, options: CallOptions) -> int:
@@ -775,32 +794,46 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     @raise SystemExit: always; with status 0, with 1 if a session differs, or with 2 after an
         error.
     """
+    with contextlib.suppress(AttributeError):
+        # A terminal need not have all characters of the messages.
+        cast("Any", sys.stdout).reconfigure(errors="backslashreplace")
     try:
         options, run = _parse(sys.argv[1:] if arguments is None else list(arguments))
         if run in (show, convert):
-            sys.exit(run(options))
+            status = run(options)
+            sys.stdout.flush()
+            sys.exit(status)
     except usage.UsageError as problem:
         _tell(f"{_PROGRAM}: {problem}; see --help\n")
         sys.exit(_FAILED)
     except BrokenPipeError:
-        # The reader of the output, such as head, has enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discardOutput()
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(0)
     globalLogBeginner.beginLoggingTo([cast("Any", _tellEvent)], redirectStandardIO=False)
 
     async def runInReactor(reactor: Any) -> None:
+        status = 0
         try:
             status = await run(reactor, options)
+            sys.stdout.flush()
         except usage.UsageError as problem:
             _tell(f"{_PROGRAM}: {problem}\n")
             status = _FAILED
-        sys.stdout.flush()
+        except BrokenPipeError:
+            _discardOutput()
         if status:
             raise SystemExit(status)
 
     react(lambda reactor: Deferred.fromCoroutine(runInReactor(reactor)))
+
+
+def _discardOutput() -> None:
+    """
+    Discard the rest of the output: its reader, such as C{head}, has enough.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tellEvent(event: Any) -> None:

@@ -5,7 +5,7 @@ Masks: the parts of messages that may differ when a session is replayed.
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -126,6 +126,8 @@ class Masks:
             if isinstance(problem, MaskError):
                 raise
             raise MaskError(f"{name}: {problem}") from None
+        except RecursionError:
+            raise MaskError(f"{name}: the tables are nested too deeply") from None
 
     @classmethod
     def parse(
@@ -160,14 +162,19 @@ class Masks:
         @param hidden: the patterns by name, from the header.
         @raise MaskError: if a pattern is invalid.
         """
-        own = {variable.name for variable in self.variables}
+        own = {variable.name: variable for variable in self.variables}
         added = []
         for name, pattern in hidden.items():
-            if name not in own:
+            variable = own.get(name)
+            if variable is None:
                 try:
-                    added.append(Variable(name, compilePattern(pattern), isAny=True))
+                    variable = Variable(name, compilePattern(pattern), isAny=True)
                 except ValueError as problem:
                     raise MaskError(f"hidden {name}: {problem}") from None
+                added.append(variable)
+            # The pattern need not match the name that has replaced the secret.
+            literal = re.compile(b"(" + re.escape(_inBraces(name)) + b")")
+            added.append(replace(variable, pattern=literal))
         return Masks([*self.variables, *added], self.skips, self.name) if added else self
 
     def holes(self, data: bytes) -> list[Hole]:
@@ -250,21 +257,40 @@ class Masks:
     def _valueOf(self, variable: Variable, old: bytes, known: Known) -> bytes:
         name = variable.name
         if name in known.given:
-            return known.given[name].encode()
+            # Bytes of the command line that are not UTF-8 are sent unchanged.
+            return known.given[name].encode("utf-8", "surrogateescape")
         if variable.compute is None:
             value = None if variable.isAny else known.valueOf(name, old)
             return old if value is None else value
         try:
             computed = variable.compute(known.texts(), old.decode("utf-8", "replace"))
         except Exception as problem:
-            text = f"{type(problem).__name__}: {problem}"
+            # Importing it takes long.
+            from openfl_twisted.commandline import describeError
+
+            text = describeError(problem)
             raise MaskError(f"{self.name}: variable {name}: compute failed: {text}") from problem
-        if not isinstance(computed, str):
+        try:
+            value = str.encode(computed)
+        except (TypeError, UnicodeEncodeError):
             raise MaskError(
-                f"{self.name}: variable {name}: compute must return text, not {computed!r:.80}"
-            )
-        known.learn(name, old, computed.encode())
-        return computed.encode()
+                f"{self.name}: variable {name}: compute must return text, not {computed!a:.80}"
+            ) from None
+        known.learn(name, old, value)
+        return value
+
+    def learned(self, messages: Iterable[Message]) -> set[str]:
+        """
+        Return the names of the variables whose values are learned from messages.
+
+        @param messages: the messages to receive.
+        """
+        return {
+            hole.variable.name
+            for message in messages
+            for hole in self.holes(message.data)
+            if not hole.variable.isAny
+        }
 
     def missing(self, messages: Iterable[Message], known: Known) -> set[str]:
         """
@@ -277,7 +303,7 @@ class Masks:
             for hole in self.holes(message.data):
                 variable = hole.variable
                 text = message.data[hole.begin : hole.end]
-                if text == f"{{{variable.name}}}".encode() and variable.compute is None:
+                if text == _inBraces(variable.name) and variable.compute is None:
                     need.add(variable.name)
         return need - known.given.keys()
 
@@ -298,9 +324,13 @@ class Masks:
         parts: list[bytes] = []
         at = 0
         for hole in self.holes(data):
-            parts += data[at : hole.begin], f"{{{hole.variable.name}}}".encode()
+            parts += data[at : hole.begin], _inBraces(hole.variable.name)
             at = hole.end
         return b"".join([*parts, data[at:]])
+
+
+def _inBraces(name: str) -> bytes:
+    return f"{{{name}}}".encode("utf-8", "replace")
 
 
 def _outside(data: bytes, holes: list[Hole]) -> list[bytes]:
@@ -368,6 +398,6 @@ def _skipOf(title: str, table: Mapping[str, Any]) -> tuple[str | None, re.Patter
         raise MaskError(f"{title}: from must be client or server")
     try:
         pattern = re.compile(_text(title, table, "pattern").encode(), re.DOTALL)
-    except re.error as problem:
+    except (re.error, OverflowError, RecursionError, UnicodeEncodeError) as problem:
         raise MaskError(f"{title}: the pattern is not a regular expression: {problem}") from None
     return side, pattern

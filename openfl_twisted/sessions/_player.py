@@ -237,6 +237,7 @@ class PlayerProtocol(StreamProtocol):
         self._timer = None
         self._hasWaited = True
         self._try(self._play)
+        self._hasWaited = False
 
     def _stopTimer(self) -> None:
         timer, self._timer = self._timer, None

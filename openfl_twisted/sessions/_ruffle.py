@@ -3,12 +3,16 @@ Converts sessions from and to the scripts of Ruffle's socket tests, C{socket.jso
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from openfl_twisted.sessions._session import CLIENT, SERVER, End, Header, Message, Session
+from openfl_twisted.wire.dialects import Cutter, Dialect
 
 
-def fromRuffle(text: str | bytes, dialect: str = "raw") -> Session:
+def fromRuffle(
+    text: str | bytes, dialectName: str = "raw", dialect: Dialect | None = None
+) -> Session:
     """
     Convert a script. In Ruffle's scripts, the client is the SWF.
 
@@ -16,7 +20,9 @@ def fromRuffle(text: str | bytes, dialect: str = "raw") -> Session:
         (the client sends the bytes C{expected}), C{Send} (the server sends the bytes
         C{payload}), C{WaitForDisconnect} (the client closes the connection), or C{Disconnect}
         (the server closes it). Source: C{SocketEvent} in Ruffle's tests.
-    @param dialect: the dialect of the session.
+    @param dialectName: the name of the dialect, for the header.
+    @param dialect: the dialect, which cuts the bytes of each side into messages (default: the
+        dialect of this name, or C{raw} if it is not part of this package).
     @raise ValueError: if the script is invalid.
     """
     try:
@@ -25,16 +31,32 @@ def fromRuffle(text: str | bytes, dialect: str = "raw") -> Session:
         raise ValueError(f"invalid Ruffle script: {problem}") from None
     if not isinstance(events, list):
         raise ValueError("invalid Ruffle script: must be a list")
-    session = Session(Header(dialect=dialect), name="socket.json")
+    session = Session(Header(dialect=dialectName), name="socket.json")
+    dialect = session.dialect if dialect is None else dialect
+    cutters = {CLIENT: dialect.cutter(), SERVER: dialect.cutter()}
     for number, event in enumerate(events, 1):
         try:
-            _addEvent(session, event, number)
+            _addEvent(session, event, number, dialect, cutters)
         except (KeyError, TypeError, ValueError):
             raise ValueError(f"invalid Ruffle script: event {number} is {event!r:.100}") from None
+    addRests(session, cutters)
     return session
 
 
-def _addEvent(session: Session, event: Any, number: int) -> None:
+def addRests(session: Session, cutters: Mapping[str, Cutter]) -> None:
+    """
+    Add the incomplete messages of both sides to the end of a session.
+    """
+    last = session.messages[-1] if session.messages else Message(b"", CLIENT)
+    for side, cutter in cutters.items():
+        rest = cutter.rest()
+        if rest:
+            session.messages.append(Message(rest, side, last.t, last.n, isPartial=True))
+
+
+def _addEvent(
+    session: Session, event: Any, number: int, dialect: Dialect, cutters: Mapping[str, Cutter]
+) -> None:
     kind = event["type"]
     if session.end is not None:
         raise ValueError(kind)
@@ -44,7 +66,8 @@ def _addEvent(session: Session, event: Any, number: int) -> None:
     side, key = {"Receive": (CLIENT, "expected"), "Send": (SERVER, "payload")}[kind]
     if not isinstance(event[key], list):
         raise TypeError(key)
-    session.messages.append(Message(bytes(event[key]), side, 0.0, number, number))
+    for data in dialect.split(cutters[side].feed(bytes(event[key]))):
+        session.messages.append(Message(data, side, 0.0, number))
 
 
 def toRuffle(session: Session) -> str:
@@ -61,7 +84,7 @@ def toRuffle(session: Session) -> str:
         for message in session.messages
     ]
     if session.end is not None:
-        isClient = session.end.how in (CLIENT, "lost")
+        isClient = session.end.how == CLIENT
         events.append({"type": "WaitForDisconnect" if isClient else "Disconnect"})
     lines = ",\n".join(f"  {json.dumps(event)}" for event in events)
     return f"[\n{lines}\n]\n" if events else "[]\n"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
@@ -33,14 +33,14 @@ class _Step(NamedTuple):
     A step of a run.
 
     @ivar n: the position in the run.
-    @ivar t: the time since the connection was made (seconds).
+    @ivar pause: the recorded time since the previous step of the client (seconds).
     @ivar player: the client.
     @ivar kind: C{open}, C{send}, C{receive}, C{close} or C{closed}.
     @ivar need: what the client must have received after the step, see L{Script.got}.
     """
 
     n: int
-    t: float
+    pause: float
     player: "_Client"
     kind: str
     need: int = 0
@@ -89,12 +89,13 @@ class RunPlayer:
         self._clients = []
         for session in sessions:
             own = (masksOf or {}).get(session.name, masks)
-            script = Script(session, CLIENT, own, known, dialect)
-            missing = script.missing()
+            self._clients.append(_Client(self, Script(session, CLIENT, own, known, dialect)))
+        learned = set().union(*(client.script.learned() for client in self._clients))
+        for client in self._clients:
+            missing = client.script.missing() - learned
             if missing:
-                name = min(missing)
-                raise ValueError(f"{session.name} needs a value for {name}: --set {name}=...")
-            self._clients.append(_Client(self, script))
+                name, title = min(missing), client.script.session.name
+                raise ValueError(f"{title} needs a value for {name}: --set {name}=...")
         self._steps = self._makeSteps()
         self._at = 0
         self._timer: IDelayedCall | None = None
@@ -108,17 +109,23 @@ class RunPlayer:
         for client in self._clients:
             turns = client.script.turns
             session = client.script.session
-            first = turns[0][0].n if turns else 0
-            steps.append(_Step(first, 0.0, client, "open"))
+            n = turns[0][0].n if turns else 0
+            latest = 0.0
+            steps.append(_Step(n, 0.0, client, "open"))
             for message, need in turns:
+                # The order within a session is that of its lines, also without numbers.
+                n = max(n, message.n)
                 kind = "send" if message.side == CLIENT else "receive"
-                steps.append(_Step(message.n, message.t, client, kind, need))
-            last = steps[-1]
+                steps.append(_Step(n, message.t - latest, client, kind, need))
+                latest = max(latest, message.t)
             end = session.end
-            n, t = (last.n, last.t) if end is None else (max(end.n, last.n), end.t)
-            isOwn = end is None or end.how in (CLIENT, "lost")
-            steps.append(_Step(n, t, client, "close" if isOwn else "closed", last.need))
-        # The order within a session is that of its lines, also without numbers.
+            if end is None or end.how in (CLIENT, "lost"):
+                pause = 0.0 if end is None else end.t - latest
+                n = n if end is None else max(n, end.n)
+                steps.append(_Step(n, pause, client, "close"))
+            else:
+                n = max(n, end.n)
+            steps.append(_Step(n, 0.0, client, "closed"))
         return sorted(steps, key=attrgetter("n"))
 
     @property
@@ -168,6 +175,7 @@ class RunPlayer:
         """
         client = step.player
         if client.hasFailed:
+            self._hasPaused = False
             return True
         match step.kind:
             case "open":
@@ -194,9 +202,7 @@ class RunPlayer:
         if self._hasPaused or not self._speed:
             self._hasPaused = False
             return False
-        at = self._steps.index(step)
-        earlier = [each.t for each in self._steps[:at] if each.player is step.player]
-        pause = min(MAX_PAUSE, step.t - max(earlier, default=0.0))
+        pause = min(MAX_PAUSE, step.pause)
         if pause <= 0:
             return False
         self._isPaused = True
@@ -245,6 +251,7 @@ class _Client:
         self.isClosed = False
         self._protocol: _ClientProtocol | None = None
         self._isOpening = False
+        self._isClosing = False
 
     @property
     def hasFailed(self) -> bool:
@@ -263,11 +270,13 @@ class _Client:
             self._isOpening = True
             factory = Factory.forProtocol(lambda: _ClientProtocol(self))
             factory.noisy = False
-            connect(self.script.session, factory).addErrback(failed)
+            maybeDeferred(connect, self.script.session, factory).addErrback(failed)
         return self._protocol is not None
 
     def opened(self, protocol: "_ClientProtocol") -> None:
         self._protocol = protocol
+        if self.hasFailed:
+            self.abort()
         self._run.proceed()
 
     def send(self) -> None:
@@ -297,6 +306,7 @@ class _Client:
             self._protocol.transport.abortConnection()
 
     def close(self) -> None:
+        self._isClosing = True
         if self._protocol is not None and not self.isClosed:
             self._protocol.transport.loseConnection()
 
@@ -314,14 +324,20 @@ class _Client:
         self._run.proceed()
 
     def timedOut(self, timeout: float) -> None:
+        name = self.script.session.name
+        if self._protocol is None:
+            self.fail(f"{name}: the server had not accepted the connection within {timeout:g} s")
+            return
+        if self._isClosing:
+            # The server need not close the connection, too.
+            self.abort()
+            return
         try:
             self.script.checkComplete(f"within {timeout:g} s")
         except Difference as problem:
             self.fail(str(problem))
         else:
-            what = "closed" if self._protocol is not None else "accepted"
-            name = self.script.session.name
-            self.fail(f"{name}: the server had not {what} the connection within {timeout:g} s")
+            self.fail(f"{name}: the server had not closed the connection within {timeout:g} s")
 
 
 class _ClientProtocol(StreamProtocol):

@@ -160,9 +160,15 @@ class Script:
 
     def missing(self) -> set[str]:
         """
-        Return the names of hidden values that must be given.
+        Return the names of hidden values that must be given, unless they are learned.
         """
         return self.masks.missing((turn.message for turn in self._mine), self.known)
+
+    def learned(self) -> set[str]:
+        """
+        Return the names of the variables whose values are learned from the other side.
+        """
+        return self.masks.learned(turn.message for turn in self._theirs)
 
     def take(self) -> bytes:
         """
@@ -204,6 +210,25 @@ class Script:
             problem = self.check(message)
             if problem is not None:
                 raise problem
+        if 0 < self.partialLength <= self._cutter.pending:
+            self._checkRest()
+
+    @property
+    def partialLength(self) -> int:
+        """
+        The length of the next message of the other side, if it is incomplete in the session; else
+        0.
+        """
+        if not self._dialect.hasMessages or self.hasReceivedAll:
+            return 0
+        message = self._theirs[self.got].message
+        return len(message.data) if message.isPartial else 0
+
+    def _checkRest(self) -> None:
+        for message in self._dialect.split(self._cutter.rest()):
+            problem = self.check(message)
+            if problem is not None:
+                raise problem
 
     def _compareStream(self, data: bytes) -> None:
         expected = self._stream[self.got : self.got + len(data)]
@@ -214,14 +239,10 @@ class Script:
             (at for at, (a, b) in enumerate(zip(expected, data, strict=False)) if a != b),
             len(expected),
         )
-        place = self.got + same
+        place = self.got = self.got + same
         if place == len(self._stream):
             raise Difference(self._surplus(data[same:]))
-        at, turn = 0, self._theirs[0]
-        for turn in self._theirs:
-            at += len(turn.message.data)
-            if place < at:
-                break
+        turn = next(each for each in self._theirs if place < each.need + self._size(each))
         rest = self._stream[place : place + _AFTER]
         raise self._different(turn, rest, data[same : same + _AFTER])
 
@@ -249,11 +270,7 @@ class Script:
 
         @raise Difference: if something is missing, or differs from the session.
         """
-        rest = self._cutter.rest()
-        if rest:
-            problem = self.check(rest)
-            if problem is not None:
-                raise problem
+        self._checkRest()
         self.checkComplete()
 
     def checkComplete(self, when: str = "when the connection was closed") -> None:
@@ -288,6 +305,14 @@ class Script:
         return self.hasReceivedAll and self.sent == len(self._mine)
 
     @property
+    def awaitsClose(self) -> bool:
+        """
+        Whether the session is complete, and the client closes the connection.
+        """
+        end = self.session.end
+        return self.isComplete and (end is None or end.how == CLIENT)
+
+    @property
     def progress(self) -> tuple[int, int]:
         """
         The number of messages sent and received so far, and the number of all messages.
@@ -316,7 +341,7 @@ class Script:
         first, second = show(self.masks.mark(recorded)), show(self.masks.mark(now))
         if first == second:
             # The difference is not visible, for example a missing terminator.
-            first, second = repr(recorded), repr(now)
+            first, second = repr(self.masks.mark(recorded)), repr(self.masks.mark(now))
         pairs = enumerate(zip(first, second, strict=False))
         place = next((n for n, (a, b) in pairs if a != b), min(len(first), len(second)))
         begin = max(0, place - _BEFORE)
@@ -347,7 +372,8 @@ def describeKnown(known: Known, hidden: Mapping[str, str]) -> str:
 class Candidates:
     """
     The sessions that a connection can still be playing. Each message of the client removes the
-    sessions that differ; the first session that is left says what the server sends.
+    sessions that differ; the server of the first remaining session is played. A session in
+    which only the client's close is left does not delay the others.
 
     @ivar scripts: the scripts of these sessions.
     """
@@ -366,7 +392,7 @@ class Candidates:
         """
         The script that says what is sent.
         """
-        return self.scripts[0]
+        return next((each for each in self.scripts if not each.awaitsClose), self.scripts[0])
 
     def receive(self, data: bytes) -> None:
         """
@@ -380,6 +406,13 @@ class Candidates:
             return
         for message in self._dialect.split(self._cutter.feed(data)):
             self._keep([script.check(message) for script in self.scripts])
+        lengths = [script.partialLength for script in self.scripts]
+        if all(lengths) and max(lengths) <= self._cutter.pending:
+            self._checkRest()
+
+    def _checkRest(self) -> None:
+        for message in self._dialect.split(self._cutter.rest()):
+            self._keep([script.check(message) for script in self.scripts])
 
     def peerClosed(self) -> None:
         """
@@ -387,19 +420,19 @@ class Candidates:
 
         @raise Difference: if something is missing in all sessions.
         """
-        rest = self._cutter.rest()
-        if rest:
-            self._keep([script.check(rest) for script in self.scripts])
+        self._checkRest()
         self._keep([_tryClosed(script) for script in self.scripts])
+        complete = [script for script in self.scripts if script.isComplete]
+        self.scripts = complete or self.scripts
 
     def take(self) -> bytes:
         """
         Return the bytes of the message that is due, and remove the sessions in which the server
         says something else.
         """
-        current, *others = self.scripts
+        current = self.current
         data = current.take()
-        self.scripts = [current, *(each for each in others if each.spoken(data))]
+        self.scripts = [each for each in self.scripts if each is current or each.spoken(data)]
         return data
 
     def _keep(self, problems: Sequence[Difference | None]) -> None:

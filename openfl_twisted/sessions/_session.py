@@ -47,6 +47,9 @@ _MAX_LINE = 256 * 1024 * 1024
 # terminal of a user who prints the file. JSON escapes those below a space.
 _control = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
+# A file can contain them as JSON escapes only.
+_surrogate = re.compile("[\ud800-\udfff]")
+
 
 class SessionError(ValueError):
     """
@@ -148,7 +151,10 @@ def headerLine(header: Header) -> bytes:
         value = getattr(header, name)
         if value:
             values[name] = dict(value) if name == "hidden" else value
-    return json.dumps(values, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    text = json.dumps(values, ensure_ascii=False)
+    if _control.search(text) or _surrogate.search(text):
+        text = json.dumps(values)
+    return f"{text}\n".encode()
 
 
 def dataLine(t: float, n: int, side: str, data: bytes, isPartial: bool = False) -> bytes:
@@ -173,7 +179,7 @@ def gapLine(t: float, n: int, length: int, why: str) -> bytes:
     """
     Return the line of bytes that were not recorded.
     """
-    return f'{{"t": {t:.4f}, "n": {n}, "gap": {length}, "why": "{why}"}}\n'.encode()
+    return f'{{"t": {t:.4f}, "n": {n}, "gap": {length}, "why": {json.dumps(why)}}}\n'.encode()
 
 
 def endLine(t: float, n: int, how: str) -> bytes:
@@ -252,6 +258,8 @@ class SessionReader:
                 return None
             raise self._error("invalid JSON") from None
         if not isinstance(values, dict):
+            if self._line == 1:
+                return None
             raise self._error("must be a JSON object")
         return values
 
@@ -270,7 +278,7 @@ class SessionReader:
                 raise self._error("the session has already ended")
             hasEnded = isinstance(entry, End)
             yield entry
-        if not hasEnded:
+        if not hasEnded and not self.warnings:
             self.warnings.append(f"{self._name}: the end of the connection was not recorded")
 
     def _entryOf(self, values: dict[str, Any]) -> Entry | None:
@@ -286,9 +294,10 @@ class SessionReader:
                 raise self._error(f"end must be one of {', '.join(ENDS)}")
             return End(values["end"], t, n)
         if "gap" in values:
-            if not isinstance(values["gap"], int):
+            length = values["gap"]
+            if not isinstance(length, int) or isinstance(length, bool) or length < 0:
                 raise self._error("gap must be a number of bytes")
-            return Gap(values["gap"], str(values.get("why", "")), t, n, self._line)
+            return Gap(length, str(values.get("why", "")), t, n, self._line)
         if values["from"] not in SIDES:
             raise self._error("from must be client or server")
         isPartial = values.get("partial") is True
@@ -369,7 +378,12 @@ class Session:
             elif isinstance(entry, Gap):
                 session.gaps.append(entry)
             else:
-                session.messages += [replace(entry, data=data) for data in split(entry.data)]
+                messages = [
+                    replace(entry, data=data, isPartial=False) for data in split(entry.data)
+                ]
+                if messages and entry.isPartial:
+                    messages[-1] = replace(messages[-1], isPartial=True)
+                session.messages += messages
         session.warnings = reader.warnings
         return session
 
@@ -387,30 +401,39 @@ class Session:
         Return the lines of the file, with one line for each message.
         """
         yield headerLine(self.header)
-        # A gap without a number was at the end.
-        entries: list[Message | Gap] = [*self.messages, *self.gaps]
-        if self.gaps:
-            entries.sort(key=lambda each: each.n)
-        for entry in entries:
-            if isinstance(entry, Gap):
-                yield gapLine(entry.t, entry.n, entry.length, entry.why)
-            else:
-                yield dataLine(entry.t, entry.n, entry.side, entry.data, entry.isPartial)
+        gaps = list(self.gaps)
+        for entry in self.messages:
+            while gaps and gaps[0].n < entry.n:
+                yield _lineOf(gaps.pop(0))
+            yield dataLine(entry.t, entry.n, entry.side, entry.data, entry.isPartial)
+        yield from map(_lineOf, gaps)
         if self.end is not None:
             yield endLine(self.end.t, self.end.n, self.end.how)
 
     def hide(self, patterns: Mapping[str, str]) -> "Session":
         """
-        Replace secrets with their names in braces.
+        Replace secrets with their names in braces. Incomplete messages become gaps, because a
+        part of a secret cannot be recognized.
 
         @param patterns: regular expressions with one group, by name.
         @return: a new session.
         @raise ValueError: if a pattern is invalid.
         """
         hider = Hider(patterns)
-        messages = [replace(each, data=hider.hide(each.data)) for each in self.messages]
+        messages = []
+        gaps = list(self.gaps)
+        for each in self.messages:
+            if each.isPartial:
+                gaps.append(Gap(len(each.data), "hidden", each.t, each.n, each.line))
+            else:
+                messages.append(replace(each, data=hider.hide(each.data)))
+        gaps.sort(key=lambda gap: gap.n)
         header = replace(self.header, hidden={**self.header.hidden, **patterns})
-        return replace(self, header=header, messages=messages)
+        return replace(self, header=header, messages=messages, gaps=gaps)
+
+
+def _lineOf(gap: Gap) -> bytes:
+    return gapLine(gap.t, gap.n, gap.length, gap.why)
 
 
 def compilePattern(pattern: str) -> re.Pattern[bytes]:
@@ -422,7 +445,7 @@ def compilePattern(pattern: str) -> re.Pattern[bytes]:
     """
     try:
         compiled = re.compile(pattern.encode(), re.DOTALL)
-    except re.error as problem:
+    except (re.error, OverflowError, RecursionError) as problem:
         raise ValueError(f"the pattern is not a regular expression: {problem}") from None
     if compiled.groups != 1:
         raise ValueError(f"the pattern must have exactly one group, not {compiled.groups}")

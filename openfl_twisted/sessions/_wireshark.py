@@ -6,13 +6,15 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
+from openfl_twisted.sessions._ruffle import addRests
 from openfl_twisted.sessions._session import CLIENT, SERVER, Header, Message, Session
 from openfl_twisted.wire.dialects import Dialect
 
 # The lines of a packet: tshark writes each key on a line of its own.
 _key = re.compile(r"[ ]*(?:- )?([a-z_]++):[ ]*+(.*)")
+# No timestamp is later (seconds): a session cannot contain it.
+_LATEST = 1e12
 _base64 = re.compile(r"[A-Za-z0-9+/]++={0,2}")
 
 
@@ -38,13 +40,7 @@ def fromWireshark(lines: Iterable[str], dialectName: str, dialect: Dialect) -> S
         raise ValueError(
             "no packets: expected the output of tshark -q -r FILE -z follow,tcp,yaml,0"
         )
-    for side, cutter in cutters.items():
-        rest = cutter.rest()
-        if rest:
-            last = session.messages[-1] if session.messages else Message(b"", side)
-            session.messages.append(
-                replace(last, data=rest, side=side, n=last.n + 1, isPartial=True)
-            )
+    addRests(session, cutters)
     return session
 
 
@@ -82,6 +78,9 @@ def _packets(lines: Iterable[str]) -> Iterator[tuple[str, float, bytes]]:
 def _packet(values: dict[str, str], data: list[str]) -> tuple[str, float, bytes]:
     try:
         side = CLIENT if int(values["peer"]) == 0 else SERVER
-        return side, float(values["timestamp"]), b64decode("".join(data), validate=True)
+        time = float(values["timestamp"])
+        if not 0 <= time < _LATEST:
+            raise ValueError(time)
+        return side, time, b64decode("".join(data), validate=True)
     except (KeyError, ValueError, Base64Error):
         raise ValueError(f"invalid packet {values.get('packet', '')!r:.40}") from None

@@ -27,10 +27,11 @@ Maximum length of a shown message (characters). A longer message is truncated.
 """
 
 # An incomplete AMF value is decoded again after each chunk, which takes time in proportion to its
-# length. So that the total time stays linear, each received byte allows decoding this number of
-# bytes, in addition to a constant. Only a value that arrives in thousands of tiny chunks is found
-# later, together with the bytes that follow it.
+# length. So that the total time stays linear, each received byte and each chunk allow decoding a
+# number of bytes, in addition to a constant. Only a value that arrives in thousands of tiny chunks
+# is found later, together with the bytes that follow it.
 _ALLOWED_PER_BYTE = 64
+_ALLOWED_PER_CHUNK = 1024
 _ALLOWED = 4 * 1024 * 1024
 
 # Bytes of an AMF stream that cannot be decoded are one message.
@@ -108,13 +109,20 @@ class Dialect(Protocol):
 
 def printable(text: str) -> str:
     """
-    Make text safe for one line of a terminal: control characters, and characters that change the
-    direction of text, are replaced with Python's escape sequences.
+    Make text safe for one line of a terminal, see L{escapeControls}.
 
-    @return: the text, truncated to L{MAX_SHOWN} characters.
+    @return: the text, truncated to L{MAX_SHOWN} characters before it is escaped.
     """
-    if len(text) > MAX_SHOWN:
-        text = f"{text[:MAX_SHOWN]}..."
+    return escapeControls(f"{text[:MAX_SHOWN]}..." if len(text) > MAX_SHOWN else text)
+
+
+def escapeControls(text: str) -> str:
+    """
+    Replace control characters, line breaks, and characters that change the direction of text with
+    Python's escape sequences.
+
+    @return: one line of printable text.
+    """
     if text.isprintable():
         return text
     return "".join(
@@ -306,8 +314,10 @@ class _AMFCutter:
     def feed(self, data: bytes) -> bytes:
         if self._failed:
             return data
+        if not data:
+            return b""
         self._data += data
-        self._allowed += len(data) * _ALLOWED_PER_BYTE
+        self._allowed += len(data) * _ALLOWED_PER_BYTE + _ALLOWED_PER_CHUNK
         length = len(self._data)
         if length > self._allowed:
             return b""
@@ -396,8 +406,12 @@ def _shorten(value: Any) -> str:
         if isinstance(each, Mapping):
             items = (f"{show(k, depth + 1)}: {show(v, depth + 1)}" for k, v in each.items())
             text = f"{{{', '.join(items)}}}"
-            name = type(each).__name__
-            return text if type(each) is dict else f"{name}({text})"
+            if type(each) is dict:
+                return text
+            # The dense part of an ECMAArray, and the class of a TypedObject, are not items.
+            own = [getattr(each, name) for name in ("alias", "dense") if hasattr(each, name)]
+            shown = [*(show(part, depth + 1) for part in own), text]
+            return f"{type(each).__name__}({', '.join(shown)})"
         if isinstance(each, list | tuple):
             return f"[{', '.join(show(item, depth + 1) for item in each)}]"
         text = repr(each[:MAX_SHOWN] if isinstance(each, str | bytes | bytearray) else each)
