@@ -209,12 +209,12 @@ class UsageTests(CommandCase):
         for name in ("20261129-101530", "20261130-090000"):
             run = self.folder / name
             run.mkdir()
-            session(name.encode() + b"\0").save(run / "000001.session")
+            session(f">{name}", end="client").save(run / "000001.session")
         shown = self.good("show", str(self.folder))
         self.assertIn("20261130-090000", shown)
         self.assertNotIn("20261129-101530", shown)
         self.good("convert", str(self.folder))
-        session(b"a\0").save(run / "000002.session")
+        session(">a", end="client").save(run / "000002.session")
         error = f"{self.folder}: contains 2 sessions; name one file"
         self.assertFails(error, "convert", str(self.folder))
 
