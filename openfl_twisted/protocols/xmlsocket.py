@@ -556,7 +556,9 @@ class XMLSocketProtocol(StreamProtocol):
         self._tap = tap
         self._updateInspects()
         # Without a tap, a broadcast writes directly to the transport.
-        self.transport.tap = None if tap is None else self._tapWritten
+        self.transport.removeTap(self._tapWritten)
+        if tap is not None:
+            self.transport.addTap(self._tapWritten)
 
     def _tapWritten(self, data: bytes) -> None:
         if self._tap is not None:

@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy, implementer
 
 from openfl_twisted.transports.buffered import BufferedTransport
-from openfl_twisted.transports.connection import Connection, Guard, providesItself
+from openfl_twisted.transports.connection import Connection, Guard, ProtocolTap, providesItself
 from openfl_twisted.types import AnyFactory
 
 _P = TypeVar("_P", bound=Any)
@@ -166,7 +166,12 @@ class ConnectionWrapper(BufferedTransport):
             connection = transport
         else:
             super().__init__(transport, None)
-        connection.switchProtocol(self.protocol)
+        above = connection.protocol
+        if isinstance(above, ProtocolTap) and above.protocol is self:
+            # The factory of the tap wraps the factory of this wrapper.
+            above.protocol = self.protocol
+        else:
+            connection.switchProtocol(self.protocol)
         self._begin(connection, self.protocol)
 
     def connectionMade(self) -> None:
