@@ -253,7 +253,12 @@ class Tap(ProtocolTap):
         """
         Called when the connection is lost; stores whether this side has closed it.
         """
-        self._isClosing = self._base.isClosing or self._base.isAborted
+        connection = self._connection
+        top = connection.top
+        # When a peer closes TLS that was started on the open connection, Twisted closes the
+        # connection.
+        isClosing = self._base.isClosing if top is connection else top.disconnecting
+        self._isClosing = bool(isClosing or self._base.isAborted)
         if self._outer is not None:
             self._outer.transportLost()
 

@@ -1,0 +1,3 @@
+"""
+Tests for L{openfl_twisted.sessions}.
+"""
