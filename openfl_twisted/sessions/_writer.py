@@ -133,7 +133,7 @@ class WriterThread:
     Runs a L{SessionWriter} in a thread, so that a slow disk does not delay the reactor. After the
     first exception, nothing more is written.
 
-    @ivar problem: the exception, such as an C{OSError}; C{None} if there was none.
+    @ivar problem: the exception, such as an C{OSError}; C{None} if nothing has failed.
     @ivar taken: the number of bytes of the batches that have been written.
     """
 

@@ -42,7 +42,8 @@ class SlowDiskTests(RecordingCase):
         """
         Stop or continue writing.
         """
-        thread: Any = self.recorder._writer
+        thread = self.recorder._writer
+        assert isinstance(thread, DirectThread)
         thread.isStuck = isStuck
         thread.work()
         return thread
