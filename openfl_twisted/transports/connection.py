@@ -219,6 +219,13 @@ def tapsOf(connection: "Connection") -> tuple[Callable[[bytes], object], ...]:
     return () if tap is None else (tap,)
 
 
+def withoutTap(protocol: Any) -> Any:
+    """
+    Return the protocol that a tap passes its data to. For any other protocol, return C{protocol}.
+    """
+    return protocol.protocol if isinstance(protocol, ProtocolTap) else protocol
+
+
 @implementer(ITransport, IConsumer, IPushProducer)
 class Connection:
     """

@@ -26,7 +26,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy, implementer
 
 from openfl_twisted.transports.buffered import BufferedTransport
-from openfl_twisted.transports.connection import Connection, Guard, ProtocolTap, providesItself
+from openfl_twisted.transports.connection import (
+    Connection,
+    Guard,
+    ProtocolTap,
+    providesItself,
+    withoutTap,
+)
 from openfl_twisted.types import AnyFactory
 
 _P = TypeVar("_P", bound=Any)
@@ -147,7 +153,7 @@ class ConnectionWrapper(BufferedTransport):
         """
         The protocol that uses the connection.
         """
-        return self.protocol
+        return withoutTap(self.protocol)
 
     def logPrefix(self) -> str:
         context = ILoggingContext(self.protocol, None)
