@@ -3,6 +3,8 @@ Tests for L{openfl_twisted.sessions._recorder}, L{openfl_twisted.sessions._recor
 L{openfl_twisted.sessions._writer}.
 """
 
+import contextlib
+import re
 from collections.abc import Callable, Iterator
 from itertools import product
 from operator import methodcaller
@@ -12,18 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import capturedLogs
 from twisted.protocols import tls
+from twisted.python.failure import Failure
+from websockets.exceptions import InvalidState
 from zope.interface import implementer
 
 from openfl_twisted.protocols.broadcast import BroadcastProtocol
+from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.sessions import _recorder
+from openfl_twisted.sessions._recording import RecordingFactory
 from openfl_twisted.sessions._session import Session
 from openfl_twisted.testing import EVERY_BYTE, Peer
+from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.request import REQUEST
+from tests.doubles import linesOf
 from tests.sessions.recordings import (
     CREDENTIALS,
     SIZES,
@@ -823,3 +832,200 @@ class EndTests(RecordingCase):
         self.network.flush()
         [session] = self.finish()
         self.assertEqual((told(session), endOf(session)), ([("server", b"bye\0")], "server"))
+
+
+class Told(Protocol):
+    """
+    Records its calls, and obeys the client.
+    """
+
+    transport: Any
+    made: ClassVar[list["Told"]] = []
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.made.append(self)
+
+    def connectionMade(self) -> None:
+        self.told.append(("made", type(self.transport).__name__, self.transport.getPeer().host))
+        self.transport.write(b"hello\0")
+
+    def dataReceived(self, data: bytes) -> None:
+        self.told.append(data)
+        for message in data.split(b"\0")[:-1]:
+            match message:
+                case b"close":
+                    self.transport.loseConnection()
+                    self.transport.write(b"after\0")
+                case b"abort":
+                    self.transport.abortConnection()
+                case b"half":
+                    self.transport.loseWriteConnection()
+                case b"pause":
+                    self.transport.pauseProducing()
+                case b"big":
+                    self.transport.write(b"x" * 500_000 + b"\0")
+                case b"raise":
+                    raise ValueError("an error of the user's")
+                case _:
+                    self.transport.writeSequence([message, b"\0"])
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.told.append(("lost", type(reason.value).__name__))
+
+
+@implementer(IHalfCloseableProtocol)
+class ToldHalf(Told):
+    """
+    Also supports half-close.
+    """
+
+    def readConnectionLost(self) -> None:
+        self.told.append("EOF")
+        self.transport.write(b"last\0")
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        self.told.append("write lost")
+
+
+class ToldBound(Answering, Told):
+    """
+    A protocol that is bound to the connection.
+    """
+
+    def __init__(self) -> None:
+        Told.__init__(self)
+
+    def connectionMade(self) -> None:
+        self.sendMessage("hello")
+
+    def messageReceived(self, message: str) -> None:
+        self.told.append(message)
+        super().messageReceived(message)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.told.append(("lost", type(reason.value).__name__))
+        super().connectionLost(reason)
+
+
+STEPS = ["a", "ab", "close", "abort", "half", "pause", "big", "raise", "many"]
+ACTS = ["FIN", "half-FIN", "RST", "stall", "resume", "kick", "time", "goodbye"]
+steps = st.lists(st.sampled_from([*STEPS, *ACTS]), max_size=5)
+
+
+class TransparencyTests(RecordingCase):
+    """
+    A recorded connection behaves like one that is not recorded.
+    """
+
+    def play(
+        self,
+        isRecorded: bool,
+        kind: type[Told],
+        clientType: tuple[bool, bool, bool],
+        wanted: list[str],
+    ) -> list[Any]:
+        """
+        Run a script of a client and an operator.
+
+        @return: everything that can be observed.
+        """
+        self.setUp()
+        self.patch(Told, "made", [])
+        isTLS, coalesce, isWebSocket = clientType
+        clock = self.network.reactor
+        factory: Any = (
+            XMLSocketFactory(ToldBound, maxQueue=100_000)
+            if kind is ToldBound
+            else Factory.forProtocol(kind)
+        )
+        self.record()
+        if isRecorded:
+            factory = RecordingFactory(factory, self.recorder, clock=clock)
+        onePort = OnePortFactory(factory, clock=clock, tls=self.certificates() if isTLS else None)
+        guard = GuardFactory(onePort, clock=clock, idleTimeout=40)
+        seen: list[Any] = []
+        with capturedLogs() as logs:
+            client = self.connect(
+                self.listen(guard, coalesce=coalesce),
+                WebSocketPeer() if isWebSocket else None,
+                tls=isTLS,
+            )
+            self.network.flush()
+            self.network.advance(1)
+            connection = self.network.connections[-1]
+            for step in wanted:
+                self.act(step, client, guard, connection, isWebSocket)
+                self.network.flush()
+                seen.append((step, self.receivedBy(client), guard.waiting()))
+                # The length of a signature in a TLS handshake varies.
+                seen.append([(info.kind, info.labels, info.waiting) for info in guard.clients()])
+                seen.append(guard.traffic() if not isTLS else None)
+            connection.toClient.resume()
+            self.network.advance(200)
+            if not client.closed:
+                client.abort()
+            self.network.flush()
+        self.flushLoggedErrors(ValueError)
+        lines = [
+            re.sub(r":\d+|0x[0-9a-f]+", "", line)
+            for line in linesOf(logs)
+            if "recording" not in line
+        ]
+        toldBy = [protocol.told for protocol in Told.made]
+        if isRecorded:
+            self.finish()
+        return [*seen, self.receivedBy(client), client.closed, guard.closed, lines, toldBy]
+
+    def receivedBy(self, client: Any) -> bytes:
+        """
+        Return the received data, without the key of the WebSocket handshake.
+        """
+        return re.sub(rb"Accept: .*", b"", client.received)
+
+    def act(self, step: str, client: Any, guard: Any, connection: Any, isWebSocket: bool) -> None:
+        """
+        Take one step of a script.
+        """
+        match step:
+            case "stall":
+                connection.toClient.stall()
+            case "resume":
+                connection.toClient.resume()
+            case "kick":
+                for info in guard.clients():
+                    guard.kick(info.id, "test")
+            case "time":
+                self.network.advance(15)
+            case "RST":
+                connection.reset()
+            case _ if client.closed:
+                pass
+            case "FIN":
+                client.close()
+            case "half-FIN":
+                client.transport.loseWriteConnection()
+            case "goodbye":
+                client.sayGoodbye() if isWebSocket else client.close()
+            case _ if isWebSocket:
+                with contextlib.suppress(InvalidState):
+                    client.say(step.encode() + b"\0")
+            case _:
+                client.send(step.encode() + b"\0")
+
+    @given(
+        st.sampled_from([Told, ToldHalf, ToldBound]),
+        st.tuples(st.booleans(), st.booleans(), st.booleans()),
+        steps,
+    )
+    def test_same(
+        self, kind: type[Told], clientType: tuple[bool, bool, bool], wanted: list[str]
+    ) -> None:
+        """
+        The client receives the same bytes, the protocol is called in the same order, and the guard
+        counts and logs the same.
+        """
+        recorded, plain = (self.play(each, kind, clientType, wanted) for each in (True, False))
+        for one, other in zip(recorded, plain, strict=True):
+            self.assertEqual(one, other)
