@@ -176,7 +176,8 @@ class BufferedTransport(Connection):
     def write(self, data: bytes) -> None:
         if self.owner is None:
             # Without an owner, the queue has no limit, as in Twisted's transports.
-            self._tapUnbound(data)
+            if self.tap is not None:
+                self._tapUnbound(data)
             self.bytesOut += len(data)
             self._transport.write(data)
             return

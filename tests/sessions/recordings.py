@@ -162,7 +162,7 @@ class TLSPeer(Peer):
 
     def say(self, data: bytes) -> None:
         """
-        Send data in TLS.
+        Encrypt data, and send it.
         """
         assert self._tls is not None
         self._tls.sendall(data)
@@ -242,7 +242,7 @@ class RecordingCase(SynchronousTestCase):
 
     def record(self, dialect: str = "xml", **options: Any) -> Recorder:
         """
-        Start a recorder.
+        Create and start a recorder of this network.
         """
         recorder = Recorder(
             self.folder,
@@ -333,14 +333,14 @@ class RecordingCase(SynchronousTestCase):
 
     def paths(self) -> list[Path]:
         """
-        Return the session files.
+        Return the paths of the session files, in order.
         """
         assert self.recorder.folder is not None
         return sorted(self.recorder.folder.iterdir())
 
     def sessions(self) -> list[Session]:
         """
-        Read the session files.
+        Load each session file.
         """
         return [Session.load(path) for path in self.paths()]
 

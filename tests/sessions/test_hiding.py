@@ -97,7 +97,7 @@ class HidingTests(RecordingCase):
 
     def test_gapsAreNotWarned(self) -> None:
         """
-        An incomplete message that is not recorded is no warning about the disk.
+        An incomplete message that is not recorded causes no warning about the disk.
         """
         self.record(hide=PASSWORD)
         client = self.connect(self.serve())

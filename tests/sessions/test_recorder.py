@@ -968,6 +968,7 @@ class TransparencyTests(RecordingCase):
                 client.abort()
             self.network.flush()
         self.flushLoggedErrors(ValueError)
+        self.network.reactor.failures.clear()
         lines = [
             re.sub(r":\d+|0x[0-9a-f]+", "", line)
             for line in linesOf(logs)
@@ -1006,8 +1007,11 @@ class TransparencyTests(RecordingCase):
                 client.close()
             case "half-FIN":
                 client.transport.loseWriteConnection()
+            case "goodbye" if isWebSocket:
+                with contextlib.suppress(InvalidState):
+                    client.sayGoodbye()
             case "goodbye":
-                client.sayGoodbye() if isWebSocket else client.close()
+                client.close()
             case _ if isWebSocket:
                 with contextlib.suppress(InvalidState):
                     client.say(step.encode() + b"\0")

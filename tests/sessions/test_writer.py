@@ -40,7 +40,7 @@ class SlowDiskTests(RecordingCase):
 
     def stick(self, isStuck: bool) -> DirectThread:
         """
-        Stop or continue writing.
+        Set whether the disk accepts nothing.
         """
         thread = self.recorder._writer
         assert isinstance(thread, DirectThread)
@@ -136,7 +136,7 @@ class SlowDiskTests(RecordingCase):
 
     def test_batches(self) -> None:
         """
-        A batch is written after a quarter of a second, or at once if it is large.
+        A batch is written after a quarter of a second, or immediately if it is large.
         """
         self.record()
         client = self.connect(self.serve(XMLSocketFactory(Answering, maxLength=1 << 20)))
@@ -214,7 +214,7 @@ class ThreadTests(RecordingCase):
 
     def fail(self, *arguments: Any) -> Any:
         """
-        A full disk.
+        Raise the error of a full disk.
         """
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -159,7 +159,7 @@ class TapTests(RecordingCase):
 
     def test_end(self) -> None:
         """
-        Observers are told of the end before the protocol. After it, nothing remains.
+        A tap notifies observers of the end before the protocol. After it, nothing remains.
         """
 
         def check(_say: Any, protocol: Any, client: Any) -> None:
