@@ -209,16 +209,25 @@ class Tap(ProtocolTap):
                 observer.written(data)
 
     def handshakeCompleted(self) -> None:
+        """
+        Forward the completion of the TLS handshake, if the protocol supports it.
+        """
         if providesItself(IHandshakeListener, self.protocol):
             self.protocol.handshakeCompleted()
 
     def readConnectionLost(self) -> None:
+        """
+        Forward the EOF. If the protocol does not support half-close, the connection is closed.
+        """
         if providesItself(IHalfCloseableProtocol, self.protocol):
             self.protocol.readConnectionLost()
         else:
             self._connection.loseConnection()
 
     def writeConnectionLost(self) -> None:
+        """
+        Forward the end of the write side, if the protocol supports half-close.
+        """
         if providesItself(IHalfCloseableProtocol, self.protocol):
             self.protocol.writeConnectionLost()
 

@@ -151,7 +151,7 @@ class OptionTests(RecordingCase):
 
     def test_values(self) -> None:
         """
-        The options are passed to the recorder. Without C{--record}, there is none.
+        The options are passed to the recorder, which is created only with C{--record}.
         """
         for module, needed in DATA_SERVERS:
             self.assertIsNone(self.parse(module, *needed)["recorder"])

@@ -109,14 +109,14 @@ class WebSocketPeer(Peer):
 
     def say(self, message: bytes) -> None:
         """
-        Send a message.
+        Send a binary message in one frame.
         """
         self.frames.send_binary(message)
         self._flush()
 
     def sayGoodbye(self) -> None:
         """
-        Send a Close frame.
+        Send a Close frame with the code 1000.
         """
         self.frames.send_close(1000)
         self._flush()
@@ -154,7 +154,7 @@ class TLSPeer(Peer):
 
     def start(self) -> None:
         """
-        Begin the TLS handshake.
+        Send the first message of the TLS handshake.
         """
         self._tls = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
         self._tls.set_connect_state()
@@ -340,7 +340,7 @@ class RecordingCase(SynchronousTestCase):
 
     def sessions(self) -> list[Session]:
         """
-        Load each session file.
+        Load all files, in the order of their names.
         """
         return [Session.load(path) for path in self.paths()]
 
