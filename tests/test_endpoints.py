@@ -3,12 +3,18 @@ Tests for L{openfl_twisted.endpoints}.
 """
 
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 import trustme
 from twisted.internet.address import IPv4Address
-from twisted.internet.endpoints import TCP4ServerEndpoint, serverFromString
+from twisted.internet.endpoints import (
+    TCP4ClientEndpoint,
+    TCP4ServerEndpoint,
+    quoteStringArgument,
+    serverFromString,
+)
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -21,6 +27,9 @@ from twisted.web.server import Site
 
 from openfl_twisted.endpoints import openflEndpoint, parseClientTypes, parsePolicy
 from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.sessions import Session
+from openfl_twisted.sessions._writer import THREAD_NAME
+from openfl_twisted.testing import MemoryNetwork, Peer
 from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signature
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
@@ -150,6 +159,51 @@ class DescriptionTests(EndpointTestCase):
             with self.assertRaises(ValueError) as caught:
                 self.parse(f"openfl:tcp:1:{settings}")
             self.assertIn(words, str(caught.exception))
+
+
+class RecordingTests(EndpointTestCase):
+    """
+    Descriptions that record sessions.
+    """
+
+    def test_record(self) -> None:
+        """
+        The connections of the port are recorded until the reactor stops.
+        """
+        network = MemoryNetwork()
+        folder = quoteStringArgument(str(self.folder))
+        endpoint: Any = serverFromString(
+            network.reactor, f"openfl:tcp:8080:record={folder}:recordDialect=lines"
+        )
+        network.run(endpoint.listen(Factory.forProtocol(Echo)))
+        client: Any = TCP4ClientEndpoint(network.reactor, "127.0.0.1", 8080)
+        peer = network.run(client.connect(Factory.forProtocol(Peer)))
+        peer.send(b"hello\nwor")
+        network.advance(1)
+        network.reactor.stop()
+        for thread in threading.enumerate():
+            if thread.name == THREAD_NAME:
+                thread.join()
+        [path] = self.folder.glob("*/*.session")
+        session = Session.load(path)
+        self.assertEqual(
+            [(each.side, each.data, each.isPartial) for each in session.messages],
+            [
+                ("client", b"hello\n", False),
+                ("server", b"hello\n", False),
+                ("client", b"wor", True),
+                ("server", b"wor", True),
+            ],
+        )
+
+    def test_wrong(self) -> None:
+        """
+        The dialect must be one of this package.
+        """
+        error = self.assertRaises(
+            ValueError, self.parse, "openfl:tcp:8080:record=tapes:recordDialect=json"
+        )
+        self.assertIn("recordDialect=json: must be one of xml, lines, ", str(error))
 
 
 class WebSocketTests(EndpointTestCase):

@@ -243,8 +243,10 @@ class ServerService(MultiService):
         def closeBrokers(result: object) -> Deferred[Any]:
             return gatherResults([broker.stop() for broker in self.brokers])
 
-        def stopRecording(result: object) -> Deferred[Any] | None:
-            return None if self.recorder is None else self.recorder.stop()
+        def stopRecording(result: _T) -> Deferred[_T] | _T:
+            if self.recorder is None:
+                return result
+            return self.recorder.stop(self.shutdownTimeout).addCallback(lambda _: result)
 
         def stopReloading(result: _T) -> _T:
             self._reloading.stopService()
@@ -252,7 +254,7 @@ class ServerService(MultiService):
 
         stopped: Deferred[Any] = super().stopService()
         stopped.addCallback(closeConnections).addCallback(closeBrokers)
-        stopped.addCallback(stopRecording)
+        stopped.addBoth(stopRecording)
         return stopped.addBoth(stopReloading)
 
 

@@ -16,7 +16,7 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.sessions._limits import MAX_RUN, MAX_SESSION
-from openfl_twisted.sessions._session import CLIENT, SERVER, Header, Hider, headerLine
+from openfl_twisted.sessions._session import CLIENT, SERVER, SIDES, Header, Hider, headerLine
 from openfl_twisted.sessions._writer import Event, SessionWriter, WriterThread
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.tap import Tap
@@ -43,6 +43,11 @@ Number of bytes after which a batch is written at once: 256 KiB.
 BATCH_TIMEOUT = 0.25
 """
 Maximum time until a batch is written: 0.25 seconds.
+"""
+
+STOP_TIMEOUT = 5.0
+"""
+Default maximum time to write the rest when a recorder is stopped: 5 seconds.
 """
 
 # The bytes that a line needs in addition to its data, for the limits.
@@ -145,9 +150,17 @@ class Recorder:
         parent = self._parent
         name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S") + self._suffix
         try:
+            if parent.exists() and not parent.is_dir():
+                raise RecorderError(f"{parent}: must be a folder")
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.name == "posix" and parent.stat().st_mode & 0o077:
-                raise RecorderError(f"{parent}: others may read this folder: chmod 700 {parent}")
+            if os.name == "posix":
+                status = parent.stat()
+                if status.st_uid != os.geteuid():
+                    raise RecorderError(f"{parent}: this folder belongs to another user")
+                if status.st_mode & 0o077:
+                    raise RecorderError(
+                        f"{parent}: others may read this folder: chmod 700 {parent}"
+                    )
             for number in range(1, 1000):
                 folder = parent / (name if number == 1 else f"{name}-{number}")
                 try:
@@ -161,27 +174,40 @@ class Recorder:
         except OSError as problem:
             raise RecorderError(f"{problem.filename or parent}: {problem.strerror}") from None
 
-    def stop(self) -> Deferred[None]:
+    def stop(self, timeout: float = STOP_TIMEOUT) -> Deferred[None]:
         """
         End all sessions, and write everything.
 
-        @return: fires when the files are closed.
+        @param timeout: the maximum time to write the rest (seconds). After it, the rest is lost.
+        @return: fires when the files are closed, or after the timeout.
         """
-        writer, self._writer = self._writer, None
+        writer = self._writer
         if writer is None:
             return succeed(None)
+        self.isStopped = True
         for recording in list(self._open.values()):
             recording.finish("stopped")
-        self.isStopped = True
+        self._writer = None
         self._flush(writer)
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         stopped: Deferred[None] = Deferred()
 
         def finished() -> None:
-            self._report(writer)
+            if late.active():
+                late.cancel()
+                self._report(writer)
+                stopped.callback(None)
+
+        def tooLate() -> None:
+            self.log.error(
+                "recording is incomplete: the disk was too slow for {seconds:g} s: {folder}",
+                seconds=timeout,
+                folder=str(self.folder),
+            )
             stopped.callback(None)
 
+        late = self._clock.callLater(timeout, tooLate)
         writer.stop(lambda: self._clock.callFromThread(finished))
         return stopped
 
@@ -197,22 +223,39 @@ class Recorder:
         if self.bytes >= self._limit:
             self._limitReached()
             return None
+        if self.isFull():
+            # Otherwise, the headers of new connections could fill the memory.
+            self.gapBegins(_DISK)
+            return None
         self.sessions += 1
         isWebSocket = connection.preservesMessages
         header = Header(
             dialect=self._dialectName,
             kind="websocket" if isWebSocket else "plain",
-            path=connection.requestPath if isWebSocket else "",
+            path=self._hide(connection.requestPath) if isWebSocket else "",
             started=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             by=self._by,
             peer=describe(connection.getPeer()) if self._recordAddresses else "",
             hidden=self.hidden,
         )
-        recording = Recording(self, self.sessions, self._clock.seconds(), self._sessionLimit)
+        try:
+            recording = Recording(self, self.sessions, self._clock.seconds(), self._sessionLimit)
+        except Exception:
+            self.dialectFailed()
+            return None
         self._open[recording.number] = recording
-        self.add(recording, "header", headerLine(header))
+        # Adding the header can reach the limit, which ends the recording.
         recording.tap = Tap.attach(connection, recording)
+        self.add(recording, "header", headerLine(header))
         return recording
+
+    def _hide(self, path: str) -> str:
+        """
+        Remove the secrets from a path.
+        """
+        if self._hider is None:
+            return path
+        return self._hider.hide(path.encode("utf-8", "replace")).decode("utf-8", "replace")
 
     def _limitReached(self) -> None:
         if not self.isStopped:
@@ -250,12 +293,14 @@ class Recorder:
         writer = self._writer
         return writer is None or self._given + self._batchLength - writer.taken > MAX_WAITING
 
-    def gapBegins(self) -> None:
+    def gapBegins(self, why: str) -> None:
         """
-        Count a gap, and log the first one.
+        Count a gap, and log the first one whose reason is the disk.
+
+        @param why: the reason.
         """
         self.gaps += 1
-        if not self._hasWarned:
+        if why == _DISK and not self._hasWarned:
             self._hasWarned = True
             self.log.warn(
                 "recording has gaps: the disk is too slow for {folder}", folder=str(self.folder)
@@ -295,14 +340,31 @@ class Recorder:
         Log why nothing more is recorded.
         """
         problem = writer.problem
-        if problem is not None and not self._hasFailed:
-            self._hasFailed = True
-            self.isStopped = True
-            self.log.error(
-                "recording stopped: {reason}: {folder}",
-                reason=problem.strerror or str(problem),
-                folder=problem.filename or str(self.folder),
+        if problem is None or self._hasFailed:
+            return
+        self._hasFailed = True
+        self.isStopped = True
+        reason, folder = f"{type(problem).__name__}: {problem}", None
+        if isinstance(problem, OSError) and problem.strerror:
+            reason, folder = problem.strerror, problem.filename
+        self.log.error(
+            "recording stopped: {reason}: {folder}",
+            reason=reason,
+            folder=folder or str(self.folder),
+        )
+
+    def dialectFailed(self) -> None:
+        """
+        Log the first exception that the dialect has raised.
+        """
+        if not self._dialectHasFailed:
+            self._dialectHasFailed = True
+            self.log.failure(
+                "recording: error in the dialect {dialect}; its messages are recorded as parts",
+                dialect=self._dialectName,
             )
+
+    _dialectHasFailed = False
 
     _hasFailed = False
 
@@ -317,9 +379,10 @@ class Recording:
     """
 
     __slots__ = (
+        "_failed",
         "_fromClient",
         "_fromServer",
-        "_gap",
+        "_gaps",
         "_isBroken",
         "_left",
         "_recorder",
@@ -339,10 +402,12 @@ class Recording:
         self._left = limit
         self._fromClient = recorder.dialect.cutter()
         self._fromServer = recorder.dialect.cutter()
-        # The number of bytes that are missing since the last event.
-        self._gap = 0
-        # The sides of which a message was too long: the rest is recorded as parts.
+        # The number of bytes that are missing since the last event, by reason.
+        self._gaps: dict[str, int] = {}
+        # The sides of which a message was too long: its rest is recorded as parts.
         self._isBroken: frozenset[str] = frozenset()
+        # The sides whose data the dialect could not cut.
+        self._failed: frozenset[str] = frozenset()
 
     def received(self, data: bytes) -> None:
         self._take(CLIENT, self._fromClient, data)
@@ -352,38 +417,78 @@ class Recording:
 
     def _take(self, side: str, cutter: Cutter, data: bytes) -> None:
         if self._isBroken and side in self._isBroken:
-            self._add(f"partial {side}", data)
+            self._takeRest(side, cutter, data)
             return
-        whole = cutter.feed(data)
+        try:
+            whole = cutter.feed(data)
+            part = cutter.rest() if cutter.pending > MAX_MESSAGE else b""
+        except Exception:
+            self._dialectFailed(side, data)
+            return
         if whole:
             self._add(side, whole)
-        if cutter.pending > MAX_MESSAGE:
+        if part:
             self._isBroken |= {side}
-            self._add(f"partial {side}", cutter.rest())
+            self._add(_PARTIAL + side, part)
+
+    def _takeRest(self, side: str, cutter: Cutter, data: bytes) -> None:
+        """
+        Record the rest of a message that was too long.
+        """
+        dialect = self._recorder.dialect
+        if side in self._failed or not dialect.isText:
+            # The end of the message cannot be found.
+            self._add(_PARTIAL + side, data)
+            return
+        try:
+            whole = cutter.feed(data)
+            rest, *messages = dialect.split(whole) if whole else (cutter.rest(),)
+        except Exception:
+            self._dialectFailed(side, data)
+            return
+        self._add(_PARTIAL + side, rest)
+        if whole:
+            self._isBroken -= {side}
+        if messages:
+            self._add(side, b"".join(messages))
+
+    def _dialectFailed(self, side: str, data: bytes) -> None:
+        """
+        Record everything that one side sends as parts. The dialect can belong to the application,
+        and the connection does not depend on it.
+        """
+        self._recorder.dialectFailed()
+        self._failed |= {side}
+        self._isBroken |= {side}
+        self._add(_PARTIAL + side, data)
 
     def _add(self, kind: str, data: bytes) -> None:
         recorder = self._recorder
-        length = len(data)
-        if (kind not in _SIDES and recorder.hidden) or recorder.isFull():
-            # Part of a secret cannot be recognized.
-            if not self._gap:
-                recorder.gapBegins()
-            self._gap += length
+        # Part of a secret cannot be recognized.
+        why = _HIDDEN if kind not in SIDES and recorder.hidden else _DISK
+        if why is _HIDDEN or recorder.isFull():
+            if not self._gaps:
+                recorder.gapBegins(why)
+            self._gaps[why] = self._gaps.get(why, 0) + len(data)
             return
-        if self._gap:
-            self._addGap()
-        self._left -= length
+        isOpen = self.tap is not None
+        if self._gaps:
+            self._addGaps()
+            if isOpen and self.tap is None:
+                # The gap has reached the limit.
+                return
+        self._left -= len(data)
         recorder.add(self, kind, data)
-        if self._left < 0:
+        if self._left < 0 and self.tap is not None:
             recorder.log.warn(
                 "recording of session {number} stopped: its limit is reached", number=self.number
             )
             self.finish("limit")
 
-    def _addGap(self) -> None:
-        gap, self._gap = self._gap, 0
-        why = b"hidden" if self._recorder.hidden else b"disk"
-        self._recorder.add(self, "gap", why, gap)
+    def _addGaps(self) -> None:
+        gaps, self._gaps = self._gaps, {}
+        for why, length in gaps.items():
+            self._recorder.add(self, "gap", why.encode(), length)
 
     def ended(self, byPeer: bool, isLost: bool) -> None:
         self.finish("lost" if isLost else CLIENT if byPeer else SERVER)
@@ -398,11 +503,11 @@ class Recording:
             return
         self.drop()
         for side, cutter in ((CLIENT, self._fromClient), (SERVER, self._fromServer)):
-            rest = cutter.rest()
+            rest = b"" if side in self._failed else cutter.rest()
             if rest:
-                self._add(f"partial {side}", rest)
-        if self._gap:
-            self._addGap()
+                self._add(_PARTIAL + side, rest)
+        if self._gaps:
+            self._addGaps()
         self._recorder.add(self, "end", how.encode())
 
     def drop(self) -> None:
@@ -415,4 +520,7 @@ class Recording:
             self._recorder.ended(self)
 
 
-_SIDES = (CLIENT, SERVER)
+_PARTIAL = "partial "
+# The reasons of gaps.
+_DISK = "disk"
+_HIDDEN = "hidden"

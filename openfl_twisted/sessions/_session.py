@@ -9,7 +9,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from json.encoder import encode_basestring
 from pathlib import Path
@@ -452,6 +452,42 @@ def compilePattern(pattern: str) -> re.Pattern[bytes]:
     return compiled
 
 
+# The common form of a pattern: any text between two literal texts.
+_literal = r"((?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])+)"
+_between = re.compile(rf"{_literal}\(\.([*+])\?\){_literal}", re.DOTALL)
+_escape = re.compile(r"\\(.)", re.DOTALL)
+
+
+def _spanFinder(pattern: str) -> Callable[[bytes], Iterator[tuple[int, int]]]:
+    """
+    Return a function that finds the group of each match of a pattern.
+
+    If the pattern is any text between two literal texts, the time is linear. A regular expression
+    would search for the second text again after each occurrence of the first one, and block all
+    threads in the meantime.
+
+    @raise ValueError: if the pattern is invalid.
+    """
+    compiled = compilePattern(pattern)
+    simple = _between.fullmatch(pattern)
+    if simple is None:
+        return lambda data: (match.span(1) for match in compiled.finditer(data))
+    before, after = (_escape.sub(r"\1", simple[group]).encode() for group in (1, 3))
+    shortest = 1 if simple[2] == "+" else 0
+
+    def find(data: bytes) -> Iterator[tuple[int, int]]:
+        at = data.find(before)
+        while at >= 0:
+            begin = at + len(before)
+            end = data.find(after, begin + shortest)
+            if end < 0:
+                return
+            yield begin, end
+            at = data.find(before, end + len(after))
+
+    return find
+
+
 class Hider:
     """
     Replaces secrets in messages.
@@ -462,30 +498,35 @@ class Hider:
         @param patterns: regular expressions with one group, by name; see L{compilePattern}.
         @raise ValueError: if a pattern is invalid.
         """
-        self._patterns: list[tuple[bytes, re.Pattern[bytes]]] = []
+        self._finders: list[tuple[bytes, Callable[[bytes], Iterator[tuple[int, int]]]]] = []
         for name, pattern in patterns.items():
             try:
-                self._patterns.append((f"{{{name}}}".encode(), compilePattern(pattern)))
+                self._finders.append((f"{{{name}}}".encode(), _spanFinder(pattern)))
             except ValueError as problem:
                 raise ValueError(f"{name}: {problem}") from None
 
     def hide(self, data: bytes) -> bytes:
         """
-        Replace the group of each match with the name in braces.
+        Replace the group of each match with the name in braces. All patterns search the original
+        message. If groups overlap, they are replaced together, with the name of the first one.
 
         @param data: a complete message.
         """
-        for name, pattern in self._patterns:
-            at = 0
-            parts: list[bytes] = []
-            for match in pattern.finditer(data):
-                begin, end = match.span(1)
-                if begin >= at:
-                    parts += data[at:begin], name
-                    at = end
-            if parts:
-                data = b"".join([*parts, data[at:]])
-        return data
+        spans = [
+            (begin, order, end, name)
+            for order, (name, find) in enumerate(self._finders)
+            for begin, end in find(data)
+            if begin >= 0
+        ]
+        if not spans:
+            return data
+        at = 0
+        parts: list[bytes] = []
+        for begin, _, end, name in sorted(spans):
+            if begin >= at:
+                parts += data[at:begin], name
+            at = max(at, end)
+        return b"".join([*parts, data[at:]])
 
 
 def sessionFiles(paths: Iterable[str | Path]) -> list[Path]:

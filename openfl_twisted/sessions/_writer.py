@@ -5,6 +5,8 @@ Writes session files, in a thread of its own.
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -124,17 +126,20 @@ class SessionWriter:
     def close(self) -> None:
         """
         Close all files.
+
+        @raise OSError: if a file cannot be written.
         """
-        while self._files:
-            self._files.popitem()[1].close()
+        with ExitStack() as closing:
+            while self._files:
+                closing.callback(self._files.popitem()[1].close)
 
 
 class WriterThread:
     """
     Runs a L{SessionWriter} in a thread, so that a slow disk does not delay the reactor. After the
-    first C{OSError}, nothing more is written.
+    first exception, nothing more is written.
 
-    @ivar problem: the C{OSError}; C{None} if there was none.
+    @ivar problem: the exception, such as an C{OSError}; C{None} if nothing has failed.
     @ivar taken: the number of bytes of the batches that have been written.
     """
 
@@ -142,7 +147,7 @@ class WriterThread:
         self._writer = writer
         self._queue: SimpleQueue[tuple[list[Event], int] | Callable[[], object]] = SimpleQueue()
         self._thread = Thread(target=self._run, name=THREAD_NAME, daemon=True)
-        self.problem: OSError | None = None
+        self.problem: Exception | None = None
         self.taken = 0
 
     def start(self) -> None:
@@ -175,13 +180,13 @@ class WriterThread:
                 item()
                 return
             events, length = item
-            self._try(lambda: self._writer.write(events))  # noqa: B023 - called immediately
+            if self.problem is None:
+                self._try(partial(self._writer.write, events))
             self.taken += length
 
     def _try(self, do: Callable[[], object]) -> None:
-        if self.problem is not None:
-            return
         try:
             do()
-        except OSError as problem:
-            self.problem = problem
+        except Exception as problem:
+            if self.problem is None:
+                self.problem = problem

@@ -176,6 +176,8 @@ class BufferedTransport(Connection):
     def write(self, data: bytes) -> None:
         if self.owner is None:
             # Without an owner, the queue has no limit, as in Twisted's transports.
+            if self.tap is not None:
+                self._tapUnbound(data)
             self.bytesOut += len(data)
             self._transport.write(data)
             return
@@ -201,6 +203,15 @@ class BufferedTransport(Connection):
             self.queued = True
             currentBatch.waiting.append(self)
 
+    def _tapUnbound(self, data: bytes) -> None:
+        """
+        Call the tap with data that is written without an owner. TLS drops the data after this side
+        has closed the connection, unless a producer is registered.
+        """
+        isClosed = self.isLost or (self.disconnecting and self._producer is None)
+        if self.tap is not None and data and not isClosed:
+            self.tap(bytes(data))
+
     def _limitQueue(self) -> None:
         """
         Join small chunks, and disconnect the peer if the queue exceeds its limit.
@@ -215,6 +226,8 @@ class BufferedTransport(Connection):
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         if self.owner is None:
             chunks = [*iovec]
+            if self.tap is not None:
+                self._tapUnbound(b"".join(chunks))
             self.bytesOut += sum(map(len, chunks))
             self._transport.writeSequence(chunks)
             return

@@ -175,6 +175,57 @@ class Guard(Protocol):
         """
 
 
+class ProtocolTap:
+    """
+    Base class of a protocol between a connection and the owner of the connection, see
+    L{openfl_twisted.transports.tap}.
+
+    @ivar protocol: the protocol that receives the data after this object.
+    """
+
+    __slots__ = ()
+
+    protocol: Any
+
+    def bufferReceived(self, owner: Owner, data: bytes) -> None:
+        """
+        Pass a chunk from the receive buffer to the owner.
+        """
+        raise NotImplementedError
+
+
+class _Taps:
+    """
+    Calls several functions with each written chunk.
+    """
+
+    __slots__ = ("functions",)
+
+    def __init__(self, functions: tuple[Callable[[bytes], object], ...]) -> None:
+        self.functions = functions
+
+    def __call__(self, data: bytes) -> None:
+        for function in self.functions:
+            function(data)
+
+
+def tapsOf(connection: "Connection") -> tuple[Callable[[bytes], object], ...]:
+    """
+    Return the functions that are called with each chunk written to a connection.
+    """
+    tap = connection.tap
+    if isinstance(tap, _Taps):
+        return tap.functions
+    return () if tap is None else (tap,)
+
+
+def withoutTap(protocol: Any) -> Any:
+    """
+    Return the protocol that a tap passes its data to. For any other protocol, return C{protocol}.
+    """
+    return protocol.protocol if isinstance(protocol, ProtocolTap) else protocol
+
+
 @implementer(ITransport, IConsumer, IPushProducer)
 class Connection:
     """
@@ -209,7 +260,8 @@ class Connection:
     @ivar work: number of messages handled since other connections were last served, see
         L{MAX_WORK<openfl_twisted.transports.receivebuffer.MAX_WORK>}.
     @ivar hasReceived: whether the peer has sent data. Starting TLS resets this attribute.
-    @ivar tap: function that is called with each written chunk; C{None} for no function.
+    @ivar tap: function that is called with each written chunk; C{None} for no function. See
+        L{addTap}.
     @ivar protocol: the protocol that receives data and the loss of the connection.
     @ivar owner: the protocol that has called L{bind}; C{None} if no protocol has called it.
     @ivar guard: the guard's record of the connection; C{None} without a guard.
@@ -353,6 +405,25 @@ class Connection:
         """
         self.writeSequence(messages)
 
+    def addTap(self, tap: Callable[[bytes], object]) -> None:
+        """
+        Call a function with each written chunk.
+
+        @param tap: the function.
+        """
+        self.tap = tap if self.tap is None else _Taps((*tapsOf(self), tap))
+
+    def removeTap(self, tap: Callable[[bytes], object]) -> None:
+        """
+        Stop calling a function that L{addTap} has added.
+
+        @param tap: the function. If it was not added, nothing happens.
+        """
+        taps = tapsOf(self)
+        if tap in taps:
+            left = tuple(each for each in taps if each != tap)
+            self.tap = None if not left else left[0] if len(left) == 1 else _Taps(left)
+
     # Delivering to the protocol
 
     def switchProtocol(self, protocol: Any) -> None:
@@ -386,8 +457,7 @@ class Connection:
         """
         if self.owner is None:
             self.protocol.dataReceived(data)
-        elif hasattr(self.protocol, "bufferReceived"):
-            # The protocol is a tap.
+        elif isinstance(self.protocol, ProtocolTap):
             self.protocol.bufferReceived(self.owner, data)
         else:
             self.owner.chunkReceived(data)

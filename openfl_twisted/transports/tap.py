@@ -16,10 +16,20 @@ from twisted.internet.interfaces import (
     IProtocol,
     ITransport,
 )
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import implementer, providedBy
 
-from openfl_twisted.transports.connection import Connection, Guard, Owner, providesItself
+from openfl_twisted.transports.connection import (
+    Connection,
+    Guard,
+    Owner,
+    ProtocolTap,
+    providesItself,
+    tapsOf,
+)
+from openfl_twisted.transports.declarations import declare
+from openfl_twisted.transports.detection import DetectionProtocol
 from openfl_twisted.transports.lowest import transportsBelow
 
 
@@ -51,10 +61,14 @@ class Observer(Protocol):
         """
 
 
-@implementer(IProtocol, IHalfCloseableProtocol, IHandshakeListener, ILoggingContext)
-class Tap:
+@implementer(IProtocol, ILoggingContext)
+class Tap(ProtocolTap):
     """
-    Passes the data of a connection to observers, and to the protocol.
+    Passes the data of a connection to observers, and to the protocol. A tap provides the interfaces
+    of the protocol, so that the connection calls the same methods with and without the tap.
+
+    A tap is between the connection and the protocol from the first L{add} until the last
+    L{detach}, or until the connection is lost.
     """
 
     __slots__ = (
@@ -67,32 +81,36 @@ class Tap:
         "protocol",
     )
 
-    def __init__(self, connection: Connection, protocol: Any) -> None:
+    def __init__(self, connection: Connection) -> None:
         """
-        @param connection: the connection that the protocol uses.
-        @param protocol: the protocol.
+        @param connection: the connection that the application uses.
         """
         self._connection = connection
-        self._observers: tuple[Observer, ...] = ()
-        self.protocol = protocol
-        self._peerFirst = self._isClosing = False
         self._base = _baseOf(connection)
-        self._outer: Guard | None = self._base.guard
-        self._base.guard = self
-        connection.switchProtocol(self)
-        connection.tap = self._written
+        self._observers: tuple[Observer, ...] = ()
+        self._outer: Guard | None = None
+        self._peerFirst = self._isClosing = False
+        self.protocol: Any = None
+
+    @property
+    def __providedBy__(self) -> Any:
+        # Called by zope.interface: return the interfaces of this class and of the protocol.
+        return declare(type(self), providedBy(self.protocol))
 
     @classmethod
     def attach(cls, connection: Connection, observer: Observer) -> Self:
         """
         Observe a connection.
 
-        @param connection: the connection that the application uses.
+        @param connection: the connection that the application uses. If it is lost, the observer is
+            never called.
         @param observer: the observer.
         @return: the tap, which other observers may share.
         """
-        above = connection.protocol
-        tap = above if isinstance(above, cls) else cls(connection, above)
+        taps = (getattr(each, "__self__", None) for each in tapsOf(connection))
+        tap = next((each for each in taps if isinstance(each, cls)), None)
+        if tap is None:
+            tap = cls(connection)
         tap.add(observer)
         return tap
 
@@ -100,21 +118,57 @@ class Tap:
         """
         Add an observer.
         """
+        if not self._observers:
+            if _isLost(self._connection):
+                return
+            self._insert()
         self._observers += (observer,)
 
     def detach(self, observer: Observer) -> None:
         """
         Remove an observer. If it was the last one, remove the tap from the connection.
         """
-        self._observers = tuple(each for each in self._observers if each is not observer)
-        if self._observers or self._connection.protocol is not self:
-            return
-        self._connection.tap = None
-        self._connection.switchProtocol(self.protocol)
+        before = self._observers
+        self._observers = tuple(each for each in before if each is not observer)
+        if before and not self._observers:
+            self._remove()
+
+    def _insert(self) -> None:
+        connection = self._connection
+        above = connection.protocol
+        if _isWrapper(above):
+            self.protocol, above.wrappedProtocol = above.wrappedProtocol, self
+        else:
+            self.protocol = above
+            connection.switchProtocol(self)
+        connection.addTap(self._written)
+        self._outer, self._base.guard = self._base.guard, self
+
+    def _remove(self) -> None:
+        connection = self._connection
+        for each in (connection, connection.top):
+            # Starting TLS moves the taps to the connection inside TLS.
+            each.removeTap(self._written)
+        above = connection.protocol
+        if above is self:
+            connection.switchProtocol(self.protocol)
+        elif _isWrapper(above) and above.wrappedProtocol is self:
+            above.wrappedProtocol = self.protocol
         if self._base.guard is self:
             self._base.guard = self._outer
 
     # The protocol
+
+    @property
+    def transport(self) -> Any:
+        """
+        The transport of the protocol.
+        """
+        return self.protocol.transport
+
+    @transport.setter
+    def transport(self, transport: Any) -> None:
+        self.protocol.transport = transport
 
     def logPrefix(self) -> str:
         context = ILoggingContext(self.protocol, None)
@@ -127,40 +181,63 @@ class Tap:
         pass
 
     def dataReceived(self, data: bytes) -> None:
-        for observer in self._observers:
-            observer.received(data)
+        connection = self._connection
+        # If TLS was started on the open connection, it delivers data after this side has closed
+        # the connection. The protocol drops this data.
+        if connection.protocol is self or not connection.top.disconnecting:
+            self._received(data)
         self.protocol.dataReceived(data)
 
     def bufferReceived(self, owner: Owner, data: bytes) -> None:
         """
         Observe data that is delivered to an owner from a receive buffer.
         """
-        for observer in self._observers:
-            observer.received(data)
+        self._received(data)
         owner.chunkReceived(data)
 
+    def _received(self, data: bytes) -> None:
+        observers = self._observers
+        for observer in observers:
+            # An observer can detach others.
+            if self._observers is observers or observer in self._observers:
+                observer.received(data)
+
     def _written(self, data: bytes) -> None:
-        for observer in self._observers:
-            observer.written(data)
+        observers = self._observers
+        for observer in observers:
+            if self._observers is observers or observer in self._observers:
+                observer.written(data)
 
     def handshakeCompleted(self) -> None:
+        """
+        Forward the completion of the TLS handshake, if the protocol supports it.
+        """
         if providesItself(IHandshakeListener, self.protocol):
             self.protocol.handshakeCompleted()
 
     def readConnectionLost(self) -> None:
+        """
+        Forward the EOF. If the protocol does not support half-close, the connection is closed.
+        """
         if providesItself(IHalfCloseableProtocol, self.protocol):
             self.protocol.readConnectionLost()
         else:
             self._connection.loseConnection()
 
     def writeConnectionLost(self) -> None:
+        """
+        Forward the end of the write side, if the protocol supports half-close.
+        """
         if providesItself(IHalfCloseableProtocol, self.protocol):
             self.protocol.writeConnectionLost()
 
     def connectionLost(self, reason: Failure) -> None:
         isDone = reason.check(ConnectionDone) is not None
         byPeer = self._peerFirst or (isDone and not self._isClosing)
-        for observer in self._observers:
+        observers, self._observers = self._observers, ()
+        if observers:
+            self._remove()
+        for observer in observers:
             observer.ended(byPeer, not byPeer and not self._isClosing)
         self.protocol.connectionLost(reason)
 
@@ -185,7 +262,12 @@ class Tap:
         """
         Called when the connection is lost; stores whether this side has closed it.
         """
-        self._isClosing = self._base.isClosing or self._base.isAborted
+        connection = self._connection
+        top = connection.top
+        # When a peer closes TLS that was started on the open connection, Twisted closes the
+        # connection.
+        isClosing = self._base.isClosing if top is connection else top.disconnecting
+        self._isClosing = bool(isClosing or self._base.isAborted)
         if self._outer is not None:
             self._outer.transportLost()
 
@@ -197,6 +279,26 @@ class Tap:
         """
         if self._outer is not None:
             self._outer.ended(reason)
+
+
+def _isWrapper(above: Any) -> bool:
+    """
+    Return whether the protocol of a connection passes the data to the protocol of the application:
+    TLS that was started on the open connection, or a detection that is not complete.
+    """
+    if isinstance(above, DetectionProtocol):
+        return above.wrappedProtocol is not None
+    return isinstance(above, TLSMemoryBIOProtocol) and not isinstance(
+        above.wrappedProtocol, Connection
+    )
+
+
+def _isLost(connection: Connection) -> bool:
+    """
+    Return whether a connection is lost, and its protocol was notified.
+    """
+    buffer = connection.receiveBuffer
+    return connection.isLost and not (buffer is not None and buffer.isEnding)
 
 
 def _baseOf(connection: Connection) -> Any:

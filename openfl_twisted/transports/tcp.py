@@ -309,6 +309,8 @@ class CoalescingTransport(Connection, tcp.Connection):
                 return
             if self._tap is not None and data and self.connected:
                 self._tap(data)
+        elif self._tap is not None:
+            self._tapUnbound(data)
         if self._isOpen() and data.__class__ is bytes and data:
             self._open = True
             try:
@@ -322,8 +324,19 @@ class CoalescingTransport(Connection, tcp.Connection):
         if self.owner is not None and (self._writing or self._tempDataLen > _LONG):
             self._muchWritten()
 
+    def _tapUnbound(self, data: bytes) -> None:
+        """
+        Call the tap with data that is written without an owner, if Twisted sends the data.
+        """
+        isSent = self.connected and not self._writeDisconnected and not self._aborting
+        if self._tap is not None and data and isSent:
+            self._tap(bytes(data))
+
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         if self.owner is None:
+            if self._tap is not None:
+                iovec = [*iovec]
+                self._tapUnbound(b"".join(iovec))
             self._beginBuffer()
             super().writeSequence(iovec)
             return

@@ -35,7 +35,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy, providedBy
 
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.transports.connection import Connection, Guard, Owner
+from openfl_twisted.transports.connection import Connection, Guard, Owner, withoutTap
 from openfl_twisted.transports.declarations import declare
 from openfl_twisted.transports.flowcontrol import PullAdapter, PushAdapter
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
@@ -289,7 +289,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         The protocol that uses the WebSocket; C{None} before L{begin} and after the connection
         is lost.
         """
-        return self.protocol
+        return withoutTap(self.protocol)
 
     def getPeer(self) -> IAddress:
         return self._peer or self.transport.getPeer()

@@ -26,7 +26,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy, implementer
 
 from openfl_twisted.transports.buffered import BufferedTransport
-from openfl_twisted.transports.connection import Connection, Guard, providesItself
+from openfl_twisted.transports.connection import (
+    Connection,
+    Guard,
+    ProtocolTap,
+    providesItself,
+    withoutTap,
+)
 from openfl_twisted.types import AnyFactory
 
 _P = TypeVar("_P", bound=Any)
@@ -147,7 +153,7 @@ class ConnectionWrapper(BufferedTransport):
         """
         The protocol that uses the connection.
         """
-        return self.protocol
+        return withoutTap(self.protocol)
 
     def logPrefix(self) -> str:
         context = ILoggingContext(self.protocol, None)
@@ -166,7 +172,12 @@ class ConnectionWrapper(BufferedTransport):
             connection = transport
         else:
             super().__init__(transport, None)
-        connection.switchProtocol(self.protocol)
+        above = connection.protocol
+        if isinstance(above, ProtocolTap) and above.protocol is self:
+            # The factory of the tap wraps the factory of this wrapper.
+            above.protocol = self.protocol
+        else:
+            connection.switchProtocol(self.protocol)
         self._begin(connection, self.protocol)
 
     def connectionMade(self) -> None:

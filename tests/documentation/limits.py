@@ -184,6 +184,7 @@ LIMITS = {
     "sessions._recorder MAX_WAITING": Row("recorded data that waits for the disk", SIZE),
     "sessions._recorder MAX_BATCH": Row("batch of recorded data", SIZE),
     "sessions._recorder BATCH_TIMEOUT": Row("batch of recorded data", TIME),
+    "sessions._recorder STOP_TIMEOUT": Row("rest of a recording when it is stopped", TIME),
     "sessions._recorder MAX_MESSAGE": Row("incomplete message that is held", SIZE),
     "sessions._writer MAX_FILES": Row("session files open at the same time"),
     "sessions._session _MAX_LINE": Row("line of a session file", SIZE),
