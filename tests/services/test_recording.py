@@ -14,6 +14,7 @@ from twisted.python.usage import UsageError
 
 from openfl_twisted.endpoints import StartupError
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
+from openfl_twisted.services.options import ServerOptions
 from openfl_twisted.services.serving import ServerService
 from openfl_twisted.sessions._recorder import Recorder
 from openfl_twisted.sessions._recording import RecordingFactory
@@ -342,7 +343,7 @@ class ServiceTests(RecordingCase):
             def portReactor(self, reactor: Any, index: int) -> Any:
                 return reactor
 
-        self.patch(xmlserver.Options, "worker", Worker())
+        self.patch(ServerOptions, "worker", Worker())
         options = xmlserver.Options()
         options.parseOptions([f"--record={self.folder}"])
         recorder = options["recorder"]

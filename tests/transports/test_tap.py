@@ -291,32 +291,6 @@ class TapTests(RecordingCase):
 
         self.forEach(check)
 
-    def test_withXMLTap(self) -> None:
-        """
-        The tap of an L{XMLSocketProtocol}, which the dashboard uses, and observers do not disturb
-        each other.
-        """
-
-        def check(say: Any, protocol: Any, _client: Any) -> None:
-            connection = protocol.transport
-            before = self.stateOf(connection)
-            log, texts = Log(), []
-            tap = Tap.attach(connection, log)
-            protocol.tap = lambda way, text: texts.append((way, text))
-            say(b"a\0")
-            protocol.tap = None
-            say(b"b\0")
-            self.assertEqual(log.told, A + B)
-            self.assertEqual(texts, [("in", "a"), ("out", "<a>")])
-            protocol.tap = lambda way, text: texts.append((way, text))
-            tap.detach(log)
-            say(b"b\0")
-            self.assertEqual(texts[2:], [("in", "b"), ("out", "<b>")])
-            protocol.tap = None
-            self.assertEqual((log.told, self.stateOf(connection)), (A + B, before))
-
-        self.forEach(check)
-
     def test_duringDetection(self) -> None:
         """
         While the client type is unknown, the protocol of a client that waits for a greeting can be
