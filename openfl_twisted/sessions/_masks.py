@@ -56,7 +56,8 @@ class Hole(NamedTuple):
 
 class Known:
     """
-    The values that are known while sessions are replayed. All sessions of a run share them.
+    The values that are known while sessions are replayed. All sessions of a run share them, but
+    the latest value of a variable is that of the own session, if it has one.
 
     @ivar given: the values that the user has given, by name.
     """
@@ -68,13 +69,28 @@ class Known:
         self.given = dict(given or {})
         self._values: dict[tuple[str, bytes], bytes] = {}
         self._latest: dict[str, bytes] = {}
+        self._own: dict[str, bytes] = {}
+
+    def forSession(self) -> "Known":
+        """
+        Return the known values for one session of a run.
+        """
+        known = Known()
+        known.given, known._values, known._latest = self.given, self._values, self._latest
+        return known
 
     def learn(self, name: str, recorded: bytes, value: bytes) -> None:
         """
         Store the value that stands for a recorded value.
         """
         self._values[name, recorded] = value
-        self._latest[name] = value
+        self.note(name, value)
+
+    def note(self, name: str, value: bytes) -> None:
+        """
+        Store the latest value of a variable.
+        """
+        self._latest[name] = self._own[name] = value
 
     def valueOf(self, name: str, recorded: bytes) -> bytes | None:
         """
@@ -86,8 +102,9 @@ class Known:
         """
         Return the latest value of each variable, and the given values.
         """
-        latest = {name: value.decode("utf-8", "replace") for name, value in self._latest.items()}
-        return {**latest, **self.given}
+        latest = {**self._latest, **self._own}
+        texts = {name: value.decode("utf-8", "replace") for name, value in latest.items()}
+        return {**texts, **self.given}
 
 
 @dataclass
@@ -243,7 +260,10 @@ class Masks:
         at = 0
         for hole in self.holes(recorded):
             old = recorded[hole.begin : hole.end]
-            parts += recorded[at : hole.begin], self._valueOf(hole.variable, old, known)
+            value = self._valueOf(hole.variable, old, known)
+            if not hole.variable.isAny:
+                known.note(hole.variable.name, value)
+            parts += recorded[at : hole.begin], value
             at = hole.end
         return b"".join([*parts, recorded[at:]])
 

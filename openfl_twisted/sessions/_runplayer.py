@@ -89,7 +89,7 @@ class RunPlayer:
         self._clients = []
         for session in sessions:
             own = (masksOf or {}).get(session.name, masks)
-            script = Script(session, CLIENT, own, known, dialect)
+            script = Script(session, CLIENT, own, known.forSession(), dialect)
             missing = script.missing()
             if missing:
                 name = min(missing)
