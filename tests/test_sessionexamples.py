@@ -14,6 +14,7 @@ from typing import Any
 
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.task import Clock
+from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
@@ -60,14 +61,15 @@ class EveningTests(SynchronousTestCase):
         self.client = import_module("penguinclient")
         self.server = import_module("penguinlogin").LoginPenguin
 
-    def record(self) -> Path:
+    def record(self, hide: dict[str, str] | None = None) -> Path:
         """
         Record the clients.
 
+        @param hide: the patterns of secrets, by name.
         @return: the folder of the run.
         """
         clock = RecorderClock()
-        recorder = Recorder(Path(self.mktemp()), "xml", DIALECTS["xml"], clock=clock)
+        recorder = Recorder(Path(self.mktemp()), "xml", DIALECTS["xml"], hide=hide, clock=clock)
         recorder.start()
         network = MemoryNetwork.forTest(self.addCleanup)
         factory = RecordingFactory(self.served(), recorder, clock=clock)
@@ -207,3 +209,18 @@ class EveningTests(SynchronousTestCase):
         self.assertEqual((one, two), (None, None))
         self.assertIn("recorded  xt 'e' '-1' '101'", three)
         self.assertIn("now       xt 'l'", three)
+
+    def test_hidden(self) -> None:
+        """
+        A password hash that was not recorded is computed, although the pattern of its variable does
+        not match the name in braces. A typing error in the name of a given value is reported.
+        """
+        folder = self.record({"password": "<pword>(.*?)</pword>"})
+        files = sorted(folder.iterdir())
+        self.assertIn("<pword>{password}</pword>", files[0].read_text())
+        results = self.play(self.optionsFor(f"--masks={MASKS}", *files[:2]))
+        self.assertEqual([result.problem for result in results], [None, None])
+        wrong = self.optionsFor(f"--masks={MASKS}", "--set=passwort=a", folder)
+        problem = self.assertRaises(UsageError, wrong.load)
+        self.assertIn("--set=passwort: must be a variable of the masks", str(problem))
+        self.assertIn(": key, nick, password, time", str(problem))

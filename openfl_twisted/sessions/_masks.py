@@ -5,7 +5,7 @@ Masks: the parts of messages that may differ when a session is replayed.
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -172,19 +172,22 @@ class Masks:
 
     def withHidden(self, hidden: Mapping[str, str]) -> "Masks":
         """
-        Return masks that also contain the hidden parts of a session, which may differ.
+        Return masks that also contain the hidden parts of a session, which may differ. The value
+        of a hidden part is computed as that of the variable with the same name.
 
         @param hidden: the patterns by name, from the header.
         @raise MaskError: if a pattern is invalid.
         """
-        own = {variable.name for variable in self.variables}
+        own = {variable.name: variable for variable in self.variables}
         added = []
         for name, pattern in hidden.items():
-            if name not in own:
-                try:
-                    added.append(Variable(name, compilePattern(pattern), isAny=True))
-                except ValueError as problem:
-                    raise MaskError(f"hidden {name}: {problem}") from None
+            try:
+                compiled = compilePattern(pattern)
+            except ValueError as problem:
+                raise MaskError(f"hidden {name}: {problem}") from None
+            # The pattern of the own variable may not match the name in braces.
+            variable = own.get(name, Variable(name, compiled, isAny=True))
+            added.append(replace(variable, pattern=compiled))
         return Masks([*self.variables, *added], self.skips, self.name) if added else self
 
     def holes(self, data: bytes) -> list[Hole]:

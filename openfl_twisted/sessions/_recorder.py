@@ -135,16 +135,18 @@ class Recorder:
         self._writer = WriterThread(writer)
         self._writer.start()
         self.isStopped = False
-        hidden = f"; hidden: {', '.join(self.hidden)}" if self.hidden else ""
         self.log.warn(
-            "recording everything that clients and server say into {folder}" + hidden,
+            "recording everything that clients and server say into {folder}{hidden}",
             folder=str(self.folder),
+            hidden=f"; hidden: {', '.join(self.hidden)}" if self.hidden else "",
         )
 
     def _makeFolder(self) -> Path:
         parent = self._parent
         name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S") + self._suffix
         try:
+            if parent.exists() and not parent.is_dir():
+                raise RecorderError(f"{parent}: must be a folder")
             parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if os.name == "posix" and parent.stat().st_mode & 0o077:
                 raise RecorderError(f"{parent}: others may read this folder: chmod 700 {parent}")

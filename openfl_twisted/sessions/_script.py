@@ -365,14 +365,18 @@ class Script:
         dots = "..." if begin else ""
         lines = [
             f"{self._place(turn)}, sent by the {self.other} at {turn.message.t:.3f} s, differs",
-            f"  recorded  {dots}{first[begin : place + _AFTER]}",
-            f"  now       {dots}{second[begin : place + _AFTER]}",
+            f"  recorded  {dots}{_upTo(first, begin, place + _AFTER)}",
+            f"  now       {dots}{_upTo(second, begin, place + _AFTER)}",
             f"            {' ' * (len(dots) + place - begin)}^ character {place + 1}",
         ]
         known = describeKnown(self.known, self.session.header.hidden)
         if known:
             lines.append(f"  known: {known}")
         return Difference("\n".join(lines))
+
+
+def _upTo(text: str, begin: int, end: int) -> str:
+    return text[begin:end] if len(text) <= end else f"{text[begin:end]}..."
 
 
 def describeKnown(known: Known, hidden: Mapping[str, str]) -> str:

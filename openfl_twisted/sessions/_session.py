@@ -208,6 +208,8 @@ class SessionReader:
 
     def _readHeader(self) -> Header:
         values = self._next()
+        if not self._line:
+            raise SessionError(f"{self._name}: the file is empty")
         if values is None or "session" not in values:
             raise SessionError(
                 f'{self._name}: not a session file: the first line must be {{"session": 1, ...}}'
@@ -479,6 +481,8 @@ def sessionFiles(paths: Iterable[str | Path]) -> list[Path]:
             continue
         found = sorted(path for path in each.iterdir() if path.suffix == SUFFIX)
         if not found:
-            raise SessionError(f"{each}: the folder contains no *{SUFFIX} file")
+            runs = sorted(each.glob(f"*/*{SUFFIX}"))
+            hint = f"; did you mean {runs[-1].parent}?" if runs else ""
+            raise SessionError(f"{each}: the folder contains no *{SUFFIX} file{hint}")
         files += found
     return files

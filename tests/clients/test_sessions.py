@@ -70,7 +70,7 @@ async def verify(factory: PlayerFactory) -> None:
 async def replayed(folder: Path, client: Client, *server: str) -> tuple[Any, list[Session]]:
     """
     Record a session of a client, and serve the recording to the same client. Check that the
-    client gets the same result, and that it sends what was recorded.
+    client gets the same result, and that it sends the recorded messages.
 
     @param folder: the folder of the recordings.
     @param client: runs the client for a port until its connection has ended.
