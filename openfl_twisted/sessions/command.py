@@ -238,13 +238,20 @@ class _PlayOptions(_FileOptions):
                 message for session in sessions for message in session.messages
             )
         )
-        for name in unused:
+        hidden = {name for session in sessions for name in session.header.hidden}
+        for name in sorted({*unused} - hidden):
             _tell(f"{self['masks'].name}: variable {name} matches nothing in these sessions\n")
-        self._checkGiven(sessions)
+        self._checkGiven(sessions, hidden)
         return sessions
 
-    def _checkGiven(self, sessions: Iterable[Session]) -> None:
-        names = {name for session in sessions for name in session.header.hidden}
+    def _checkGiven(self, sessions: Iterable[Session], names: set[str]) -> None:
+        """
+        Check the names of the given values.
+
+        @param names: the names of the hidden values.
+        @raise usage.UsageError: if a name is unknown.
+        """
+        names = set(names)
         for masks in (self["masks"], *self.masksOf(sessions).values()):
             if masks is not None:
                 names |= {variable.name for variable in masks.variables}
@@ -599,7 +606,11 @@ def convert(options: ConvertOptions) -> int:
     @raise usage.UsageError: if the file cannot be read.
     """
     [name] = options["files"]
-    session = _read(name, lambda: _convertFrom(options, name))
+    try:
+        session = _read(name, lambda: _convertFrom(options, name))
+    except usage.UsageError as problem:
+        hint = "; use --from for another format" if "not a session file" in str(problem) else ""
+        raise usage.UsageError(f"{problem}{hint}") from None
     for warning in session.warnings:
         _tell(f"{warning}\n")
     if options["hidden"]:
@@ -682,14 +693,18 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
 
     sessions = options.load()
 
+    def tell(text: str) -> None:
+        try:
+            _print(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _discardOutput()
+
     def report(result: Result) -> None:
         name = result.session.removesuffix(SUFFIX)
         count = f"{result.done} of {result.total} messages"
-        if result.problem is None:
-            _print(f"{result.peer} played {name}: {count}")
-        else:
-            _print(f"{result.peer} played {name}: {count}\n{result.problem}")
-        sys.stdout.flush()
+        problem = "" if result.problem is None else f"\n{result.problem}"
+        tell(f"{result.peer} played {name}: {count}{problem}")
 
     factory = _create(
         lambda: PlayerFactory(
@@ -700,7 +715,7 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
             loose=bool(options["loose"]),
             dialect=options["dialect"],
             report=report,
-            note=lambda peer, text: _print(f"{peer} unknown: {text}"),
+            note=lambda peer, text: tell(f"{peer} unknown: {text}"),
             clock=reactor,
         ),
     )
@@ -715,8 +730,7 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
     except Exception as problem:
         raise usage.UsageError(str(StartupError.fromError(problem))) from None
     plural = "" if len(sessions) == 1 else "s"
-    _print(f"{len(sessions)} session{plural} on {describe(port.getHost())}")
-    sys.stdout.flush()
+    tell(f"{len(sessions)} session{plural} on {describe(port.getHost())}")
     await Deferred()
     return 0
 
@@ -824,8 +838,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _tell(f"{_PROGRAM}: {problem}; see --help\n")
         sys.exit(_FAILED)
     except BrokenPipeError:
-        # The reader of the output, such as head, has enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discardOutput()
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(0)
@@ -834,14 +847,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     async def runInReactor(reactor: Any) -> None:
         try:
             status = await run(reactor, options)
+            sys.stdout.flush()
         except usage.UsageError as problem:
             _tell(f"{_PROGRAM}: {problem}\n")
             status = _FAILED
-        sys.stdout.flush()
+        except BrokenPipeError:
+            _discardOutput()
+            status = 0
         if status:
             raise SystemExit(status)
 
     react(lambda reactor: Deferred.fromCoroutine(runInReactor(reactor)))
+
+
+def _discardOutput() -> None:
+    """
+    Discard further output, because its reader, such as C{head}, has closed the pipe.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tellEvent(event: Any) -> None:
