@@ -32,11 +32,18 @@ LONG = 200_000
 Client = Callable[[str], Awaitable[Any]]
 
 
+def files(folder: Path) -> list[Path]:
+    """
+    Return the session files of a run, whose folder is in a folder.
+    """
+    return sorted(folder.glob("*/*.session"))
+
+
 def load(folder: Path) -> list[Session]:
     """
     Load the sessions of a run, whose folder is in a folder.
     """
-    sessions = [Session.load(path) for path in sorted(folder.glob("*/*.session"))]
+    sessions = [Session.load(path) for path in files(folder)]
     assert [session.warnings for session in sessions] == [[] for _ in sessions]
     return sessions
 
@@ -79,6 +86,8 @@ async def replayed(folder: Path, client: Client, *server: str) -> tuple[Any, lis
     """
     async with command(*server, f"--record={folder}") as port:
         result = await client(port)
+        # The recorder writes the end within its batch timeout.
+        await until(lambda: b'"end"' in b"".join(path.read_bytes() for path in files(folder)))
     sessions = load(folder)
     async with playing(sessions) as (port, factory):
         assert await client(port) == result
