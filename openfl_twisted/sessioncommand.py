@@ -87,7 +87,10 @@ class _FileOptions(GroupedOptions):
             Group.APPLICATION,
             "masks",
             "FILE",
-            "TOML file with the parts of messages that may differ.",
+            (
+                "TOML file with the parts of messages that may differ, such as: [[variable]] name ="
+                " 'key' pattern = '<k>(.*?)</k>', each on its own line."
+            ),
         ),
     ]
 
@@ -135,7 +138,7 @@ class _FileOptions(GroupedOptions):
         if path is None:
             return None
         try:
-            return Masks.load(path, lambda name: loadObject("masks", name))
+            return Masks.load(path, lambda name: loadObject(f"masks={path}: compute", name))
         except OSError as problem:
             raise usage.UsageError(f"--masks={path}: {problem.strerror}") from None
         except MaskError as problem:
@@ -233,9 +236,35 @@ class _PlayOptions(_FileOptions):
                 message for session in sessions for message in session.messages
             )
         )
-        for name in unused:
+        hidden = {name for session in sessions for name in session.header.hidden}
+        for name in sorted({*unused} - hidden):
             _tell(f"{self['masks'].name}: variable {name} matches nothing in these sessions\n")
+        self._checkGiven(sessions, hidden)
         return sessions
+
+    def _checkGiven(self, sessions: Iterable[Session], names: set[str]) -> None:
+        """
+        Check the names of the given values.
+
+        @param names: the names of the hidden values.
+        @raise usage.UsageError: if a name is unknown.
+        """
+        names = set(names)
+        for masks in (self["masks"], *self.masksOf(sessions).values()):
+            if masks is not None:
+                names |= {variable.name for variable in masks.variables}
+        for name in self["given"]:
+            if name not in names:
+                known = f": {', '.join(sorted(names))}" if names else ""
+                raise usage.UsageError(
+                    f"--set={name}: must be a variable of the masks or a hidden value{known}"
+                )
+
+    def masksOf(self, sessions: Iterable[Session]) -> dict[str, Masks]:
+        """
+        Return the masks of single sessions, by the names of the sessions.
+        """
+        return {}
 
     def _loadOne(self, path: Path) -> Session:
         session = _read(path, lambda: Session.load(path, self["dialect"]))
@@ -403,7 +432,7 @@ class ConvertOptions(_FileOptions):
         """
         Hide a secret; can be repeated.
         """
-        name, pattern = pairOf("hide", text)
+        name, pattern = pairOf("hide", text, "NAME=REGEX")
         self["hidden"][name] = pattern
 
     def postOptions(self) -> None:
@@ -413,6 +442,8 @@ class ConvertOptions(_FileOptions):
                 raise usage.UsageError(
                     f"--{option}={self[option]}: must be one of {', '.join(allowed)}"
                 )
+        if self["masks"] is not None and self["to"] != "text":
+            raise usage.UsageError("--masks requires --to=text")
 
 
 def _files(names: Iterable[str]) -> list[Path]:
@@ -599,7 +630,11 @@ def convert(options: ConvertOptions) -> int:
         if len(files) > 1:
             raise usage.UsageError(f"{name}: contains {len(files)} sessions; name one file")
         name = str(files[0])
-    session = _read(name, lambda: _convertFrom(options, name))
+    try:
+        session = _read(name, lambda: _convertFrom(options, name))
+    except usage.UsageError as problem:
+        hint = "; use --from for another format" if "not a session file" in str(problem) else ""
+        raise usage.UsageError(f"{problem}{hint}") from None
     for warning in session.warnings:
         _tell(f"{warning}\n")
     if options["hidden"]:
@@ -607,7 +642,7 @@ def convert(options: ConvertOptions) -> int:
             raise usage.UsageError(
                 f"--hide: secrets cannot be removed from the dialect {session.header.dialect}"
             )
-        session = _read("--hide", lambda: session.hide(options["hidden"]))
+        session = _hide(session, options["hidden"])
     out = sys.stdout.buffer
     if options["to"] == "session":
         out.writelines(session.lines())
@@ -621,6 +656,18 @@ def convert(options: ConvertOptions) -> int:
             out.write(f"{_ARROWS[message.side]} {text}\n".encode())
     out.flush()
     return 0
+
+
+def _hide(session: Session, patterns: dict[str, str]) -> Session:
+    """
+    Remove secrets from a session. Tell which patterns match nothing.
+    """
+    for name, pattern in patterns.items():
+        hidden = _read("--hide", lambda: session.hide({name: pattern}))  # noqa: B023
+        if hidden.messages == session.messages:
+            _tell(f"--hide: {name} matches nothing in this session\n")
+        session = hidden
+    return session
 
 
 def _convertFrom(options: ConvertOptions, name: str) -> Session:
@@ -640,6 +687,16 @@ def _convertFrom(options: ConvertOptions, name: str) -> Session:
 
 
 # serve and call
+
+
+def _create(create: Callable[[], _T]) -> _T:
+    """
+    Call a function that creates a player, and convert its exceptions.
+    """
+    try:
+        return create()
+    except ValueError as problem:
+        raise usage.UsageError(str(problem)) from None
 
 
 async def serve(reactor: Any, options: ServeOptions) -> int:
@@ -663,13 +720,10 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
     def report(result: Result) -> None:
         name = result.session.removesuffix(SUFFIX)
         count = f"{result.done} of {result.total} messages"
-        if result.problem is None:
-            _report(f"{result.peer} played {name}: {count}")
-        else:
-            _report(f"{result.peer} played {name}: {count}\n{result.problem}")
+        problem = "" if result.problem is None else f"\n{result.problem}"
+        _report(f"{result.peer} played {name}: {count}{problem}")
 
-    factory = _read(
-        "sessions",
+    factory = _create(
         lambda: PlayerFactory(
             sessions,
             options["masks"],
@@ -716,8 +770,7 @@ async def call(reactor: Any, options: CallOptions) -> int:
         own = target.withPath(session.header.path)
         return own.endpoint(reactor, timeout, options["trust"]).connect(factory)
 
-    run = _read(
-        "sessions",
+    run = _create(
         lambda: RunPlayer(
             sessions,
             connect,

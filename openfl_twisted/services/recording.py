@@ -76,8 +76,9 @@ def makeRecorder(options: Any) -> "Recorder | None":
     """
     folder = options["record"]
     if folder is None:
-        for name in ("record-dialect", "record-addresses", "record-hide"):
-            if options[name]:
+        limits = {"record-session-limit": MAX_SESSION, "record-limit": MAX_RUN}
+        for name in ("record-dialect", "record-addresses", "record-hide", *limits):
+            if options[name] and options[name] != limits.get(name):
                 raise usage.UsageError(f"--{name} requires --record")
         return None
     # Import the modules here: most servers do not record.

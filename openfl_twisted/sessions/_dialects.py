@@ -33,13 +33,14 @@ def dialectOf(option: str, name: str) -> Dialect:
     return found
 
 
-def pairOf(option: str, text: str) -> tuple[str, str]:
+def pairOf(option: str, text: str, form: str = "NAME=VALUE") -> tuple[str, str]:
     """
     Split the value of an option at its first equals sign.
 
+    @param form: the form of the value, for the error.
     @raise usage.UsageError: if there is no name before an equals sign.
     """
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise usage.UsageError(f"--{option}={text}: must have the form NAME=VALUE")
+        raise usage.UsageError(f"--{option}={text}: must have the form {form}")
     return name, value

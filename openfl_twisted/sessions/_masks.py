@@ -56,7 +56,8 @@ class Hole(NamedTuple):
 
 class Known:
     """
-    The values that are known while sessions are replayed. All sessions of a run share them.
+    The values that are known while sessions are replayed. All sessions of a run share them, but
+    the latest value of a variable is that of the own session, if it has one.
 
     @ivar given: the values that the user has given, by name.
     """
@@ -68,13 +69,28 @@ class Known:
         self.given = dict(given or {})
         self._values: dict[tuple[str, bytes], bytes] = {}
         self._latest: dict[str, bytes] = {}
+        self._own: dict[str, bytes] = {}
+
+    def forSession(self) -> "Known":
+        """
+        Return the known values for one session of a run.
+        """
+        known = Known()
+        known.given, known._values, known._latest = self.given, self._values, self._latest
+        return known
 
     def learn(self, name: str, recorded: bytes, value: bytes) -> None:
         """
         Store the value that stands for a recorded value.
         """
         self._values[name, recorded] = value
-        self._latest[name] = value
+        self.note(name, value)
+
+    def note(self, name: str, value: bytes) -> None:
+        """
+        Store the latest value of a variable.
+        """
+        self._latest[name] = self._own[name] = value
 
     def valueOf(self, name: str, recorded: bytes) -> bytes | None:
         """
@@ -86,8 +102,9 @@ class Known:
         """
         Return the latest value of each variable, and the given values.
         """
-        latest = {name: value.decode("utf-8", "replace") for name, value in self._latest.items()}
-        return {**latest, **self.given}
+        latest = {**self._latest, **self._own}
+        texts = {name: value.decode("utf-8", "replace") for name, value in latest.items()}
+        return {**texts, **self.given}
 
 
 @dataclass
@@ -157,24 +174,24 @@ class Masks:
 
     def withHidden(self, hidden: Mapping[str, str]) -> "Masks":
         """
-        Return masks that also contain the hidden parts of a session, which may differ.
+        Return masks that also contain the hidden parts of a session, which may differ. The value
+        of a hidden part is computed as that of the variable with the same name.
 
         @param hidden: the patterns by name, from the header.
         @raise MaskError: if a pattern is invalid.
         """
         own = {variable.name: variable for variable in self.variables}
-        added = []
+        added: list[Variable] = []
         for name, pattern in hidden.items():
-            variable = own.get(name)
-            if variable is None:
-                try:
-                    variable = Variable(name, compilePattern(pattern), isAny=True)
-                except ValueError as problem:
-                    raise MaskError(f"hidden {name}: {problem}") from None
-                added.append(variable)
-            # The pattern need not match the name that has replaced the secret.
+            try:
+                compiled = compilePattern(pattern)
+            except ValueError as problem:
+                raise MaskError(f"hidden {name}: {problem}") from None
+            # Neither the pattern of the own variable nor the hidden pattern need match the name
+            # in braces that has replaced the secret.
+            variable = own.get(name, Variable(name, compiled, isAny=True))
             literal = re.compile(b"(" + re.escape(_inBraces(name)) + b")")
-            added.append(replace(variable, pattern=literal))
+            added += replace(variable, pattern=compiled), replace(variable, pattern=literal)
         return Masks([*self.variables, *added], self.skips, self.name) if added else self
 
     def holes(self, data: bytes) -> list[Hole]:
@@ -250,7 +267,10 @@ class Masks:
         at = 0
         for hole in self.holes(recorded):
             old = recorded[hole.begin : hole.end]
-            parts += recorded[at : hole.begin], self._valueOf(hole.variable, old, known)
+            value = self._valueOf(hole.variable, old, known)
+            if not hole.variable.isAny:
+                known.note(hole.variable.name, value)
+            parts += recorded[at : hole.begin], value
             at = hole.end
         return b"".join([*parts, recorded[at:]])
 

@@ -163,7 +163,7 @@ class PlayerProtocol(StreamProtocol):
     def connectionMade(self) -> None:
         self.factory.connections.add(self)
         scripts = self.factory.scripts()
-        self._candidates = Candidates(scripts, self.factory.dialect)
+        self._candidates = Candidates(scripts)
         if self.factory.loose:
             self._loose = LooseScript(scripts[0], self.factory.dialect)
             self._try(lambda: self._send(self._loose.greeting()))  # type: ignore[union-attr]

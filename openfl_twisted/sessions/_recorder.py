@@ -140,10 +140,10 @@ class Recorder:
         self._writer = WriterThread(writer)
         self._writer.start()
         self.isStopped = False
-        hidden = f"; hidden: {', '.join(self.hidden)}" if self.hidden else ""
         self.log.warn(
-            "recording everything that clients and server say into {folder}" + hidden,
+            "recording everything that clients and server say into {folder}{hidden}",
             folder=str(self.folder),
+            hidden=f"; hidden: {', '.join(self.hidden)}" if self.hidden else "",
         )
 
     def _makeFolder(self) -> Path:

@@ -89,7 +89,9 @@ class RunPlayer:
         self._clients = []
         for session in sessions:
             own = (masksOf or {}).get(session.name, masks)
-            self._clients.append(_Client(self, Script(session, CLIENT, own, known, dialect)))
+            self._clients.append(
+                _Client(self, Script(session, CLIENT, own, known.forSession(), dialect))
+            )
         learned = set().union(*(client.script.learned() for client in self._clients))
         for client in self._clients:
             missing = client.script.missing() - learned

@@ -34,12 +34,14 @@ class _Turn(NamedTuple):
     @ivar message: the message.
     @ivar need: what the other side has said before, in the unit of L{Script.got}.
     @ivar pause: the time since the previous message of either side (seconds).
+    @ivar isPart: whether the message is incomplete and has no holes.
     """
 
     number: int
     message: Message
     need: int
     pause: float
+    isPart: bool
 
 
 class Script:
@@ -48,7 +50,10 @@ class Script:
     before it in the session has been received. Segments do not matter.
 
     In a dialect without messages, the received bytes are compared with the recorded bytes, and
-    masks are not used.
+    masks are not used. The same holds for an incomplete message: the other side may continue it.
+
+    If the client has not closed the recorded connection, its further messages are ignored: they
+    may have been sent when the session was recorded, too, but not received.
 
     @ivar session: the session.
     @ivar side: the side that the script plays.
@@ -91,6 +96,10 @@ class Script:
                 " --ignore-gaps to play the session without them"
             )
         self._cutter: Cutter = self._dialect.cutter()
+        # The number of received bytes of an incomplete message.
+        self._partLength = 0
+        end = session.end
+        self._ignoresMore = side == SERVER and end is not None and end.how != CLIENT
         self.got = 0
         self.sent = 0
         self._mine: list[_Turn] = []
@@ -100,7 +109,8 @@ class Script:
         for number, message in enumerate(session.messages, 1):
             if self.masks.skipsMessage(message):
                 continue
-            turn = _Turn(number, message, before, max(0.0, message.t - last))
+            isPart = message.isPartial and not self.masks.holes(message.data)
+            turn = _Turn(number, message, before, max(0.0, message.t - last), isPart)
             last = message.t
             if message.side == side:
                 self._mine.append(turn)
@@ -206,34 +216,47 @@ class Script:
         if not self._dialect.hasMessages:
             self._compareStream(data)
             return
-        for message in self._dialect.split(self._cutter.feed(data)):
-            problem = self.check(message)
-            if problem is not None:
-                raise problem
-        if 0 < self.partialLength <= self._cutter.pending:
-            self._checkRest()
+        while data:
+            if self._expectsPart:
+                data = self._comparePart(data)
+                continue
+            messages = self._dialect.split(self._cutter.feed(data))
+            data = b""
+            for number, message in enumerate(messages, 1):
+                problem = self.check(message)
+                if problem is not None:
+                    raise problem
+                if self._expectsPart:
+                    data = b"".join(messages[number:])
+                    break
+            if self._expectsPart:
+                data += self._cutter.rest()
 
     @property
-    def partialLength(self) -> int:
-        """
-        The length of the next message of the other side, if it is incomplete in the session; else
-        0.
-        """
-        if not self._dialect.hasMessages or self.hasReceivedAll:
-            return 0
-        message = self._theirs[self.got].message
-        return len(message.data) if message.isPartial else 0
+    def _expectsPart(self) -> bool:
+        return self.got < self._wanted and self._theirs[self.got].isPart
 
-    def _checkRest(self) -> None:
-        for message in self._dialect.split(self._cutter.rest()):
-            problem = self.check(message)
-            if problem is not None:
-                raise problem
+    def _comparePart(self, data: bytes) -> bytes:
+        """
+        Compare received bytes with an incomplete message.
+
+        @return: the bytes after those of the incomplete message.
+        """
+        turn = self._theirs[self.got]
+        recorded, at = turn.message.data, self._partLength
+        expected = recorded[at : at + len(data)]
+        if not data.startswith(expected):
+            raise self._different(turn, recorded, recorded[:at] + data)
+        self._partLength += len(expected)
+        if self._partLength == len(recorded):
+            self._partLength = 0
+            self.got += 1
+        return data[len(expected) :]
 
     def _compareStream(self, data: bytes) -> None:
         expected = self._stream[self.got : self.got + len(data)]
-        if expected == data:
-            self.got += len(data)
+        if expected == data or (self._ignoresMore and data.startswith(expected)):
+            self.got += len(expected)
             return
         same = next(
             (at for at, (a, b) in enumerate(zip(expected, data, strict=False)) if a != b),
@@ -256,7 +279,7 @@ class Script:
         if self.masks.skipsData(self.other, data):
             return None
         if self.got == self._wanted:
-            return Difference(self._surplus(data))
+            return None if self._ignoresMore else Difference(self._surplus(data))
         turn = self._theirs[self.got]
         if not self.masks.matches(turn.message.data, data):
             return self._different(turn, turn.message.data, data)
@@ -270,7 +293,11 @@ class Script:
 
         @raise Difference: if something is missing, or differs from the session.
         """
-        self._checkRest()
+        # AMF values that arrived in tiny chunks can be found late.
+        for message in self._dialect.split(self._cutter.rest()):
+            problem = self.check(message)
+            if problem is not None:
+                raise problem
         self.checkComplete()
 
     def checkComplete(self, when: str = "when the connection was closed") -> None:
@@ -348,14 +375,18 @@ class Script:
         dots = "..." if begin else ""
         lines = [
             f"{self._place(turn)}, sent by the {self.other} at {turn.message.t:.3f} s, differs",
-            f"  recorded  {dots}{first[begin : place + _AFTER]}",
-            f"  now       {dots}{second[begin : place + _AFTER]}",
+            f"  recorded  {dots}{_upTo(first, begin, place + _AFTER)}",
+            f"  now       {dots}{_upTo(second, begin, place + _AFTER)}",
             f"            {' ' * (len(dots) + place - begin)}^ character {place + 1}",
         ]
         known = describeKnown(self.known, self.session.header.hidden)
         if known:
             lines.append(f"  known: {known}")
         return Difference("\n".join(lines))
+
+
+def _upTo(text: str, begin: int, end: int) -> str:
+    return text[begin:end] if len(text) <= end else f"{text[begin:end]}..."
 
 
 def describeKnown(known: Known, hidden: Mapping[str, str]) -> str:
@@ -378,14 +409,11 @@ class Candidates:
     @ivar scripts: the scripts of these sessions.
     """
 
-    def __init__(self, scripts: Sequence[Script], dialect: Dialect) -> None:
+    def __init__(self, scripts: Sequence[Script]) -> None:
         """
         @param scripts: at least one script. Each has its own known values.
-        @param dialect: the dialect of all sessions.
         """
         self.scripts = list(scripts)
-        self._dialect = dialect
-        self._cutter = dialect.cutter()
 
     @property
     def current(self) -> Script:
@@ -401,18 +429,7 @@ class Candidates:
         @raise Difference: if they differ from all sessions. The difference is that of the session
             that has matched most.
         """
-        if not self._dialect.hasMessages:
-            self._keep([_tryReceive(script, data) for script in self.scripts])
-            return
-        for message in self._dialect.split(self._cutter.feed(data)):
-            self._keep([script.check(message) for script in self.scripts])
-        lengths = [script.partialLength for script in self.scripts]
-        if all(lengths) and max(lengths) <= self._cutter.pending:
-            self._checkRest()
-
-    def _checkRest(self) -> None:
-        for message in self._dialect.split(self._cutter.rest()):
-            self._keep([script.check(message) for script in self.scripts])
+        self._keep([_tryReceive(script, data) for script in self.scripts])
 
     def peerClosed(self) -> None:
         """
@@ -420,7 +437,6 @@ class Candidates:
 
         @raise Difference: if something is missing in all sessions.
         """
-        self._checkRest()
         self._keep([_tryClosed(script) for script in self.scripts])
         complete = [script for script in self.scripts if script.isComplete]
         self.scripts = complete or self.scripts

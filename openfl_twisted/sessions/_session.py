@@ -214,6 +214,8 @@ class SessionReader:
 
     def _readHeader(self) -> Header:
         values = self._next()
+        if not self._line:
+            raise SessionError(f"{self._name}: the file is empty")
         if values is None or "session" not in values:
             raise SessionError(
                 f'{self._name}: not a session file: the first line must be {{"session": 1, ...}}'

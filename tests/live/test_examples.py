@@ -5,6 +5,7 @@ The examples of the documentation.
 import sys
 from pathlib import Path
 
+import pytest
 import trustme
 
 from tests.live import live
@@ -206,4 +207,37 @@ async def test_hello() -> None:
     client = run(*example("hello.py", str(await portOf(server))))
     assert await client.ended == 0, client.printed
     assert client.printed == b"<hello/>\n"
+    await stop(server)
+
+
+@pytest.mark.slow
+@live
+async def test_penguinSessions(tmp_path: Path) -> None:
+    """
+    The sessions of two penguins, and of one with a wrong password, are recorded and played
+    against a restarted server.
+    """
+    folder = tmp_path / "tapes"
+    command = ("openfl-xml", "--app=penguinlogin:LoginPenguin", ANY_PORT)
+    server = twistd(*command, f"--record={folder}", path=str(EXAMPLES))
+    target = f"tcp:{HOST}:{await portOf(server)}"
+    players = [
+        run(*example("penguinclient.py", target, *names))
+        for names in (("Ann", "snow"), ("Ben", "ice"))
+    ]
+    for each in players:
+        assert await each.ended == 0, each.printed
+    other = run(*example("penguinclient.py", target, "Ann", "rain"))
+    assert await other.ended == 0, other.printed
+    assert other.printed == b"seen:\n"
+    await stop(server)
+    [tapes] = folder.iterdir()
+    server = twistd(*command, path=str(EXAMPLES))
+    target = f"tcp:{HOST}:{await portOf(server)}"
+    program = str(Path(sys.executable).parent / "openfl-session")
+    # The timeout only ends sessions that hang.
+    options = ("--masks=penguin.toml", "--timeout=200", str(tapes), target)
+    player = run(program, "call", *options, path=str(EXAMPLES))
+    assert await player.ended == 0, player.printed
+    assert b"000003  6 of 6" in player.printed
     await stop(server)

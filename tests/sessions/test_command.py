@@ -190,10 +190,11 @@ class UsageTests(CommandCase):
         self.assertFails("missing: No such file or directory", "convert", "missing")
         self.assertFails(f"{path}: the folder contains no *.session file", "show", path)
         self.assertFails(f"{path}: the folder contains no *.session file", "convert", path)
+        self.assertFails("a.session: the file is empty", "show", self.file(""))
         self.assertFails(
             'a.session: not a session file: the first line must be {"session": 1, ...}',
             "show",
-            self.file(""),
+            self.file("{}\n"),
         )
 
         def iterdir(path: Path) -> None:
@@ -228,8 +229,8 @@ class UsageTests(CommandCase):
             ("--hex and --json cannot be used together", ["show", "--hex", "--json"]),
             ("--from=me: must be one of session, ruffle, wireshark", ["convert", "--from=me"]),
             ("--to=me: must be one of session, ruffle, text", ["convert", "--to=me"]),
-            ("--hide=me: must have the form NAME=VALUE", ["convert", "--hide=me"]),
-            ("--hide==x: must have the form NAME=VALUE", ["convert", "--hide", "=x"]),
+            ("--hide=me: must have the form NAME=REGEX", ["convert", "--hide=me"]),
+            ("--hide==x: must have the form NAME=REGEX", ["convert", "--hide", "=x"]),
             ("--set=me: must have the form NAME=VALUE", ["serve", "--set=me"]),
             ("--set==me: must have the form NAME=VALUE", ["serve", "--set", "=me"]),
             ("--speed: '-1' must be a number from 0 to 1000", ["serve", "--speed=-1"]),
@@ -301,7 +302,7 @@ class UsageTests(CommandCase):
             f"--masks={masks}",
         )
         masks = self.file("[[variable]]\nname='a'\npattern='(x)'\ncompute='nomod:x'", "cp.toml")
-        self.assertFails("--masks=nomod:x: ", "show", path, f"--masks={masks}")
+        self.assertFails(f"--masks={masks}: compute=nomod:x: ", "show", path, f"--masks={masks}")
 
     def test_control(self) -> None:
         """
@@ -819,7 +820,7 @@ class ServeTests(PlayCase):
         Unknown messages are printed immediately.
         """
         path = self.file(session(">a", "<b", end="client"))
-        self.begin("serve", path, "--loose", "--set=p=1")
+        self.begin("serve", path, "--loose")
         self.connect().send(b"?\x1b\0")
         self.network.flush()
         self.assertIn(" unknown: ?\\x1b\n", self.out)
@@ -854,8 +855,8 @@ class ServeTests(PlayCase):
         good = self.file(session(end="client"), "good")
         other = self.file(Session(Header("my:Dialect"), end=End(CLIENT)), "other")
         for error, arguments in (
-            ("sessions: the sessions have different dialects: lines, xml\n", [str(self.folder)]),
-            ("sessions: gap:2: 5 bytes were not recorded (disk); use --ignore-gaps", [gap]),
+            ("the sessions have different dialects: lines, xml\n", [str(self.folder)]),
+            ("gap:2: 5 bytes were not recorded (disk); use --ignore-gaps", [gap]),
             ("--listen=tcp:x: ", [good, "--listen=tcp:x"]),
             (f"{other}: the dialect my:Dialect is not part of openfl-twisted", [other]),
             ("missing: No such file", ["missing"]),
@@ -958,7 +959,7 @@ class CallTests(PlayCase):
         path = self.file(session(">p={p};", end="client", hidden=hidden))
         self.begin("call", path, "tcp:127.0.0.1:9339")
         self.assertEqual(self.status(), 2)
-        self.assertIn("sessions: a.session needs a value for p: --set p=...\n", self.err)
+        self.assertIn("openfl-session: a.session needs a value for p: --set p=...\n", self.err)
         self.results.clear()
         self.listen(session(">p=se=cret;", end="client"))
         self.begin("call", path, "tcp:127.0.0.1:9339", "--set", "p=se=cret")

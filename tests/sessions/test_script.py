@@ -479,7 +479,7 @@ def candidatesOf(*given: Session, masks: Masks | None = None, dialect: Dialect =
     """
     Create the candidates for the server of sessions.
     """
-    return Candidates([Script(each, SERVER, masks, Known(), dialect) for each in given], dialect)
+    return Candidates([Script(each, SERVER, masks, Known(), dialect) for each in given])
 
 
 def said(candidates: Candidates) -> list[bytes]:
@@ -599,6 +599,7 @@ class CandidatesTests(ScriptCase):
         self.assertEqual(candidates.current.session.name, "one")
         candidates = candidatesOf(one, two)
         candidates.receive(b"a\0bc")
+        candidates.peerClosed()
         self.assertEqual(candidates.current.session.name, "two")
 
     def test_missing(self) -> None:

@@ -314,8 +314,8 @@ class ErrorTests(SynchronousTestCase):
         The first line must be a header.
         """
         error = 'x.session: not a session file: the first line must be {"session": 1, ...}'
+        self.assertInvalid(b"", "x.session: the file is empty")
         for content in (
-            b"",
             b"\n",
             b"[]\n",
             b"5\n",
@@ -405,7 +405,8 @@ class ErrorTests(SynchronousTestCase):
         header = content.index(b"\n")
         if at < header:
             error = self.assertRaises(SessionError, load, content[:at])
-            self.assertTrue(str(error).startswith("x.session: not a session file"))
+            words = "not a session file" if at else "the file is empty"
+            self.assertTrue(str(error).startswith(f"x.session: {words}"))
             return
         found = load(content[:at])
         whole = content[: at + 1].count(b"\n") - 1
