@@ -115,7 +115,7 @@ class PlayerFactory(StreamFactory["PlayerProtocol"]):
 
     def closeAll(self) -> None:
         """
-        Abort all connections.
+        Abort the connections. An incomplete session is then a difference in its result.
         """
         for each in list(self.connections):
             each.transport.abortConnection()

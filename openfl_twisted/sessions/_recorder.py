@@ -127,7 +127,8 @@ class Recorder:
         self.folder: Path | None = None
         self.sessions = self.bytes = self.gaps = 0
         self.isStopped = True
-        self._hasWarned = False
+        # Whether the log already contains the warning or error.
+        self._hasWarned = self._hasFailed = self._dialectHasFailed = False
 
     def start(self) -> None:
         """
@@ -363,10 +364,6 @@ class Recorder:
                 "recording: error in the dialect {dialect}; its messages are recorded as parts",
                 dialect=self._dialectName,
             )
-
-    _dialectHasFailed = False
-
-    _hasFailed = False
 
 
 class Recording:

@@ -31,8 +31,8 @@ def replay(
     network: MemoryNetwork | None = None,
 ) -> None:
     """
-    Play recorded sessions against a server or a client under test, and check that it says what
-    was recorded. Nothing waits: the clock is that of an in-memory network.
+    Play recorded sessions against a server or a client under test, and check that it sends the
+    recorded messages. Nothing waits: the clock is that of an in-memory network.
 
     @param recordings: session files, folders of session files, or sessions. The sessions of a
         folder belong together: they are played in the recorded order.
@@ -40,7 +40,7 @@ def replay(
     @param client: the factory of the client under test. It connects to a server that plays one of
         the sessions, and has a minute of the network's clock to finish. The test of a client that
         sends nothing by itself must let it do so in C{connectionMade}.
-    @param masks: what may differ: a TOML file, or masks.
+    @param masks: the parts of messages that may differ: a TOML file, or masks.
     @param given: values of variables, by name.
     @param cut: the sizes of the segments in both directions, see
         L{Flow.split<openfl_twisted.testing.Flow.split>} (default: as written).

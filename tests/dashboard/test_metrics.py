@@ -286,7 +286,7 @@ class RecordingTests(MetricsTestCase):
 
     def test_values(self) -> None:
         """
-        They are the numbers of the recorder.
+        The metrics are the numbers of the recorder.
         """
         recorder = self.server.recorder = self.recorder()
         recorder.sessions, recorder.bytes, recorder.gaps = 2, 300, 1

@@ -79,14 +79,14 @@ class ServerTests(SynchronousTestCase):
 
     def test_same(self) -> None:
         """
-        It says what was recorded, however the data is cut.
+        The server sends the recorded messages, however the data is cut.
         """
         for cut in CUTS:
             replay(HELLO, server=XMLSocketFactory(Shouter), cut=cut)
 
     def test_different(self) -> None:
         """
-        It says something else, more, or less.
+        The server sends something else, more, or less.
         """
         for lines, words in (
             ((("client", b"hi\0"), ("server", b"Hi\0")), "differs\n  recorded  Hi\n  now       HI"),
@@ -148,14 +148,14 @@ class ClientTests(SynchronousTestCase):
 
     def test_same(self) -> None:
         """
-        It says what was recorded.
+        The client sends the recorded messages.
         """
         for cut in CUTS:
             replay(HELLO, client=XMLSocketFactory(Greeter), cut=cut)
 
     def test_different(self) -> None:
         """
-        It says something else, or nothing.
+        The client sends something else, or nothing.
         """
         other = session(("client", b"hallo\0"), ("server", b"HALLO\0"))
         with self.assertRaises(Difference) as caught:
@@ -167,7 +167,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_candidates(self) -> None:
         """
-        It plays one of several sessions.
+        The client plays one of several sessions.
         """
         other = session(("client", b"hallo\0"), ("server", b"HALLO\0"), name="b")
         replay(other, HELLO, client=XMLSocketFactory(Greeter))
