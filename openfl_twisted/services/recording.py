@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.python import usage
 
 from openfl_twisted.commandline import Group, Option
+from openfl_twisted.sessions._dialects import dialectOf
 from openfl_twisted.sessions._limits import MAX_RUN, MAX_SESSION
 from openfl_twisted.wire.dialects import DIALECTS
 
@@ -36,9 +37,12 @@ def recordingOptions(size: Any) -> list[Option]:
         ),
         Option(
             Group.RECORDING,
-            "record-dialect",
+            "dialect",
             "DIALECT",
-            f"How to divide the data into messages: {', '.join(DIALECTS)}, or module:object.",
+            (
+                "How to divide the data into messages, for recordings and the dashboard: "
+                f"{', '.join(DIALECTS)}, or module:object."
+            ),
             shown="that of the server",
         ),
         Option(
@@ -77,21 +81,22 @@ def makeRecorder(options: Any) -> "Recorder | None":
     folder = options["record"]
     if folder is None:
         limits = {"record-session-limit": MAX_SESSION, "record-limit": MAX_RUN}
-        for name in ("record-dialect", "record-addresses", "record-hide", *limits):
+        for name in ("record-addresses", "record-hide", *limits):
             if options[name] and options[name] != limits.get(name):
                 raise usage.UsageError(f"--{name} requires --record")
+    name = options["dialect"] or options.serverDialect
+    dialect = dialectOf("dialect", name)
+    if folder is None:
         return None
-    # Import the modules here: most servers do not record.
-    from openfl_twisted.sessions._dialects import dialectOf
+    # Import the module here: most servers do not record.
     from openfl_twisted.sessions._recorder import Recorder
 
-    name = options["record-dialect"] or options.serverDialect
     worker = options.worker
     try:
         return Recorder(
             folder,
             name,
-            dialectOf("record-dialect", name),
+            dialect,
             hide=options["record-hide"],
             sessionLimit=options["record-session-limit"],
             limit=options["record-limit"],

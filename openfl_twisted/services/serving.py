@@ -93,7 +93,7 @@ class ServerService(MultiService):
         self._policyFile: str | None = options["policy-file"]
         self.certificates: ServerCertificates | None = options["tls"]
         self.recorder: Recorder | None = options.get("recorder")
-        self._dialectName: str = options.get("record-dialect") or options.serverDialect
+        self._dialectName: str = options.get("dialect") or options.serverDialect
         self._hosts: list[IAddress] = []
         self._hasPrograms = isinstance(options, DataServerOptions)
         self.shutdownTimeout: float = options["shutdown-timeout"]
@@ -117,7 +117,7 @@ class ServerService(MultiService):
         """
         The dialect in which the dashboard shows messages.
         """
-        return dialectOf("record-dialect", self._dialectName)
+        return dialectOf("dialect", self._dialectName)
 
     def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
         """

@@ -89,32 +89,32 @@ class OptionTests(RecordingCase):
         here = f"{__name__}"
         cases = [
             (["--record-hide=a=(b)"], "--record-hide requires --record"),
-            (["--record-dialect=xml"], "--record-dialect requires --record"),
+            (["--dialect=morse"], "--dialect=morse: must be one of xml, "),
             (["--record-addresses"], "--record-addresses requires --record"),
             ([record, "--record-hide=a"], "--record-hide=a: must have the form NAME=REGEX"),
             ([record, "--record-hide==(a)"], "--record-hide==(a): must have the form NAME=REGEX"),
             (
-                [record, "--record-dialect=xml", "--record-hide=a=("],
+                [record, "--dialect=xml", "--record-hide=a=("],
                 "--record-hide: a: the pattern is not a regular expression: missing ), unterm",
             ),
             (
-                [record, "--record-dialect=xml", "--record-hide=a=b"],
+                [record, "--dialect=xml", "--record-hide=a=b"],
                 "--record-hide: a: the pattern must have exactly one group, not 0",
             ),
             (
-                [record, "--record-dialect=raw", "--record-hide=a=(b)"],
+                [record, "--dialect=raw", "--record-hide=a=(b)"],
                 "--record-hide: secrets cannot be removed from the dialect raw: use xml or lines",
             ),
             (
-                [record, "--record-dialect=morse"],
-                "--record-dialect=morse: must be one of xml, lines, u16, u16self, u32, u32sel",
+                [record, "--dialect=morse"],
+                "--dialect=morse: must be one of xml, lines, u16, u16self, u32, u32sel",
             ),
             (
-                [record, f"--record-dialect={here}:NoDialect"],
-                f"--record-dialect={here}:NoDialect: must have the members of a dialect: cutter",
+                [record, f"--dialect={here}:NoDialect"],
+                f"--dialect={here}:NoDialect: must have the members of a dialect: cutter",
             ),
-            ([record, f"--record-dialect={here}:Missing"], "Missing"),
-            ([record, "--record-dialect=missing.module:X"], "missing"),
+            ([record, f"--dialect={here}:Missing"], "Missing"),
+            ([record, "--dialect=missing.module:X"], "missing"),
             ([record, "--record-limit=many"], "--record-limit"),
             ([record, "--record-session-limit=-1"], "--record-session-limit"),
         ]
@@ -142,9 +142,9 @@ class OptionTests(RecordingCase):
             (xmlserver, [], "xml"),
             (bridge, [CONNECT], "xml"),
             (bridge, [CONNECT, "--framing=raw"], "raw"),
-            (bridge, [CONNECT, "--record-dialect=u16"], "u16"),
+            (bridge, [CONNECT, "--dialect=u16"], "u16"),
             (echoserver, [], "raw"),
-            (xmlserver, [f"--record-dialect={__name__}:OwnDialect"], f"{__name__}:OwnDialect"),
+            (xmlserver, [f"--dialect={__name__}:OwnDialect"], f"{__name__}:OwnDialect"),
         ]
         for module, arguments, wanted in cases:
             recorder = self.parse(module, record, *arguments)["recorder"]
@@ -182,7 +182,7 @@ class OptionTests(RecordingCase):
                 module,
                 *needed,
                 "--record=tapes",
-                "--record-dialect=xml",
+                "--dialect=xml",
                 "--record-hide=a=x(y)",
                 "--record-hide=b=(z)",
                 "--record-limit=5K",
@@ -190,7 +190,7 @@ class OptionTests(RecordingCase):
             )
         for line in (
             'record = "tapes"',
-            'record-dialect = "xml"',
+            'dialect = "xml"',
             'record-hide = ["a=x(y)", "b=(z)"]',
             'record-limit = "5K"',
         ):
