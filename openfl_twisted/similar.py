@@ -27,7 +27,7 @@ def misspellingOf(name: str, names: Iterable[str]) -> str | None:
     character, in the order of two characters, or only in case and underscores.
 
     @param names: the right names.
-    @return: the right name; C{None} if there is none, or C{name} itself is right.
+    @return: the right name; C{None} if no name is similar enough, or C{name} itself is right.
     """
     known = [*names]
     if name in known:

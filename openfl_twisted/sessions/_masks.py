@@ -81,7 +81,7 @@ class Known:
 
     def learn(self, name: str, recorded: bytes, value: bytes) -> None:
         """
-        Store the value that stands for a recorded value.
+        Store the value that replaces a recorded value.
         """
         self._values[name, recorded] = value
         self.note(name, value)
@@ -94,7 +94,7 @@ class Known:
 
     def valueOf(self, name: str, recorded: bytes) -> bytes | None:
         """
-        Return the value that stands for a recorded value; C{None} if it is not known.
+        Return the value that replaces a recorded value; C{None} if it is not known.
         """
         return self._values.get((name, recorded))
 

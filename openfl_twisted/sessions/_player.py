@@ -27,7 +27,7 @@ class Result:
     @ivar session: the name of the session.
     @ivar done: the number of messages that were sent and received as recorded.
     @ivar total: the number of messages of the session.
-    @ivar problem: the description of the difference; C{None} if there was none.
+    @ivar problem: the description of the difference; C{None} if nothing differs.
     @ivar peer: the address of the peer.
     """
 
@@ -62,7 +62,7 @@ class PlayerFactory(StreamFactory["PlayerProtocol"]):
     ) -> None:
         """
         @param sessions: the sessions, with the same dialect; at least one.
-        @param masks: what may differ.
+        @param masks: the parts of messages that may differ.
         @param given: values of variables, by name.
         @param speed: 1 to wait as long between messages as recorded, 2 for half of the time, 0 to
             send each message as soon as it is due (default).
@@ -201,7 +201,7 @@ class PlayerProtocol(StreamProtocol):
 
     def _play(self) -> None:
         """
-        Send what is due, and close the connection after the end of the session.
+        Send the messages that are due, and close the connection after the end of the session.
         """
         while self._timer is None and self._problem is None:
             script = self._candidates.current

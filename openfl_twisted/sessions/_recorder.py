@@ -37,7 +37,7 @@ the session has a gap.
 
 MAX_BATCH = 256 * 1024
 """
-Number of bytes after which a batch is written at once: 256 KiB.
+Number of bytes after which a batch is written immediately: 256 KiB.
 """
 
 BATCH_TIMEOUT = 0.25
@@ -492,7 +492,7 @@ class Recording:
 
     def finish(self, how: str) -> None:
         """
-        Record the incomplete messages and the end, and observe the connection no more.
+        Record the incomplete messages and the end, and stop observing the connection.
 
         @param how: the end, see L{openfl_twisted.sessions._session.ENDS}.
         """
@@ -509,7 +509,7 @@ class Recording:
 
     def drop(self) -> None:
         """
-        Observe the connection no more.
+        Stop observing the connection.
         """
         tap, self.tap = self.tap, None
         if tap is not None:

@@ -36,7 +36,7 @@ class _Step(NamedTuple):
     @ivar pause: the recorded time since the previous step of the client (seconds).
     @ivar player: the client.
     @ivar kind: C{open}, C{send}, C{receive}, C{close} or C{closed}.
-    @ivar need: what the client must have received after the step, see L{Script.got}.
+    @ivar need: the amount that the client must have received after the step, see L{Script.got}.
     """
 
     n: int
@@ -71,7 +71,7 @@ class RunPlayer:
         @param sessions: the sessions of one run.
         @param connect: called with a session and a factory; connects to the server, and returns a
             Deferred that fires with the protocol.
-        @param masks: what may differ.
+        @param masks: the parts of messages that may differ.
         @param given: values of variables, by name.
         @param masksOf: the masks of single sessions, by the name of the session.
         @param speed: see L{PlayerFactory<openfl_twisted.sessions.PlayerFactory>}.
@@ -242,7 +242,7 @@ class _Client:
     The client of a session.
 
     @ivar script: the script.
-    @ivar problem: the description of the difference; C{None} if there is none.
+    @ivar problem: the description of the difference; C{None} if nothing differs.
     @ivar isClosed: whether the connection is closed.
     """
 

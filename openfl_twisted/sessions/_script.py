@@ -21,7 +21,7 @@ _AFTER = 60
 
 class Difference(AssertionError):
     """
-    What a peer says differs from the session. The text has several lines: where the difference
+    The messages of a peer differ from the session. The text has several lines: where the difference
     is, the recorded message and the message of today, and the known values.
     """
 
@@ -32,7 +32,7 @@ class _Turn(NamedTuple):
 
     @ivar number: the number of the message in the session, from 1.
     @ivar message: the message.
-    @ivar need: what the other side has said before, in the unit of L{Script.got}.
+    @ivar need: the amount that the other side has said before, in the unit of L{Script.got}.
     @ivar pause: the time since the previous message of either side (seconds).
     @ivar isPart: whether the message is incomplete and has no holes.
     """
@@ -58,7 +58,7 @@ class Script:
     @ivar session: the session.
     @ivar side: the side that the script plays.
     @ivar known: the values of the variables.
-    @ivar got: how much of what the other side said has been received: the number of messages, or
+    @ivar got: the amount that has been received from the other side: the number of messages, or
         of bytes in a dialect without messages.
     """
 
@@ -72,7 +72,7 @@ class Script:
     ) -> None:
         """
         @param side: the side to play: C{client} or C{server}.
-        @param masks: what may differ (default: nothing but hidden values).
+        @param masks: the parts of messages that may differ (default: hidden values).
         @param known: the known values, which several scripts can share (default: none).
         @param dialect: the dialect (default: the dialect of the session).
         @raise ValueError: if the dialect has no messages, but there are masks; or if there is a
@@ -418,7 +418,7 @@ class Candidates:
     @property
     def current(self) -> Script:
         """
-        The script that says what is sent.
+        The script that determines the messages to send.
         """
         return next((each for each in self.scripts if not each.awaitsClose), self.scripts[0])
 
@@ -487,7 +487,7 @@ def _tryClosed(script: Script) -> Difference | None:
 class LooseScript:
     """
     Plays the server of a session for a client that behaves differently from the recorded one.
-    After each message of the client, the script sends what the server has said after this
+    After each message of the client, the script sends the messages of the server after this
     message in the session.
 
     @ivar unknown: number of messages of the client that are not in the session.

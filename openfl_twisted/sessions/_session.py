@@ -40,7 +40,7 @@ SUFFIX = ".session"
 The ending of the names of session files.
 """
 
-# Longer lines are not read, so that a file that is no session does not fill the memory (bytes).
+# Longer lines are not read, so that another kind of file does not fill the memory (bytes).
 _MAX_LINE = 256 * 1024 * 1024
 
 # The control characters that a line does not contain as text, because they could control the
@@ -87,7 +87,7 @@ class Message:
     A message.
 
     @ivar data: the bytes, with the terminator or the length.
-    @ivar side: who has sent it: C{client} or C{server}.
+    @ivar side: the side that has sent it: C{client} or C{server}.
     @ivar t: the time since the connection was made (seconds).
     @ivar n: the position in the run: messages of all connections are numbered in order.
     @ivar line: the number of the line in the file; 0 if it was not read from a file.
@@ -197,7 +197,7 @@ class SessionReader:
     Reads a session line by line, in constant memory.
 
     @ivar header: the header.
-    @ivar warnings: what is wrong with the file, but does not prevent reading it.
+    @ivar warnings: the defects of the file that do not prevent reading it.
     """
 
     def __init__(self, stream: IO[bytes], name: str) -> None:
@@ -331,7 +331,7 @@ class Session:
     @ivar end: the end; C{None} if it was not recorded.
     @ivar gaps: the bytes that were not recorded.
     @ivar name: the name of the file, for errors.
-    @ivar warnings: what is wrong with the file, but does not prevent reading it.
+    @ivar warnings: the defects of the file that do not prevent reading it.
     """
 
     header: Header = field(default_factory=Header)

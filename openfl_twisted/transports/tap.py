@@ -1,7 +1,7 @@
 """
 Taps: observe the data of a connection while it is open.
 
-A tap stands between a connection and its protocol. Without observers there is no tap, and nothing
+A tap is between a connection and its protocol. Without observers there is no tap, and nothing
 is slower. The observed data is what the protocol receives and writes: below TLS and WebSocket, and
 after the policy request.
 """

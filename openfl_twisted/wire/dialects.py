@@ -423,7 +423,7 @@ def _shorten(value: Any) -> str:
 
 class _RawCutter:
     """
-    Passes on each chunk.
+    Returns each chunk unchanged.
     """
 
     __slots__ = ()
