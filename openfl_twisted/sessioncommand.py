@@ -18,6 +18,7 @@ from twisted.internet.task import react
 from twisted.logger import LogLevel, globalLogBeginner
 from twisted.python import usage
 
+from openfl_twisted.clocks import tookTooLong
 from openfl_twisted.commandline import Group, GroupedOptions, Option, loadObject, seconds
 from openfl_twisted.sessions._dialects import dialectOf, pairOf
 from openfl_twisted.sessions._masks import MaskError, Masks
@@ -138,6 +139,10 @@ class _FileOptions(GroupedOptions):
         if path is None:
             return None
         try:
+            # A module beside the masks can also be imported from another directory.
+            folder = str(Path(path).resolve().parent)
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
             return Masks.load(path, lambda name: loadObject(f"masks={path}: compute", name))
         except OSError as problem:
             raise usage.UsageError(f"--masks={path}: {problem.strerror}") from None
@@ -153,10 +158,7 @@ class _FileOptions(GroupedOptions):
             return chosen
         if name not in DIALECTS:
             # Importing a module because a file names it would run code of the file's author.
-            _tell(
-                f"the dialect {printable(name)} is not part of openfl-twisted; showing bytes: add"
-                f" --dialect={printable(name)} if you trust this module\n"
-            )
+            _tell(f"{_unknownDialect(name)}; showing bytes\n")
             return DIALECTS["raw"]
         return DIALECTS[name]
 
@@ -237,8 +239,9 @@ class _PlayOptions(_FileOptions):
             )
         )
         hidden = {name for session in sessions for name in session.header.hidden}
-        for name in sorted({*unused} - hidden):
-            _tell(f"{self['masks'].name}: variable {name} matches nothing in these sessions\n")
+        for text in unused:
+            if not any(text.startswith(f"variable {name} ") for name in hidden):
+                _tell(f"{self['masks'].name}: {text} matches nothing in these sessions\n")
         self._checkGiven(sessions, hidden)
         return sessions
 
@@ -269,10 +272,7 @@ class _PlayOptions(_FileOptions):
     def _loadOne(self, path: Path) -> Session:
         session = _read(path, lambda: Session.load(path, self["dialect"]))
         if self["dialect"] is None and session.header.dialect not in DIALECTS:
-            raise usage.UsageError(
-                f"{path}: the dialect {printable(session.header.dialect)} is not part of"
-                " openfl-twisted: add --dialect=module:object if you trust this module"
-            )
+            raise usage.UsageError(f"{path}: {_unknownDialect(session.header.dialect)}")
         for warning in session.warnings:
             _tell(f"{warning}\n")
         return replace(session, gaps=[]) if self["ignore-gaps"] else session
@@ -446,13 +446,26 @@ class ConvertOptions(_FileOptions):
             raise usage.UsageError("--masks requires --to=text")
 
 
-def _files(names: Iterable[str]) -> list[Path]:
+def _unknownDialect(name: str) -> str:
+    """
+    Describe the dialect of a session that is not one of this package.
+    """
+    shown = printable(name)
+    advice = f"add --dialect={shown} if you trust this module" if ":" in name else "use --dialect"
+    return f"the dialect {shown} is not part of openfl-twisted: {advice}"
+
+
+def _files(names: Sequence[str]) -> list[Path]:
     try:
-        return sessionFiles(names)
+        files = sessionFiles(names)
     except OSError as problem:
         raise usage.UsageError(f"{problem.filename}: {problem.strerror}") from None
     except SessionError as problem:
         raise usage.UsageError(str(problem)) from None
+    chosen = {str(path.parent) for path in files} - {str(Path(name)) for name in names}
+    for folder in sorted(chosen - {str(Path(name).parent) for name in names}):
+        _tell(f"using the run {printable(folder)}\n")
+    return files
 
 
 def _read(path: object, read: Callable[[], _T]) -> _T:
@@ -768,7 +781,9 @@ async def call(reactor: Any, options: CallOptions) -> int:
 
     def connect(session: Session, factory: Any) -> Any:
         own = target.withPath(session.header.path)
-        return own.endpoint(reactor, timeout, options["trust"]).connect(factory)
+        connecting = own.endpoint(reactor, timeout, options["trust"]).connect(factory)
+        # The timeout of the endpoint does not include the WebSocket handshake.
+        return connecting.addTimeout(timeout, reactor, tookTooLong)
 
     run = _create(
         lambda: RunPlayer(
@@ -791,9 +806,10 @@ async def call(reactor: Any, options: CallOptions) -> int:
         raise usage.UsageError(problemOf(problem, target.host, target.port, timeout)) from None
     for result in results:
         _print(f"{result.session.removesuffix(SUFFIX)}  {result.done} of {result.total}")
-    for result in results:
-        if result.problem is not None:
-            _print(result.problem)
+    for text in run.problems:
+        _print(text)
+    if len(run.problems) > 1:
+        _print("The first difference can be the cause of the others.")
     return _DIFFERENT if any(result.problem is not None for result in results) else 0
 
 

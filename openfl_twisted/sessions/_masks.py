@@ -4,7 +4,7 @@ Masks: the parts of messages that may differ when a session is replayed.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -241,16 +241,39 @@ class Masks:
             each.variable.name for each in second
         ] and _outside(recorded, first) == _outside(now, second)
 
+    def values(self, recorded: bytes, now: bytes) -> Iterator[tuple[str, bytes, bytes]]:
+        """
+        Return the name, the recorded value and today's value of each captured hole of a message
+        that has matched.
+        """
+        if self.variables:
+            for hole, live in zip(self.holes(recorded), self.holes(now), strict=True):
+                if not hole.variable.isAny:
+                    old, new = recorded[hole.begin : hole.end], now[live.begin : live.end]
+                    yield hole.variable.name, old, new
+
     def learn(self, recorded: bytes, now: bytes, known: Known) -> None:
         """
         Store the values of the holes of a message that has matched.
         """
-        if not self.variables:
-            return
-        for hole, live in zip(self.holes(recorded), self.holes(now), strict=True):
-            if not hole.variable.isAny:
-                name = hole.variable.name
-                known.learn(name, recorded[hole.begin : hole.end], now[live.begin : live.end])
+        for name, old, new in self.values(recorded, now):
+            known.learn(name, old, new)
+
+    def changed(
+        self, recorded: bytes, now: bytes, known: Known
+    ) -> tuple[str, bytes, bytes, bytes] | None:
+        """
+        Find a value that differs from the one that was learned for the same recorded value.
+
+        @return: the name, the recorded value, the learned value and today's value; C{None} if all
+            values are consistent.
+        """
+        found: dict[tuple[str, bytes], bytes] = {}
+        for name, old, new in self.values(recorded, now):
+            before = found.setdefault((name, old), known.valueOf(name, old) or new)
+            if before != new and name not in known.given:
+                return name, old, before, new
+        return None
 
     def fill(self, recorded: bytes, known: Known) -> bytes:
         """
@@ -289,7 +312,10 @@ class Masks:
             from openfl_twisted.commandline import describeError
 
             text = describeError(problem)
-            raise MaskError(f"{self.name}: variable {name}: compute failed: {text}") from problem
+            names = ", ".join(sorted(known.texts())) or "nothing"
+            raise MaskError(
+                f"{self.name}: variable {name}: compute failed: {text}; known: {names}"
+            ) from problem
         try:
             value = str.encode(computed)
         except (TypeError, UnicodeEncodeError):
@@ -329,13 +355,19 @@ class Masks:
 
     def unused(self, messages: Iterable[Message]) -> list[str]:
         """
-        Return the names of the variables that match nothing in messages.
+        Return the variables and skips that match nothing in messages, described for a warning.
         """
         left = {id(variable): variable for variable in self.variables}
+        skips = {pattern for _, pattern in self.skips}
         for message in messages:
             for hole in self.holes(message.data):
                 left.pop(id(hole.variable), None)
-        return sorted({variable.name for variable in left.values()})
+            skips -= {each for each in skips if each.search(message.data)}
+        variables = {each.name: each.pattern for each in left.values()}
+        return [
+            *(f"variable {name} {_textOf(each)}" for name, each in sorted(variables.items())),
+            *(f"skip {text}" for text in sorted(map(_textOf, skips))),
+        ]
 
     def mark(self, data: bytes) -> bytes:
         """
@@ -347,6 +379,10 @@ class Masks:
             parts += data[at : hole.begin], _inBraces(hole.variable.name)
             at = hole.end
         return b"".join([*parts, data[at:]])
+
+
+def _textOf(pattern: re.Pattern[bytes]) -> str:
+    return repr(pattern.pattern.decode("utf-8", "replace"))
 
 
 def _inBraces(name: str) -> bytes:

@@ -198,6 +198,7 @@ class Recorder:
             if late.active():
                 late.cancel()
                 self._report(writer)
+                self._reportUnused()
                 stopped.callback(None)
 
         def tooLate() -> None:
@@ -335,6 +336,20 @@ class Recorder:
             self._given += self._batchLength
             writer.put(batch, self._batchLength)
             self._batchLength = 0
+
+    def _reportUnused(self) -> None:
+        """
+        Warn of the patterns of secrets that have matched nothing.
+        """
+        if self._hider is None or not self.sessions or self._hasFailed:
+            return
+        for name in self.hidden:
+            if f"{{{name}}}".encode() not in self._hider.used:
+                self.log.warn(
+                    "the pattern of the secret {name} has matched nothing: the recording may"
+                    " contain the secret",
+                    name=name,
+                )
 
     def _report(self, writer: WriterThread) -> None:
         """

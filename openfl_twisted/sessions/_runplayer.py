@@ -52,6 +52,8 @@ class RunPlayer:
     that was recorded before it, on any connection, has happened.
 
     @ivar results: the results, in the order of the sessions.
+    @ivar problems: the descriptions of the differences, in the order in which they were found. A
+        later one can be a consequence of an earlier one.
     """
 
     def __init__(
@@ -97,7 +99,10 @@ class RunPlayer:
             missing = client.script.missing() - learned
             if missing:
                 name, title = min(missing), client.script.session.name
-                raise ValueError(f"{title} needs a value for {name}: --set {name}=...")
+                raise ValueError(
+                    f"{title} needs a value for {name}: --set {name}=..., or compute in the masks"
+                )
+        self.problems: list[str] = []
         self._steps = self._makeSteps()
         self._at = 0
         self._timer: IDelayedCall | None = None
@@ -301,6 +306,7 @@ class _Client:
 
     def fail(self, problem: str) -> None:
         self.problem = problem
+        self._run.problems.append(problem)
         self.abort()
 
     def abort(self) -> None:
@@ -318,11 +324,11 @@ class _Client:
             try:
                 self.script.peerClosed()
             except Difference as problem:
-                self.problem = str(problem)
+                self.fail(str(problem))
             else:
                 if not self.script.isComplete:
                     name = self.script.session.name
-                    self.problem = f"{name}: the server closed the connection too early"
+                    self.fail(f"{name}: the server closed the connection too early")
         self._run.proceed()
 
     def timedOut(self, timeout: float) -> None:

@@ -60,6 +60,7 @@ class Script:
     @ivar known: the values of the variables.
     @ivar got: the amount that has been received from the other side: the number of messages, or
         of bytes in a dialect without messages.
+    @ivar same: the number of received values of variables that are the recorded ones.
     """
 
     def __init__(
@@ -86,8 +87,8 @@ class Script:
         self._dialect = session.dialect if dialect is None else dialect
         if self._dialect.hasMessages is False and (self.masks.variables or self.masks.skips):
             raise ValueError(
-                f"{session.name}: masks need a dialect with messages, not"
-                f" {session.header.dialect}: use --dialect"
+                f"{session.name}: masks and hidden values need a dialect with messages, such as"
+                " xml or lines"
             )
         if session.gaps:
             gap = session.gaps[0]
@@ -101,6 +102,7 @@ class Script:
         end = session.end
         self._ignoresMore = side == SERVER and end is not None and end.how != CLIENT
         self.got = 0
+        self.same = 0
         self.sent = 0
         self._mine: list[_Turn] = []
         self._theirs: list[_Turn] = []
@@ -281,9 +283,14 @@ class Script:
         if self.got == self._wanted:
             return None if self._ignoresMore else Difference(self._surplus(data))
         turn = self._theirs[self.got]
-        if not self.masks.matches(turn.message.data, data):
-            return self._different(turn, turn.message.data, data)
-        self.masks.learn(turn.message.data, data, self.known)
+        recorded = turn.message.data
+        if not self.masks.matches(recorded, data):
+            return self._different(turn, recorded, data)
+        changed = self.masks.changed(recorded, data, self.known)
+        if changed is not None:
+            return self._changed(turn, *changed)
+        self.masks.learn(recorded, data, self.known)
+        self.same += sum(old == new for _, old, new in self.masks.values(recorded, data))
         self.got += 1
         return None
 
@@ -309,8 +316,12 @@ class Script:
         """
         if self.got < self._wanted:
             turn = next(each for each in self._theirs if each.need + self._size(each) > self.got)
+            pending = self._cutter.pending
+            note = (
+                f"; {pending} bytes of an incomplete message had been received" if pending else ""
+            )
             raise Difference(
-                f"{self._place(turn)} had not been received {when}:"
+                f"{self._place(turn)} had not been received {when}{note}:"
                 f" {self._shown(turn.message.data)}"
             )
 
@@ -356,6 +367,19 @@ class Script:
     def _place(self, turn: _Turn) -> str:
         total = len(self.session.messages)
         return f"{self.session.name}:{turn.message.line}: message {turn.number} of {total}"
+
+    def _changed(
+        self, turn: _Turn, name: str, recorded: bytes, before: bytes, now: bytes
+    ) -> Difference:
+        values = [
+            "***" if name in self.session.header.hidden else repr(value.decode("utf-8", "replace"))
+            for value in (now, before, recorded)
+        ]
+        return Difference(
+            f"{self._place(turn)}, sent by the {self.other} at {turn.message.t:.3f} s, differs\n"
+            f"  {name} is {values[0]}, but {values[1]} was received before for the recorded"
+            f' {values[2]}; if it may change, use kind = "any"'
+        )
 
     def _surplus(self, data: bytes) -> str:
         return (
@@ -458,7 +482,8 @@ class Candidates:
             if problem is None
         ]
         if kept:
-            self.scripts = kept
+            # Prefer the session with the same values, such as the name of the player.
+            self.scripts = sorted(kept, key=lambda script: -script.same)
             return
         # The order of the sessions decides between scripts that have matched as much.
         best = max(range(len(problems)), key=lambda n: (self.scripts[n].got, -n))

@@ -51,6 +51,10 @@ _control = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\
 _surrogate = re.compile("[\ud800-\udfff]")
 
 
+# Matches the name of a secret.
+_name = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
 class SessionError(ValueError):
     """
     A file is not a session. The text is one line with the name of the file and the number of the
@@ -493,6 +497,8 @@ def _spanFinder(pattern: str) -> Callable[[bytes], Iterator[tuple[int, int]]]:
 class Hider:
     """
     Replaces secrets in messages.
+
+    @ivar used: the names in braces of the patterns that have matched.
     """
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
@@ -500,8 +506,15 @@ class Hider:
         @param patterns: regular expressions with one group, by name; see L{compilePattern}.
         @raise ValueError: if a pattern is invalid.
         """
+        self.used: set[bytes] = set()
         self._finders: list[tuple[bytes, Callable[[bytes], Iterator[tuple[int, int]]]]] = []
         for name, pattern in patterns.items():
+            if not _name.fullmatch(name) or pattern.startswith('"'):
+                # For example, name="([^"]*)" without a name for the secret.
+                raise ValueError(
+                    f"{name}={pattern}: must begin with a name for the secret, such as"
+                    f" secret={name}={pattern}"
+                )
             try:
                 self._finders.append((f"{{{name}}}".encode(), _spanFinder(pattern)))
             except ValueError as problem:
@@ -522,6 +535,7 @@ class Hider:
         ]
         if not spans:
             return data
+        self.used.update(name for _, _, _, name in spans)
         at = 0
         parts: list[bytes] = []
         for begin, _, end, name in sorted(spans):

@@ -14,7 +14,7 @@ from openfl_twisted.commandline import loadObject
 from openfl_twisted.sessions import Difference, Masks, PlayerFactory, RunPlayer, Session
 from openfl_twisted.sessions._session import sessionFiles
 from openfl_twisted.testing._network import MemoryNetwork
-from openfl_twisted.wire.dialects import Dialect
+from openfl_twisted.wire.dialects import DIALECTS, Dialect
 
 # The time after which a client that waits for nothing is idle (seconds of the network's clock).
 _IDLE = 60.0
@@ -27,7 +27,7 @@ def replay(
     masks: str | Path | Masks | None = None,
     given: Mapping[str, str] | None = None,
     cut: Iterable[int] = (),
-    dialect: Dialect | None = None,
+    dialect: str | Dialect | None = None,
     network: MemoryNetwork | None = None,
 ) -> None:
     """
@@ -44,7 +44,8 @@ def replay(
     @param given: values of variables, by name.
     @param cut: the sizes of the segments in both directions, see
         L{Flow.split<openfl_twisted.testing.Flow.split>} (default: as written).
-    @param dialect: the dialect (default: that of each session).
+    @param dialect: the dialect, or the name of a dialect of this package (default: that of each
+        session).
     @param network: the network, whose clock the program under test must use (default: a new
         network).
     @raise openfl_twisted.sessions.Difference: an C{AssertionError}, if something differs. The text
@@ -57,8 +58,15 @@ def replay(
         raise TypeError("replay() needs either server=factory or client=factory")
     for name, factory in (("server", server), ("client", client)):
         if factory is not None and not IProtocolFactory.providedBy(factory):
-            raise TypeError(f"replay(): {name} must be a factory, not {factory!r:.80}")
+            words = (
+                f": pass XMLSocketFactory({factory.__name__})" if isinstance(factory, type) else ""
+            )
+            raise TypeError(f"replay(): {name} must be a factory, not {factory!r:.80}{words}")
     network = MemoryNetwork() if network is None else network
+    if isinstance(dialect, str):
+        if dialect not in DIALECTS:
+            raise ValueError(f"dialect={dialect}: must be one of {', '.join(DIALECTS)}")
+        dialect = DIALECTS[dialect]
     sessions = _load(recordings, dialect)
     if not isinstance(masks, Masks | None):
         masks = Masks.load(masks, lambda name: loadObject("masks", name))
@@ -102,12 +110,11 @@ def _playClients(
         return endpoint.connect(factory)  # type: ignore[no-any-return]
 
     run = RunPlayer(sessions, connect, masks, given=given, dialect=dialect, clock=network.reactor)
-    results = network.run(run.start())
+    network.run(run.start())
     network.flush()
     port.stopListening()
-    problems = [result.problem for result in results if result.problem is not None]
-    if problems:
-        raise Difference("\n".join(problems))
+    if run.problems:
+        raise Difference("\n".join(run.problems))
 
 
 def _playServer(network: MemoryNetwork, player: PlayerFactory, client: Any) -> None:

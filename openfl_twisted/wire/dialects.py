@@ -280,6 +280,8 @@ class _Prefixed:
         return messages
 
     def show(self, message: bytes) -> str:
+        if self.lengthAt(message, 0) != len(message):
+            return _showBytes(message)
         content = message[self._size :]
         try:
             text = content.decode()

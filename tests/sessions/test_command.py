@@ -211,13 +211,15 @@ class UsageTests(CommandCase):
             run = self.folder / name
             run.mkdir()
             session(f">{name}", end="client").save(run / "000001.session")
-        shown = self.good("show", str(self.folder))
-        self.assertIn("20261130-090000", shown)
-        self.assertNotIn("20261129-101530", shown)
-        self.good("convert", str(self.folder))
+        for name in ("show", "convert"):
+            status, out, err = self.run_(name, str(self.folder))
+            self.assertEqual((status, err), (0, f"using the run {run}\n"))
+            self.assertIn("20261130-090000", out)
+            self.assertNotIn("20261129-101530", out)
+        self.assertIn("20261130-090000", self.good("show", str(run)))
         session(">a", end="client").save(run / "000002.session")
-        error = f"{self.folder}: contains 2 sessions; name one file"
-        self.assertFails(error, "convert", str(self.folder))
+        error = f"{run}: contains 2 sessions; name one file"
+        self.assertFails(error, "convert", str(run))
 
     def test_options(self) -> None:
         """
@@ -464,8 +466,8 @@ class ShowTests(CommandCase):
         self.assertIn("  ->  61 62 00  ab.\n", out)
         self.assertEqual(
             err,
-            "the dialect my:Dialect is not part of openfl-twisted; showing bytes: add"
-            " --dialect=my:Dialect if you trust this module\n",
+            "the dialect my:Dialect is not part of openfl-twisted: add --dialect=my:Dialect if you"
+            " trust this module; showing bytes\n",
         )
         self.assertIn("  ->  ab\n", self.good("show", path, "--dialect", "xml"))
 
@@ -881,7 +883,7 @@ class ServeTests(PlayCase):
         self.assertEqual(
             self.err,
             "a.session: the end of the connection was not recorded\n"
-            "cp.toml: variable login matches nothing in these sessions\n",
+            "cp.toml: variable login 'x(.)' matches nothing in these sessions\n",
         )
 
     def test_log(self) -> None:
@@ -959,7 +961,10 @@ class CallTests(PlayCase):
         path = self.file(session(">p={p};", end="client", hidden=hidden))
         self.begin("call", path, "tcp:127.0.0.1:9339")
         self.assertEqual(self.status(), 2)
-        self.assertIn("openfl-session: a.session needs a value for p: --set p=...\n", self.err)
+        self.assertIn(
+            "openfl-session: a.session needs a value for p: --set p=..., or compute in the masks\n",
+            self.err,
+        )
         self.results.clear()
         self.listen(session(">p=se=cret;", end="client"))
         self.begin("call", path, "tcp:127.0.0.1:9339", "--set", "p=se=cret")

@@ -224,8 +224,10 @@ class HoleTests(SynchronousTestCase):
         """
         masks = Masks([variable("a", "(a)"), variable("b", "(b)"), variable("a", "(c)")])
         messages = [Message(b"aa", CLIENT)]
-        self.assertEqual(masks.unused(messages), ["a", "b"])
+        self.assertEqual(masks.unused(messages), ["variable a '(c)'", "variable b '(b)'"])
         self.assertEqual(masks.unused([*messages, Message(b"bc", SERVER)]), [])
+        masks = Masks(skips=[(SERVER, re.compile(b"^ping")), (None, re.compile(b"a"))])
+        self.assertEqual(masks.unused(messages), ["skip '^ping'"])
 
     def test_learned(self) -> None:
         """

@@ -498,7 +498,9 @@ class RunTests(PlayCase):
         """
         given = session(">p={p};", hidden={"p": "p=(.*?);"}, end="client")
         error = self.assertRaises(ValueError, self.player, [given])
-        self.assertEqual(str(error), "a.session needs a value for p: --set p=...")
+        self.assertEqual(
+            str(error), "a.session needs a value for p: --set p=..., or compute in the masks"
+        )
         server = self.serve()
         self.start(given, given={"p": "secret"})
         self.assertEqual(server.peers[0].received, b"p=secret;\0")

@@ -385,10 +385,34 @@ class RawTests(ScriptCase):
         given = session("<ab", dialect="raw")
         error = self.assertRaises(ValueError, Script, given, CLIENT, masksOf(a="(a)"))
         self.assertEqual(
-            str(error), "a.session: masks need a dialect with messages, not raw: use --dialect"
+            str(error),
+            "a.session: masks and hidden values need a dialect with messages, such as xml or lines",
         )
         Script(given, CLIENT, Masks())
         Script(given, CLIENT, masksOf(a="(a)"), dialect=DIALECTS["lines"])
+
+    def test_changed(self) -> None:
+        """
+        A recorded value has one value of today.
+        """
+        given = session("<id=624", "<id=7", "<id=624", "<id=624 id=624")
+        script = Script(given, CLIENT, masksOf(id="id=([0-9]+)"))
+        script.receive(b"id=630\0id=8\0id=630\0")
+        with self.assertRaises(Difference) as caught:
+            script.receive(b"id=630 id=999\0")
+        self.assertIn(
+            "a.session:5: message 4 of 4, sent by the server at 4.000 s, differs\n"
+            "  id is '999', but '630' was received before for the recorded '624'; if it may change,"
+            ' use kind = "any"',
+            str(caught.exception),
+        )
+
+    def test_changedInOneMessage(self) -> None:
+        """
+        Two values in one message must be consistent, too.
+        """
+        script = Script(session("<id=1 id=1"), CLIENT, masksOf(id="id=([0-9]+)"))
+        self.assertIsNotNone(script.check(b"id=2 id=3\0"))
 
 
 class TurnTests(ScriptCase):

@@ -512,7 +512,7 @@ class HideTests(SynchronousTestCase):
         The parts outside of the groups are unchanged.
         """
         self.assertEqual(Hider({}).hide(data), data)
-        hidden = Hider({"": pattern}).hide(data)
+        hidden = Hider({"a": pattern}).hide(data)
         if compilePattern(pattern).search(data) is None:
             self.assertEqual(hidden, data)
 
@@ -520,6 +520,11 @@ class HideTests(SynchronousTestCase):
         """
         An invalid pattern is a C{ValueError} that names it.
         """
+        for name in ("", "1", "login name"):
+            wrong = self.assertRaises(ValueError, Hider, {name: "(a)"})
+            self.assertIn("must begin with a name for the secret", str(wrong))
+        wrong = self.assertRaises(ValueError, Hider, {"name": '"([^"]*)"'})
+        self.assertIn('such as secret=name="([^"]*)"', str(wrong))
         for pattern, error in (
             ("a", "n: the pattern must have exactly one group, not 0"),
             ("(a)(b)", "n: the pattern must have exactly one group, not 2"),
