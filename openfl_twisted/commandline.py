@@ -311,6 +311,15 @@ class GroupedOptions(usage.Options):
         cls.optParameters = [each.toParameter() for each in own if each.value]
         cls.optFlags = [[each.name, None, each.meaning] for each in own if not each.value]
 
+    def parseArgs(self, *rest: str) -> None:
+        """
+        Refuse arguments. Commands with arguments override this method.
+
+        @raise usage.UsageError: if there is an argument.
+        """
+        if rest:
+            raise usage.UsageError(f"unexpected argument {rest[0]!r:.80}")
+
     # Twisted's option for the version has no short name.
     opt_h = usage.Options.opt_help
 

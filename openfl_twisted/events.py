@@ -654,10 +654,16 @@ class EventDispatcher:
             and in the order of registration if priorities are equal.
         @param useWeakReference: whether to reference the listener (or the object of a
             bound method) weakly. A function without other references is removed.
-        @raise errors.TypeError: 2007, if the listener is C{None}; without a number, if it is
-            not callable.
+        @raise errors.TypeError: 2007, if the type or the listener is C{None}; without a number, if
+            the type is not text, or the listener is not callable.
         @raise builtins.TypeError: if the listener cannot be referenced weakly.
         """
+        if type is None:
+            raise errors.TypeError.numbered(2007, "type")
+        if not isinstance(type, str):
+            raise errors.TypeError(
+                f"type must be text, such as Event.CONNECT, not {describeValue(type)}"
+            )
         if listener is None:
             raise errors.TypeError.numbered(2007, "listener")
         if not callable(listener):

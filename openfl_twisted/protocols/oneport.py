@@ -50,6 +50,7 @@ from openfl_twisted.transports.closed import ClosedTransport
 from openfl_twisted.transports.connectioninfo import PLAIN, POLICY, UNDETECTED, WEBSOCKET
 from openfl_twisted.transports.detection import DetectionProtocol
 from openfl_twisted.transports.detectiontimer import DetectionTimer
+from openfl_twisted.transports.limits import checkLimit
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
 from openfl_twisted.types import AnyClock, AnyFactory
 from openfl_twisted.wire.firstbytes import (
@@ -407,9 +408,16 @@ class OnePortFactory(WrapperFactory[Any]):
         @param maxUndetected: maximum number of clients whose type is not detected yet; further
             clients are aborted. 0 for no limit.
         @param clock: the clock (default: the global reactor).
+        @raise TypeError: if a parameter has a wrong type.
         """
         super().__init__(wrappedFactory)
         checkPolicy(policy)
+        checkLimit("greetingDelay", greetingDelay)
+        if isinstance(accept, str):
+            raise TypeError(
+                f"accept must be a set of client types, not {accept!r:.80}: use"
+                f" parseClientTypes({accept!r:.80})"
+            )
         self.policy = policy
         self.accept = frozenset(accept)
         self.hasTLS = tls is not None

@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from inspect import Signature as CallSignature
-from inspect import iscoroutinefunction, isfunction, isgeneratorfunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
+from weakref import WeakSet
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
@@ -41,7 +42,7 @@ from openfl_twisted.transports.fanout import (
     FanOutQueue,
 )
 from openfl_twisted.transports.keepalive import canHangUp, loseIfHungUp
-from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
+from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits, checkLimit
 from openfl_twisted.transports.lowest import clockOf
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
@@ -65,7 +66,10 @@ _SYNCHRONOUS = {
 }
 
 # The names of methods that are called when something has happened.
-_callback = re.compile(r"[a-z][A-Za-z]*(ed|Made|Lost|ByOperator)")
+_callback = re.compile(r"[a-z][A-Za-z]*(ed|Made|Lost|ByOperator)|joinRoom")
+
+# The classes whose handlers have returned something that was ignored, and logged.
+_warned: "WeakSet[type]" = WeakSet()
 
 # The value of "refused" if no protocol is refused.
 _NONE: Collection[Signature] = frozenset()
@@ -151,10 +155,10 @@ class StreamProtocol(Protocol):
         super().__init_subclass__(**keywords)
         _warnOfMisspellings(cls)
         for name in vars(cls).keys() & {*cls._handlerNames}:
-            if isgeneratorfunction(vars(cls)[name]):
+            if isgeneratorfunction(vars(cls)[name]) or isasyncgenfunction(vars(cls)[name]):
                 raise TypeError(
                     f"{cls.__name__}.{name} is a generator function, and its body would not run:"
-                    " use async def, or decorate it with inlineCallbacks"
+                    " use async def without yield, or decorate it with inlineCallbacks"
                 )
         for name in _SYNCHRONOUS & vars(cls).keys():
             if iscoroutinefunction(vars(cls)[name]):
@@ -356,6 +360,7 @@ class StreamProtocol(Protocol):
         """
         handler = startHandler(result)
         if handler is None:
+            self._warnOfResult(result)
             return False
         if not handler.isRunning:
             handler.deferred.addErrback(self.handlerFailed)
@@ -369,6 +374,20 @@ class StreamProtocol(Protocol):
         if self._isLost:
             handler.cancel(self.getClock())
         return True
+
+    def _warnOfResult(self, result: object) -> None:
+        """
+        Log the first result of a class that is neither a coroutine nor a Deferred.
+        """
+        cls = type(self)
+        if cls not in _warned:
+            _warned.add(cls)
+            self.log.warn(
+                "a handler of {name} has returned {result}, which is ignored: to send it, call a"
+                " method such as sendMessage",
+                name=cls.__name__,
+                result=f"{result!r:.80}",
+            )
 
     def _asyncFailed(self, reason: Failure) -> None:
         """
@@ -868,6 +887,9 @@ class StreamFactory(Factory[_P]):
             C{None} for the limit of the protocol's class.
         """
         _checkProtocol(self, protocol)
+        for name, limit in limits.items():
+            if limit is not None:
+                checkLimit(name, limit)
         self.protocol = protocol
         self.cut = dict.fromkeys(LIMITS, 0)
         self.foreign = {signature.value: 0 for signature in FOREIGN}

@@ -9,6 +9,7 @@ in C{LineReceiver}, the processing time is proportional to the number of receive
 
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
 from functools import lru_cache, partial
+from inspect import isawaitable
 from typing import Any, ClassVar, NoReturn, Self
 
 from twisted.internet.protocol import connectionDone
@@ -54,6 +55,19 @@ def _withPolicy(refused: frozenset[Signature]) -> frozenset[Signature]:
 _HANDLERS = frozenset(("messageReceived", "messagesReceived"))
 
 
+def _adviceFor(message: object) -> str:
+    """
+    Return how to send an object that is not text, for an error.
+    """
+    if isawaitable(message):
+        return ": await it first"
+    if isinstance(message, bytes | bytearray | memoryview):
+        return ": send bytes with sendLine, or decode them"
+    if isinstance(message, list | tuple) and all(isinstance(each, str) for each in message):
+        return ": send several messages with sendMessages"
+    return ": convert it, for example with json.dumps"
+
+
 def _checkText(message: str) -> str:
     """
     Return a message.
@@ -61,7 +75,7 @@ def _checkText(message: str) -> str:
     @raise TypeError: if the message is not text.
     """
     if not isinstance(message, str):
-        raise TypeError(f"a message must be text, not {message!r:.80}: send bytes with sendLine")
+        raise TypeError(f"a message must be text, not {message!r:.80}{_adviceFor(message)}")
     return message
 
 
@@ -476,11 +490,11 @@ class XMLSocketProtocol(StreamProtocol):
             cannot be escaped.
         """
         self._counter.messagesOut += 1
-        if len(message) > _LONG:
-            self._sendLong(encodeUTF8(_checkText(message)))
-            return
         # encodeUTF8, inlined for speed.
         try:
+            if len(message) > _LONG:
+                self._sendLong(encodeUTF8(_checkText(message)))
+                return
             data = (message + "\0").encode()
         except (UnicodeEncodeError, TypeError):
             data = encodeUTF8(_checkText(message) + "\0")
@@ -489,7 +503,11 @@ class XMLSocketProtocol(StreamProtocol):
     def sendMessages(self, messages: Sequence[str]) -> None:
         """
         Send several messages. On a byte stream, all messages are sent in one write.
+
+        @raise TypeError: if the messages are not a list of text.
         """
+        if messages.__class__ is str:
+            raise TypeError(f"messages must be a list, not {messages!r:.80}: use sendMessage")
         count = len(messages)
         transport = self.transport
         self._counter.messagesOut += count
@@ -642,7 +660,10 @@ class XMLSocketFactory(StreamFactory[_P]):
             messages of a sender are sent in several reactor iterations, so that other clients
             are served in the meantime; see L{StreamProtocol.fanOut}. Messages of the server are
             always sent immediately.
+        @raise TypeError: if C{exclude} is a protocol instead of a list.
         """
+        if isinstance(exclude, XMLSocketProtocol):
+            raise TypeError("exclude must be a list of protocols: pass exclude=[protocol]")
         # Iterate over a copy, because a slow client is removed during the loop.
         receivers = self.connections - exclude if exclude else [*self.connections]
         count = len(receivers)

@@ -134,6 +134,7 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         self._protocol: _ScriptProtocol | None = None
         self._closed = self._closing = False
         self._isVerified = False
+        self._isStarted = False
 
     # The script
 
@@ -246,6 +247,10 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         if not self._isVerified:
             self.verify()
 
+    def doStart(self) -> None:
+        self._isStarted = True
+        super().doStart()
+
     def buildProtocol(self, addr: object) -> "_ScriptProtocol | None":
         """
         Build the protocol of the first connection, and refuse further connections.
@@ -279,9 +284,11 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
             raise AssertionError(self._problem)
         if self._done < len(self._steps):
             state = (
-                "no client has connected; call network.flush() before verify()"
-                if self._protocol is None
-                else self._describeData()
+                self._describeData()
+                if self._protocol is not None
+                else "no client has connected; call network.flush() before verify()"
+                if self._isStarted
+                else "the peer was not started; call listen() or connect()"
             )
             raise AssertionError(f"{self._describeStep()} is pending: {state}")
 

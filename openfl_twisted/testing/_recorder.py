@@ -20,13 +20,13 @@ class EventRecorder:
         @param types: the types of the events to record (default: all events of the socket).
         @raise TypeError: if the dispatcher is not an C{EventDispatcher}, or C{types} is text.
         """
-        if not isinstance(dispatcher, IEventDispatcher):
+        if isinstance(dispatcher, type) or not isinstance(dispatcher, IEventDispatcher):
             raise TypeError(f"EventRecorder() needs an EventDispatcher, not {dispatcher!r:.80}")
         if isinstance(types, str):
             raise TypeError(f"types must be a list of event types, such as [{types!r}]")
         self.events: list[Event] = []
-        for type in eventTypes(dispatcher) if types is None else types:
-            dispatcher.addEventListener(type, self.events.append)
+        for each in eventTypes(dispatcher) if types is None else types:
+            dispatcher.addEventListener(each, self.events.append)
 
     @property
     def types(self) -> list[str]:

@@ -35,6 +35,7 @@ from openfl_twisted.transports.connectioninfo import (
 )
 from openfl_twisted.transports.hostlimit import HostLimit, hostOf
 from openfl_twisted.transports.keepalive import keepAlive
+from openfl_twisted.transports.limits import checkLimit
 from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT, ConnectionWrapper, WrapperFactory
 from openfl_twisted.types import AnyClock, AnyFactory
 
@@ -286,6 +287,13 @@ class GuardFactory(WrapperFactory[Any]):
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
+        for name, limit in (
+            ("maxConnections", maxConnections),
+            ("maxPerAddress", maxPerAddress),
+            ("idleTimeout", idleTimeout),
+            ("closeTimeout", closeTimeout),
+        ):
+            checkLimit(name, limit)
         if IAcceptAnswer.providedBy(wrappedFactory):
             alsoProvides(self, IAcceptAnswer)
         self.clock = clockOrReactor(clock)

@@ -2,7 +2,7 @@
 Limits of connections.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class ConnectionLimits(NamedTuple):
@@ -28,3 +28,18 @@ NO_LIMITS = ConnectionLimits()
 """
 The limits of a connection without limits.
 """
+
+
+def checkLimit(name: str, limit: Any) -> None:
+    """
+    Check a limit or a timeout.
+
+    @param name: the name of the parameter, for the error.
+    @raise TypeError: if the limit is not a number.
+    @raise ValueError: if the limit is negative or not a number.
+    """
+    text = f"{name} must be a number from 0, not {limit!r:.80}"
+    if not isinstance(limit, int | float) or isinstance(limit, bool):
+        raise TypeError(text)
+    if not limit >= 0:
+        raise ValueError(text)

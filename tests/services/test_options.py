@@ -609,7 +609,7 @@ class FileOptionTests(OptionsTestCase):
         path = self.write('listen = ["tcp:1", "tcp:2"]\n')
         options = self.parse(xmlserver, "--conf", path, "-l", "tcp:3")
         self.assertEqual(len(options["listen"]), 1)
-        self.assertUsage(xmlserver, ["extra"], "Wrong number of arguments")
+        self.assertUsage(xmlserver, ["extra"], "unexpected argument 'extra'")
 
     def test_check(self) -> None:
         """
