@@ -311,7 +311,40 @@ class ServeOptions(_PlayOptions):
             "",
             "Answer the messages of clients in any order, as in the first session.",
         ),
+        Option(
+            Group.TLS,
+            "tls-certificate",
+            "PATH",
+            "PEM file with the certificate and its chain. Enables TLS.",
+        ),
+        Option(
+            Group.TLS,
+            "tls-key",
+            "FILE",
+            "PEM file with the private key, if it is not in the certificate file.",
+        ),
     ]
+
+    def postOptions(self) -> None:
+        """
+        Read the certificate.
+
+        @raise usage.UsageError: if an option is invalid.
+        """
+        super().postOptions()
+        certificate, key = self["tls-certificate"], self["tls-key"]
+        self["tls"] = None
+        if certificate is None:
+            if key is not None:
+                raise usage.UsageError("--tls-key requires --tls-certificate")
+            return
+        from openfl_twisted.tls.identities import CertificateError
+        from openfl_twisted.tls.server import ServerCertificates
+
+        try:
+            self["tls"] = ServerCertificates(certificate, key).connectionCreator()
+        except CertificateError as problem:
+            raise usage.UsageError(f"--tls-certificate: {problem}") from None
 
 
 class CallOptions(_PlayOptions):
@@ -345,6 +378,12 @@ class CallOptions(_PlayOptions):
             seconds,
         ),
         Option(Group.TLS, "ca", "FILE", "Trust only the CA certificates in this PEM file."),
+        Option(
+            Group.RECORDING,
+            "record",
+            "FOLDER",
+            "Record the sessions of today as a new run in this folder.",
+        ),
     ]
 
     def parseArgs(self, *files: str) -> None:
@@ -751,7 +790,9 @@ async def serve(reactor: Any, options: ServeOptions) -> int:
     )
     description = options["listen"]
     try:
-        endpoint = openflEndpoint(serverEndpoint(reactor, description), clock=reactor)
+        endpoint = openflEndpoint(
+            serverEndpoint(reactor, description), tls=options["tls"], clock=reactor
+        )
     except Exception as problem:
         reason = describeEndpointError(description, problem)
         raise usage.UsageError(f"--listen={description}: {reason}") from None
@@ -774,12 +815,17 @@ async def call(reactor: Any, options: CallOptions) -> int:
     """
     from openfl_twisted.protocols.clientendpoints import problemOf
     from openfl_twisted.protocols.websocketclient import HandshakeRefused
+    from openfl_twisted.sessions._recording import RecordingFactory
     from openfl_twisted.sessions._runplayer import RunPlayer
 
     sessions = options.load()
     target, timeout = options["target"], options["timeout"]
 
+    recorder = _makeRecorder(reactor, options, sessions)
+
     def connect(session: Session, factory: Any) -> Any:
+        if recorder is not None:
+            factory = RecordingFactory(factory, recorder, clock=reactor)
         own = target.withPath(session.header.path)
         connecting = own.endpoint(reactor, timeout, options["trust"]).connect(factory)
         # The timeout of the endpoint does not include the WebSocket handshake.
@@ -804,6 +850,9 @@ async def call(reactor: Any, options: CallOptions) -> int:
         raise usage.UsageError(f"{target.text}: {problem}") from None
     except Exception as problem:
         raise usage.UsageError(problemOf(problem, target.host, target.port, timeout)) from None
+    finally:
+        if recorder is not None:
+            await recorder.stop()
     for result in results:
         _print(f"{result.session.removesuffix(SUFFIX)}  {result.done} of {result.total}")
     for text in run.problems:
@@ -811,6 +860,33 @@ async def call(reactor: Any, options: CallOptions) -> int:
     if len(run.problems) > 1:
         _print("The first difference can be the cause of the others.")
     return _DIFFERENT if any(result.problem is not None for result in results) else 0
+
+
+def _makeRecorder(reactor: Any, options: CallOptions, sessions: Sequence[Session]) -> Any:
+    """
+    Create and start the recorder of C{--record}.
+
+    @return: the recorder; C{None} without C{--record}.
+    @raise usage.UsageError: if the recording cannot start.
+    """
+    if options["record"] is None:
+        return None
+    from openfl_twisted.sessions._recorder import Recorder
+
+    header = sessions[0].header
+    try:
+        recorder = Recorder(
+            options["record"],
+            options["dialectName"] or header.dialect,
+            options["dialect"] or sessions[0].dialect,
+            hide=header.hidden,
+            receivesFrom=SERVER,
+            clock=reactor,
+        )
+        recorder.start()
+    except ValueError as problem:
+        raise usage.UsageError(f"--record={problem}") from None
+    return recorder
 
 
 _COMMANDS: dict[str, tuple[type[Any], Callable[..., Any], str]] = {

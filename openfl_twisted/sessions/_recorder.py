@@ -67,6 +67,7 @@ class Recorder:
 
     @ivar folder: the folder of the run; C{None} before L{start}.
     @ivar dialect: the dialect of all sessions.
+    @ivar sides: the side of the peer, and the own side.
     @ivar sessions: the number of sessions that have begun.
     @ivar bytes: the number of recorded bytes.
     @ivar gaps: the number of gaps.
@@ -86,6 +87,7 @@ class Recorder:
         limit: int = MAX_RUN,
         recordAddresses: bool = False,
         suffix: str = "",
+        receivesFrom: str = CLIENT,
         clock: AnyClock | None = None,
     ) -> None:
         """
@@ -98,6 +100,8 @@ class Recorder:
         @param limit: maximum number of recorded bytes of the run.
         @param recordAddresses: whether the addresses of the clients are recorded.
         @param suffix: the end of the name of the run's folder.
+        @param receivesFrom: the side that sends the received data: C{server}, to record the
+            connections of a client (default: C{client}).
         @param clock: the clock (default: the global reactor).
         @raise ValueError: if a pattern is invalid, or the dialect is not text and there are
             patterns.
@@ -110,6 +114,7 @@ class Recorder:
         self._hider = Hider(self.hidden) if self.hidden else None
         self._parent = Path(folder)
         self._suffix = suffix
+        self.sides = (CLIENT, SERVER) if receivesFrom == CLIENT else (SERVER, CLIENT)
         self._dialectName = dialectName
         self.dialect = dialect
         self._sessionLimit = sessionLimit
@@ -279,7 +284,9 @@ class Recorder:
         """
         self._n += 1
         t = self._clock.seconds() - recording.began
-        self._batch.append(Event(recording.number, t, self._n, kind, data, length))
+        # Faster than the constructor of a named tuple.
+        event = tuple.__new__(Event, (recording.number, t, self._n, kind, data, length))
+        self._batch.append(event)
         size = len(data) + _LINE
         self.bytes += size
         self._batchLength += size
@@ -392,8 +399,8 @@ class Recording:
 
     __slots__ = (
         "_failed",
-        "_fromClient",
-        "_fromServer",
+        "_fromHere",
+        "_fromPeer",
         "_gaps",
         "_isBroken",
         "_left",
@@ -412,8 +419,8 @@ class Recording:
         self.tap: Tap | None = None
         self._recorder = recorder
         self._left = limit
-        self._fromClient = recorder.dialect.cutter()
-        self._fromServer = recorder.dialect.cutter()
+        self._fromPeer = recorder.dialect.cutter()
+        self._fromHere = recorder.dialect.cutter()
         # The number of bytes that are missing since the last event, by reason.
         self._gaps: dict[str, int] = {}
         # The sides of which a message was too long: its rest is recorded as parts.
@@ -422,10 +429,10 @@ class Recording:
         self._failed: frozenset[str] = frozenset()
 
     def received(self, data: bytes) -> None:
-        self._take(CLIENT, self._fromClient, data)
+        self._take(self._recorder.sides[0], self._fromPeer, data)
 
     def written(self, data: bytes) -> None:
-        self._take(SERVER, self._fromServer, data)
+        self._take(self._recorder.sides[1], self._fromHere, data)
 
     def _take(self, side: str, cutter: Cutter, data: bytes) -> None:
         if self._isBroken and side in self._isBroken:
@@ -503,7 +510,7 @@ class Recording:
             self._recorder.add(self, "gap", why.encode(), length)
 
     def ended(self, byPeer: bool, isLost: bool) -> None:
-        self.finish("lost" if isLost else CLIENT if byPeer else SERVER)
+        self.finish("lost" if isLost else self._recorder.sides[not byPeer])
 
     def finish(self, how: str) -> None:
         """
@@ -514,7 +521,9 @@ class Recording:
         if self.tap is None:
             return
         self.drop()
-        for side, cutter in ((CLIENT, self._fromClient), (SERVER, self._fromServer)):
+        for side, cutter in zip(
+            self._recorder.sides, (self._fromPeer, self._fromHere), strict=True
+        ):
             rest = b"" if side in self._failed else cutter.rest()
             if rest:
                 self._add(_PARTIAL + side, rest)

@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.sessions._ruffle import fromRuffle
-from openfl_twisted.sessions._session import CLIENT
+from openfl_twisted.sessions._script import Difference, Script
+from openfl_twisted.sessions._session import CLIENT, SERVER, Message, Session
 from openfl_twisted.testing._attempts import ObservedFactory
 from openfl_twisted.testing._certificates import Credentials
 from openfl_twisted.testing._flow import MemoryConnection
@@ -129,8 +130,9 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         self._done = 0
         self._problem = ""
         self._received = bytearray()
-        # The number of received bytes that match the current step.
-        self._compared = 0
+        # Compares the received data with that of all steps.
+        self._script = Script(Session(), SERVER)
+        self._isDifferent = False
         self._protocol: _ScriptProtocol | None = None
         self._closed = self._closing = False
         self._isVerified = False
@@ -258,6 +260,8 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         if self._protocol is not None:
             self._fail("a second client has connected")
             return None
+        expected = [Message(step.data, CLIENT) for step in self._steps if step.kind == "expect"]
+        self._script = Script(Session(messages=expected), SERVER)
         self._protocol = _ScriptProtocol(self._proceed, self._dataReceived, self._connectionLost)
         return self._protocol
 
@@ -317,7 +321,19 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
 
     def _dataReceived(self, data: bytes) -> None:
         self._received += data
+        try:
+            self._script.receive(data)
+        except Difference:
+            self._isDifferent = True
         self._proceed()
+
+    @property
+    def _end(self) -> int:
+        """
+        The number of bytes that are expected up to the end of the current step.
+        """
+        steps = self._steps[: self._done + 1]
+        return sum(len(step.data) for step in steps if step.kind == "expect")
 
     def _connectionLost(self) -> None:
         self._closed = True
@@ -335,7 +351,7 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
         assert self._protocol is not None  # noqa: S101 - for the type checker
         kind, data = self._steps[self._done]
         if kind == "expect":
-            return self._compare(data)
+            return self._arrived(data)
         if kind == "waitForClose":
             if self._received:
                 self._fail(f"{self._describeStep()} failed: {self._describeData()}")
@@ -350,25 +366,18 @@ class ScriptedPeer(Factory["_ScriptProtocol"]):
             self._protocol.transport.abortConnection()
         return True
 
-    def _compare(self, expected: bytes) -> bool:
+    def _arrived(self, expected: bytes) -> bool:
         """
-        Compare the expected data with the data received since the last comparison.
-
-        @return: whether all expected data was received.
+        Return whether the data of the current step, C{expect}, has been received.
         """
-        before, self._compared = self._compared, min(len(self._received), len(expected))
-        wanted = expected[before : self._compared]
-        received = self._received[before : self._compared]
-        if received != wanted:
-            pairs = enumerate(zip(received, wanted, strict=True), before)
-            place = next(number for number, (one, other) in pairs if one != other)
+        missing = self._end - self._script.got
+        if missing <= 0:
+            del self._received[: len(expected)]
+            return True
+        if self._isDifferent:
+            place = len(expected) - missing
             self._fail(f"{self._describeStep()} failed at byte {place}: {self._describeData()}")
-            return False
-        if self._compared < len(expected):
-            return False
-        del self._received[: len(expected)]
-        self._compared = 0
-        return True
+        return False
 
 
 class _ScriptProtocol(Protocol):

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import sessioncommand as command
+from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.sessioncommand import CallOptions, ServeOptions, main
 from openfl_twisted.sessions._masks import Masks
@@ -37,8 +39,10 @@ from openfl_twisted.sessions._session import (
     endLine,
     gapLine,
     headerLine,
+    sessionFiles,
 )
-from openfl_twisted.testing import MemoryNetwork, Peer
+from openfl_twisted.sessions._writer import THREAD_NAME
+from openfl_twisted.testing import CertificateMaker, MemoryNetwork, Peer
 from openfl_twisted.tls import Trust
 from openfl_twisted.wire.dialects import DIALECTS
 from tests.sessions.sessioncase import session
@@ -802,6 +806,30 @@ class ServeTests(PlayCase):
         self.assertTrue(self.out.replace("\n", "").isprintable())
         self.assertEqual(self.results, [])
 
+    def test_tls(self) -> None:
+        """
+        With a certificate, the port also accepts TLS.
+        """
+        credentials = CertificateMaker().make()
+        certificate = credentials.save(self.folder / "cert.pem")
+        path = self.file(session(">a", "<b", end="client"))
+        self.begin("serve", path, "--speed=0", f"--tls-certificate={certificate}")
+        endpoint = SecureEndpoint(
+            TCP4ClientEndpoint(self.network.reactor, "127.0.0.1", 9339),
+            credentials.host,
+            credentials.trust,
+            clock=self.network.reactor,
+        )
+        peer: Any = self.network.run(endpoint.connect(Factory.forProtocol(Peer)))
+        peer.send(b"a\0")
+        self.network.flush()
+        self.assertEqual(peer.received, b"b\0")
+        for error, options in (
+            ("--tls-key requires --tls-certificate", ["--tls-key=x"]),
+            ("--tls-certificate: ", ["--tls-certificate=/missing"]),
+        ):
+            self.assertFails(error, "serve", path, *options)
+
     def test_speed(self) -> None:
         """
         By default, the server waits as long as recorded.
@@ -921,6 +949,41 @@ class CallTests(PlayCase):
         self.network.flush()
         self.assertEqual((self.status(), self.out, self.err), (0, "a  2 of 2\n", ""))
         factory.verify()
+
+    def test_record(self) -> None:
+        """
+        C{--record} records what is said today, as a new run, without the hidden values.
+        """
+        hidden = {"p": "p=(.*?);"}
+        given = session(">p={p};", "<token=1", end="client", hidden=hidden)
+        self.listen(session(">p=se;", "<token=2", end="client"))
+        tapes = self.folder / "tapes"
+        path = self.file(given)
+        masks = self.file("[[variable]]\nname='t'\npattern='token=(.)'", "masks.toml")
+        target = "tcp:127.0.0.1:9339"
+        self.begin("call", path, target, f"--masks={masks}", "--set=p=se", f"--record={tapes}")
+        for thread in threading.enumerate():
+            if thread.name == THREAD_NAME:
+                thread.join()
+        self.network.flush()
+        self.assertEqual(self.status(), 0)
+        [found] = sessionFiles([tapes])
+        again = Session.load(found)
+        self.assertEqual(
+            [(each.side, each.data) for each in again.messages],
+            [(CLIENT, b"p={p};\0"), (SERVER, b"token=2\0")],
+        )
+        assert again.end is not None
+        self.assertEqual(again.end.how, CLIENT)
+
+    def test_wrongRecord(self) -> None:
+        """
+        A recording that cannot start is an error.
+        """
+        path = self.file(session(">a", end="client"))
+        self.begin("call", path, "tcp:127.0.0.1:9339", f"--record={path}")
+        self.assertEqual(self.status(), 2)
+        self.assertIn(f"--record={path}: must be a folder", self.err)
 
     def test_different(self) -> None:
         """
