@@ -343,7 +343,7 @@ def _parametersOf(function: Callable[..., Any], where: str) -> tuple[_Parameter,
     first, *others = inspect.signature(function).parameters.values() or _NO_PARAMETERS
     if first.kind not in (first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD):
         raise TypeError(f"{where}: the first parameter of a handler must be self")
-    if first.annotation is not first.empty and first.name != "self":
+    if annotations.get(first.name) in (int, float, bool, str):
         raise TypeError(f"{where}: the first parameter of a handler must be self, not {first.name}")
     found = []
     for each in others:
