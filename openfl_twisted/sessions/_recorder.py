@@ -54,6 +54,9 @@ Default maximum time to write the rest when a recorder is stopped: 5 seconds.
 _LINE = 64
 
 
+_newEvent = tuple.__new__
+
+
 class RecorderError(ValueError):
     """
     A recording cannot start. The text is one line.
@@ -72,6 +75,7 @@ class Recorder:
     @ivar bytes: the number of recorded bytes.
     @ivar gaps: the number of gaps.
     @ivar isStopped: whether nothing more is recorded.
+    @ivar mayBeFull: whether many bytes wait for the disk.
     """
 
     log = packageLogger()
@@ -121,6 +125,7 @@ class Recorder:
         self._limit = limit
         self._recordAddresses = recordAddresses
         self._clock: Any = clockOrReactor(clock)
+        self._seconds = self._clock.seconds
         self._by = f"openfl-twisted {version('openfl-twisted')}"
         self._writer: WriterThread | None = None
         self._batch: list[Event] = []
@@ -132,6 +137,7 @@ class Recorder:
         self.folder: Path | None = None
         self.sessions = self.bytes = self.gaps = 0
         self.isStopped = True
+        self.mayBeFull = False
         # Whether the log already contains the warning or error.
         self._hasWarned = self._hasFailed = self._dialectHasFailed = False
 
@@ -282,11 +288,10 @@ class Recorder:
         @param kind: see L{Event}.
         @param length: the number of missing bytes of a gap.
         """
-        self._n += 1
-        t = self._clock.seconds() - recording.began
+        self._n = n = self._n + 1
+        t = self._seconds() - recording.began
         # Faster than the constructor of a named tuple.
-        event = tuple.__new__(Event, (recording.number, t, self._n, kind, data, length))
-        self._batch.append(event)
+        self._batch.append(_newEvent(Event, (recording.number, t, n, kind, data, length)))
         size = len(data) + _LINE
         self.bytes += size
         self._batchLength += size
@@ -297,7 +302,7 @@ class Recorder:
 
     def isFull(self) -> bool:
         """
-        Return whether too many bytes wait for the disk.
+        Return whether too many bytes wait for the disk. While L{mayBeFull} is false, they do not.
         """
         writer = self._writer
         return writer is None or self._given + self._batchLength - writer.taken > MAX_WAITING
@@ -343,6 +348,8 @@ class Recorder:
             self._given += self._batchLength
             writer.put(batch, self._batchLength)
             self._batchLength = 0
+            # One more batch can be added before this is computed again.
+            self.mayBeFull = self._given - writer.taken > MAX_WAITING - 2 * MAX_BATCH
 
     def _reportUnused(self) -> None:
         """
@@ -445,7 +452,13 @@ class Recording:
             self._dialectFailed(side, data)
             return
         if whole:
-            self._add(side, whole)
+            recorder = self._recorder
+            self._left = left = self._left - len(whole)
+            if left < 0 or self._gaps or recorder.mayBeFull:
+                self._left += len(whole)
+                self._add(side, whole)
+            else:
+                recorder.add(self, side, whole)
         if part:
             self._isBroken |= {side}
             self._add(_PARTIAL + side, part)

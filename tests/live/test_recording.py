@@ -81,7 +81,7 @@ async def test_kill(tmp_path: Path) -> None:
     client = await talk(port, b"<a/>\0", long)
     await until(lambda: sessionsIn(tmp_path))
     [path] = sessionsIn(tmp_path)
-    await until(lambda: path.read_bytes().count(b"\n") >= 4)
+    await until(lambda: path.read_bytes().count(b"\n") >= 5)
     client.send(long * 20)
     server.transport.signalProcess("KILL")
     assert await server.ended == -signal.SIGKILL

@@ -792,6 +792,7 @@ class EndTests(RecordingCase):
         client.send(b"z\0")
         self.network.flush()
         self.patch(_recorder, "MAX_WAITING", -1)
+        self.patch(self.recorder, "mayBeFull", True)
         client.send(b"a\0")
         self.network.flush()
         self.patch(_recorder, "MAX_WAITING", 1 << 30)
