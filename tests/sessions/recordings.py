@@ -253,6 +253,9 @@ class RecordingCase(SynchronousTestCase):
         )
         with capturedLogs():
             recorder.start()
+        thread: Any = recorder._writer
+        # A test may end without stopping the recorder.
+        self.addCleanup(thread._writer.close)
         self.recorder = recorder
         return recorder
 
