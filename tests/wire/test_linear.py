@@ -177,7 +177,11 @@ def allDialects(chunks: list[bytes]) -> None:
     """
     Cut a stream in all dialects.
     """
-    for dialect in dialects.DIALECTS.values():
+    for name, dialect in dialects.DIALECTS.items():
+        if name.startswith("amf"):
+            # An incomplete value is decoded again up to a constant effort, which is larger than
+            # that of these inputs; tests/wire/test_dialects.py counts it.
+            continue
         stream(lambda dialect=dialect: dialect.cutter().feed)(chunks)  # type: ignore[misc]
 
 
