@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -90,8 +90,7 @@ class OpenFLEndpoint:
         """
         Open the port.
 
-        @return: fires with the port.
-        @raise ValueError: if the recording cannot start.
+        @return: fires with the port, or fails with C{ValueError} if the recording cannot start.
         """
         settings = dict(self._settings)
         if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
@@ -102,7 +101,11 @@ class OpenFLEndpoint:
         if self._recorder is not None:
             from openfl_twisted.sessions import RecordingFactory
 
-            self._recorder.start()
+            if self._recorder.isStopped:
+                try:
+                    self._recorder.start()
+                except ValueError:
+                    return fail()
             protocolFactory = RecordingFactory(
                 protocolFactory, self._recorder, clock=settings.get("clock")
             )

@@ -25,7 +25,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from openfl_twisted.endpoints import openflEndpoint, parseClientTypes, parsePolicy
+from openfl_twisted.endpoints import (
+    ListeningEndpoint,
+    StartupError,
+    openflEndpoint,
+    parseClientTypes,
+    parsePolicy,
+)
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.sessions import Session
 from openfl_twisted.sessions._writer import THREAD_NAME
@@ -195,6 +201,35 @@ class RecordingTests(EndpointTestCase):
                 ("server", b"wor", True),
             ],
         )
+
+    def test_cannotStart(self) -> None:
+        """
+        A server that cannot record does not start. The error is one line.
+        """
+        path = self.folder / "tapes"
+        path.write_text("")
+        network = MemoryNetwork()
+        endpoint: Any = serverFromString(
+            network.reactor, f"openfl:tcp:8080:record={quoteStringArgument(str(path))}"
+        )
+        listener = ListeningEndpoint(endpoint, self.fail)
+        error = self.assertRaises(StartupError, listener.listen, Factory.forProtocol(Echo))
+        self.assertEqual(str(error), f"cannot listen: {path}: must be a folder")
+
+    def test_listenTwice(self) -> None:
+        """
+        The ports of an endpoint share one run.
+        """
+        network = MemoryNetwork()
+        folder = quoteStringArgument(str(self.folder))
+        endpoint: Any = serverFromString(network.reactor, f"openfl:tcp:0:record={folder}")
+        for _ in range(2):
+            network.run(endpoint.listen(Factory.forProtocol(Echo)))
+        network.reactor.stop()
+        for thread in threading.enumerate():
+            if thread.name == THREAD_NAME:
+                thread.join()
+        self.assertEqual(len(list(self.folder.iterdir())), 1)
 
     def test_wrong(self) -> None:
         """
