@@ -38,8 +38,6 @@ from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 # Messages above this length (bytes or characters) are not copied to append the NUL byte.
 _LONG = 64 * 1024
 
-# An observer of messages: called with "in" or "out", and the text of a message.
-
 
 @lru_cache(maxsize=256)
 def _withPolicy(refused: frozenset[Signature]) -> frozenset[Signature]:
@@ -492,13 +490,13 @@ class XMLSocketProtocol(StreamProtocol):
         self._counter.messagesOut += 1
         # encodeUTF8, inlined for speed.
         try:
-            if len(message) > _LONG:
-                self._sendLong(encodeUTF8(_checkText(message)))
-                return
-            data = (message + "\0").encode()
+            data = None if len(message) > _LONG else (message + "\0").encode()
         except (UnicodeEncodeError, TypeError):
             data = encodeUTF8(_checkText(message) + "\0")
-        self.transport.write(data)
+        if data is None:
+            self._sendLong(encodeUTF8(_checkText(message)))
+        else:
+            self.transport.write(data)
 
     def sendMessages(self, messages: Sequence[str]) -> None:
         """
