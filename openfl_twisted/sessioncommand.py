@@ -36,7 +36,8 @@ from openfl_twisted.sessions._session import (
     sessionFiles,
 )
 from openfl_twisted.sessions._wireshark import fromWireshark
-from openfl_twisted.wire.dialects import DIALECTS, Dialect, escapeControls, printable
+from openfl_twisted.wire.dialects import DIALECTS, Dialect, printable
+from openfl_twisted.wire.text import escapeControls
 
 _PROGRAM = "openfl-session"
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from openfl_twisted.wire.chunkbuffer import ChunkBuffer
-from openfl_twisted.wire.text import decodeUTF8
+from openfl_twisted.wire.text import decodeUTF8, escapeControls
 
 MAX_SHOWN = 100_000
 """
@@ -114,20 +114,6 @@ def printable(text: str) -> str:
     @return: the text, truncated to L{MAX_SHOWN} characters before it is escaped.
     """
     return escapeControls(f"{text[:MAX_SHOWN]}..." if len(text) > MAX_SHOWN else text)
-
-
-def escapeControls(text: str) -> str:
-    """
-    Replace control characters, line breaks, and characters that change the direction of text with
-    Python's escape sequences.
-
-    @return: one line of printable text.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
 
 
 def _showBytes(data: bytes) -> str:

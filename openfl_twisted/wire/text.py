@@ -133,21 +133,30 @@ def encodeUTF8(text: str) -> bytes:
         return _joinSurrogates(text, "replace").encode()
 
 
+def escapeControls(text: str) -> str:
+    """
+    Replace control characters, line breaks, and characters that change the direction of text with
+    Python's escape sequences.
+
+    @return: one line of printable text.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def escape(text: str) -> str:
     """
-    Make text from a peer safe to show in a log or on a terminal: control characters, and
-    characters that change the direction of text, are replaced with Python's escape sequences.
+    Make text from a peer safe to show in a log or on a terminal, see L{escapeControls}.
 
     @return: the safe text. Text longer than L{MAX_SHOWN} characters is truncated, and C{...}
         is appended.
     """
     if len(text) > MAX_SHOWN:
         text = f"{text[:MAX_SHOWN]}..."
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
+    return escapeControls(text)
 
 
 def describeValue(value: object) -> str:

@@ -16,10 +16,10 @@ from openfl_twisted.wire.dialects import (
     MAX_SHOWN,
     Cutter,
     Dialect,
-    escapeControls,
     isDialectName,
     printable,
 )
+from openfl_twisted.wire.text import escapeControls
 from tests.segments import cuts
 
 names = st.sampled_from(sorted(DIALECTS))
