@@ -70,6 +70,17 @@ def _speed(text: str) -> float:
     return value
 
 
+def _speedOption(default: float) -> Option:
+    return Option(
+        Group.APPLICATION,
+        "speed",
+        "N",
+        "1 to wait between messages as recorded, 2 for half of the time, 0 to wait never.",
+        default,
+        _speed,
+    )
+
+
 class _FileOptions(GroupedOptions):
     """
     The options that several subcommands have.
@@ -298,14 +309,7 @@ class ServeOptions(_PlayOptions):
             "Endpoint to listen on, such as tcp:9339. All client types are accepted.",
             "tcp:9339:interface=127.0.0.1",
         ),
-        Option(
-            Group.APPLICATION,
-            "speed",
-            "N",
-            "1 to wait between messages as recorded, 2 for half of the time, 0 to wait never.",
-            1.0,
-            _speed,
-        ),
+        _speedOption(1.0),
         Option(
             Group.APPLICATION,
             "loose",
@@ -362,14 +366,7 @@ class CallOptions(_PlayOptions):
     least = 2
     arguments = "session files or folders, then TARGET, such as tcp:127.0.0.1:9339"
     options: ClassVar[list[Option]] = [
-        Option(
-            Group.APPLICATION,
-            "speed",
-            "N",
-            "1 to wait between messages as recorded, 2 for half of the time, 0 to wait never.",
-            0.0,
-            _speed,
-        ),
+        _speedOption(0.0),
         Option(
             Group.TIMEOUTS,
             "timeout",
