@@ -131,25 +131,29 @@ class _TerminatedCutter:
     Cuts a stream after each terminator of one byte.
     """
 
-    __slots__ = ("_end", "_rest")
+    __slots__ = ("_end", "_holds", "_rest")
 
     def __init__(self, end: bytes) -> None:
         self._end = end
+        # Whether the buffer is not empty.
+        self._holds = False
         self._rest = ChunkBuffer()
 
     def feed(self, data: bytes) -> bytes:
+        if not self._holds and data.endswith(self._end):
+            return data
         cut = data.rfind(self._end) + 1
-        if not cut:
-            self._rest.add(data)
-            return b""
-        whole = data if cut == len(data) else data[:cut]
-        if len(self._rest):
+        whole = data[:cut]
+        if cut:
             whole = self._rest.end(whole)
+            self._holds = False
         if cut < len(data):
             self._rest.add(data[cut:])
+            self._holds = True
         return whole
 
     def rest(self) -> bytes:
+        self._holds = False
         return self._rest.end()
 
     @property
