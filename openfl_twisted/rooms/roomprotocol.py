@@ -25,6 +25,7 @@ from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
 from openfl_twisted.rooms.room import REFUSALS, LobbyError, Member, Room
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError
+from openfl_twisted.wire.framing import NUL
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
 
@@ -457,8 +458,11 @@ class RoomFactory(XMLSocketFactory[_P]):
         """
         @param announces: whether members receive C{<joined>} and C{<left>}.
         @param settings: see L{XMLSocketFactory}.
+        @raise ValueError: if the framing is not C{nul}: rooms send encoded messages.
         """
         super().__init__(protocol, **settings)  # type: ignore[arg-type]
+        if self.framing not in (None, NUL):
+            raise ValueError(f"rooms require the framing nul, not {self.framing.name}")
         self.lobby = lobby
         if announces:
             lobby.observers.append(_Announcer(lobby))

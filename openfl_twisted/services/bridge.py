@@ -16,16 +16,16 @@ from openfl_twisted.endpoints import describeEndpointError, seconds
 from openfl_twisted.protocols.bridge import (
     CONNECT_TIMEOUT,
     BridgeFactory,
-    BridgeFraming,
     Target,
 )
 from openfl_twisted.services.configuration import readTable, toTOML
 from openfl_twisted.services.options import DataServerOptions, listenOption, oneOf, size
 from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
+from openfl_twisted.wire.dialects import dialectOfFraming
+from openfl_twisted.wire.framing import FRAMINGS, NUL
 from openfl_twisted.wire.messages import MAX_LENGTH
 
-_FRAMINGS = tuple(framing.value for framing in BridgeFraming)
 _KEYS = {"name", "connect", "framing"}
 _name = re.compile(r"[A-Za-z0-9_.-]+")
 _tcp = re.compile(r"(?:tcp|ssl|tls|hostname):(?:host=)?([^:]+):(?:port=)?([0-9]+)")
@@ -41,7 +41,7 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
 
     if not _name.fullmatch(name):
         raise usage.UsageError(f"{name!r} is not a valid target name: use letters, digits and -._")
-    oneOf("framing", framing, _FRAMINGS)
+    oneOf("framing", framing, tuple(FRAMINGS))
     try:
         endpoint = clientFromString(reactor, connect)
     except Exception as problem:
@@ -50,7 +50,7 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
         raise usage.UsageError(
             f"--connect={connect}: {reason}; try for example tcp:game.example:9339"
         ) from None
-    return Target(name, endpoint, connect, BridgeFraming(framing))
+    return Target(name, endpoint, connect, FRAMINGS[framing])
 
 
 def _readTargets(path: str, framing: str) -> dict[str, Target]:
@@ -107,10 +107,10 @@ class Options(DataServerOptions):
     @property
     def serverDialect(self) -> str:  # type: ignore[override]
         """
-        The dialect of recordings: C{xml} if all targets have this framing.
+        The dialect of recordings: that of the framing, if all targets have the same one.
         """
-        framings = {target.framing for target in self["targets"].values()}
-        return "xml" if framings == {BridgeFraming.XML} else "raw"
+        dialects = {dialectOfFraming(each.framing.name) for each in self["targets"].values()}
+        return dialects.pop() if len(dialects) == 1 else "raw"
 
     longdesc = (
         "Bridge WebSocket clients, such as Ruffle and OpenFL HTML5, to TCP servers. Clients can "
@@ -130,10 +130,11 @@ class Options(DataServerOptions):
             "framing",
             "FRAMING",
             (
-                "How to split the server's data into WebSocket messages: xml (one for each "
-                "NUL-terminated message) or raw (as received)."
+                "How to split the server's data into WebSocket messages: nul (one for each "
+                "NUL-terminated message), lines, crlf, u16, u32 (a length before each) or raw (as "
+                "received)."
             ),
-            "xml",
+            NUL.name,
         ),
         Option(
             Group.APPLICATION,
@@ -169,7 +170,7 @@ class Options(DataServerOptions):
     def _resolved(self, arguments: list[str]) -> str:
         tables = [
             f"\n[[target]]\nname = {toTOML(target.name)}\n"
-            f"connect = {toTOML(target.description)}\nframing = {toTOML(target.framing.value)}\n"
+            f"connect = {toTOML(target.description)}\nframing = {toTOML(target.framing.name)}\n"
             for target in self["targets"].values()
         ]
         return super()._resolved(arguments) + "".join(tables)

@@ -20,7 +20,7 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.datagram import MAX_DATAGRAM
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource, policyFor
-from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.protocols.websocket import SUBPROTOCOLS, WebSocketFactory
 from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
@@ -361,6 +361,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         maxFrame=max(MAX_FRAME, options["max-message"] + 1),
         pingInterval=options["ping-interval"],
         trustedProxies=options["trusted-proxies"],
+        subprotocols=(*options["subprotocols"], *SUBPROTOCOLS),
         compress=bool(options["compress"]),
     )
     detection = OnePortFactory(

@@ -37,6 +37,8 @@ from openfl_twisted.services.options import (
 )
 from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
+from openfl_twisted.wire.dialects import dialectOfFraming
+from openfl_twisted.wire.framing import FRAMINGS, NUL
 from openfl_twisted.wire.messages import MAX_LENGTH
 
 
@@ -80,7 +82,13 @@ class Options(DataServerOptions):
     """
 
     defaultEndpoint = "tcp:8080:interface=127.0.0.1"
-    serverDialect = "xml"
+
+    @property
+    def serverDialect(self) -> str:  # type: ignore[override]
+        """
+        The dialect of the framing.
+        """
+        return dialectOfFraming(self["framing"] or self["app"].framing)
 
     longdesc = (
         "Serve XMLSocket clients: NUL-terminated text messages over TCP, WebSocket and TLS. By "
@@ -98,6 +106,16 @@ class Options(DataServerOptions):
                 "Your subclass of XMLSocketProtocol or RoomProtocol, such as game:Player for the "
                 "class Player in game.py in the current directory."
             ),
+        ),
+        Option(
+            Group.APPLICATION,
+            "framing",
+            "FRAMING",
+            (
+                "How to divide the data into messages: nul, lines, crlf (lines that end with CR "
+                "LF), u16 or u32 (a length before each) or raw (as received)."
+            ),
+            shown="nul, or that of the application",
         ),
         Option(
             Group.APPLICATION,
@@ -217,8 +235,7 @@ class Options(DataServerOptions):
             raise usage.UsageError(f"--room-members={limit}: must be NAME=N, such as chess=2")
         self["room-members"][name] = int(number)
 
-    def postOptions(self) -> None:
-        super().postOptions()
+    def readApplication(self) -> None:
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
         if self["reload"]:
             self._checkReload()
@@ -230,6 +247,10 @@ class Options(DataServerOptions):
             raise usage.UsageError("--echo and --app cannot be used together")
         else:
             self["app"] = loadProtocol(self["app"])
+        if self["framing"] is not None:
+            oneOf("framing", self["framing"], tuple(FRAMINGS))
+            if issubclass(self["app"], RoomProtocol) and self["framing"] != NUL.name:
+                raise usage.UsageError(f"--framing={self['framing']}: rooms require nul")
         if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
             raise usage.UsageError(
                 "--broker requires --rooms=path, --rooms=xml or an --app that is a RoomProtocol"
@@ -322,6 +343,7 @@ def makeService(options: Options) -> IService:
         "maxQueue": options["max-queue"],
         "messageRate": options["message-rate"],
         "byteRate": options["byte-rate"],
+        "framing": options["framing"],
         "policy": options["policy"],
         "passThrough": options["pass-through"],
     }

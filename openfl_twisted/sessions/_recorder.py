@@ -21,7 +21,8 @@ from openfl_twisted.sessions._writer import PARTIAL, Event, SessionWriter, Write
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.tap import Tap
 from openfl_twisted.types import AnyClock
-from openfl_twisted.wire.dialects import Cutter, Dialect
+from openfl_twisted.wire.dialects import Dialect
+from openfl_twisted.wire.framing import Cutter
 
 MAX_MESSAGE = 1024 * 1024
 """

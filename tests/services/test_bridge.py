@@ -11,9 +11,10 @@ from typing import Any
 
 from twisted.python.usage import UsageError
 
-from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming
+from openfl_twisted.protocols.bridge import BridgeFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.services import bridge
+from openfl_twisted.wire.framing import NUL, RAW
 from tests.services.test_options import OptionsTestCase
 
 TABLE = """
@@ -59,7 +60,7 @@ class BridgeOptionTests(OptionsTestCase):
         options = self.parse(bridge, "--connect=tcp:game.example:9339", "--framing=raw")
         [target] = options["targets"].values()
         self.assertEqual(target.description, "tcp:game.example:9339")
-        self.assertEqual(target.framing, BridgeFraming.RAW)
+        self.assertEqual(target.framing, RAW)
 
     def test_table(self) -> None:
         """
@@ -69,7 +70,7 @@ class BridgeOptionTests(OptionsTestCase):
         self.assertEqual(list(targets), ["chess", "go", "local"])
         self.assertEqual(
             [each.framing for each in targets.values()],
-            [BridgeFraming.XML, BridgeFraming.RAW, BridgeFraming.XML],
+            [NUL, RAW, NUL],
         )
 
     def test_wrong(self) -> None:
@@ -78,7 +79,7 @@ class BridgeOptionTests(OptionsTestCase):
         """
         self.assertUsage(bridge, [], "--connect is required")
         self.assertUsage(bridge, ["--connect=nonsense:1"], "try for example tcp:game.example:9339")
-        self.assertUsage(bridge, ["--connect=tcp:h:1", "--framing=json"], "must be one of xml, raw")
+        self.assertUsage(bridge, ["--connect=tcp:h:1", "--framing=json"], "must be one of nul,")
         self.assertUsage(bridge, ["--config=/missing"], "--config=/missing: No such file")
 
     def test_wrongTable(self) -> None:
