@@ -14,6 +14,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IPushProducer,
     IReactorTime,
@@ -24,6 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor, tookTooLong
+from openfl_twisted.protocols.gateway import Gateway, NotPermitted
 from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION, StreamFactory, StreamProtocol
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.transports.connection import Connection
@@ -39,7 +41,7 @@ Default maximum time to connect to the server (seconds).
 """
 
 
-HINT_DELAY = 1.0
+HINT_TIME = 1.0
 """
 Time without a NUL byte from the server until the log suggests another framing (seconds).
 """
@@ -72,6 +74,7 @@ class _BridgeProtocol(StreamProtocol):
     """
 
     factory: "BridgeFactory"
+    _target: Target
     _connecting: Deferred[Any] | None = None
     _backend: "_BackendProtocol | None" = None
     _splitter: FrameSplitter | None = None
@@ -89,7 +92,7 @@ class _BridgeProtocol(StreamProtocol):
         """
         Connect to the server. Reading from the client is paused until the server is connected.
         """
-        target = self.factory.targetFor(self.transport.requestPath)
+        target = self.factory.targetFor(self.transport.requestPath, self.transport.getPeer())
         if target is None:
             self.log.warn(
                 "{peer} disconnected: no target has the name in the request path {path}",
@@ -98,6 +101,7 @@ class _BridgeProtocol(StreamProtocol):
             )
             self.closeWith(POLICY_VIOLATION, "unknown target")
             return
+        self._target = target
         self._splitter = FrameSplitter(target.framing, self.factory.maxMessage)
         self._hasMessages = target.framing is not NUL
         self.transport.frameTexts(target.framing)
@@ -136,6 +140,16 @@ class _BridgeProtocol(StreamProtocol):
             # The client has disconnected.
             return
         self._connecting = None
+        problem = reason.value
+        if isinstance(problem, NotPermitted):
+            self.log.warn(
+                "{peer} disconnected: {problem}: {why}",
+                peer=self.describePeer(),
+                problem=problem,
+                why=problem.reason,
+            )
+            self.closeWith(POLICY_VIOLATION, str(problem))
+            return
         # Do not disclose addresses or errors from the internal network to the client.
         self.log.warn(
             "{peer} disconnected: cannot connect to {target}: {problem}",
@@ -185,7 +199,7 @@ class _BridgeProtocol(StreamProtocol):
             self._hasMessages = True
             self._cancelHint()
         elif self._hint is None and not self.factory.hasHinted:
-            self._hint = self.factory.clock.callLater(HINT_DELAY, self._warnOfFraming)
+            self._hint = self.factory.clock.callLater(HINT_TIME, self._warnOfFraming)
 
     def _cancelHint(self) -> None:
         hint, self._hint = self._hint, None
@@ -193,14 +207,13 @@ class _BridgeProtocol(StreamProtocol):
             hint.cancel()
 
     def _warnOfFraming(self) -> None:
-        target = self.factory.targetFor(self.transport.requestPath)
-        if self._splitter is None or target is None or self.factory.hasHinted:
+        if self._splitter is None or self.factory.hasHinted:
             return
         self.factory.hasHinted = True
         self.log.warn(
             "{target} has sent {count} bytes without a NUL byte, so the client has received"
             " nothing; if the program uses Socket instead of XMLSocket, use --framing raw",
-            target=target.description,
+            target=self._target.description,
             count=self._splitter.pending,
         )
 
@@ -298,6 +311,8 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
     Connects each client to one of several servers. The request path selects a server by name.
     A plain TCP client, or a client with the path C{/}, is connected to the first server. A
     client with an unknown name is refused.
+
+    @ivar hasHinted: whether the log has suggested another framing.
     """
 
     clock: IReactorTime
@@ -309,18 +324,20 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         connectTimeout: float = CONNECT_TIMEOUT,
         closeTimeout: float = CLOSE_TIMEOUT,
         proxyProtocol: bool = False,
+        gateway: Gateway | None = None,
         maxMessage: int = MAX_LENGTH,
         maxQueue: int = MAX_QUEUE,
         clock: AnyClock | None = None,
     ) -> None:
         """
-        @param targets: at least one target, by name.
+        @param targets: the targets, by name. The first is the default.
         @param connectTimeout: maximum time to connect to a server (seconds); 0 for no
             limit.
         @param closeTimeout: maximum time to send the remaining data from a disconnected client
             to the server (seconds).
         @param proxyProtocol: whether to send the client's address to the server in a
             PROXY protocol header, version 1.
+        @param gateway: connects clients to servers that they name (default: only the targets).
         @param maxMessage: maximum length of a message from a server (bytes); 0 for no limit.
         @param maxQueue: maximum length of the send queue of each connection (bytes).
         @param clock: the clock (default: the global reactor).
@@ -331,19 +348,25 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         self.closeTimeout = closeTimeout
         self.proxyProtocol = proxyProtocol
         self.maxMessage = maxMessage
+        self.gateway = gateway
         self.hasHinted = False
         self.clock = clockOrReactor(clock)
 
-    def targetFor(self, path: str) -> Target | None:
+    def targetFor(self, path: str, peer: IAddress) -> Target | None:
         """
         Return the target for a request path.
 
         @param path: the path including the query.
+        @param peer: the address of the client.
         @return: the target; C{None} for an unknown name.
         """
+        if self.gateway is not None:
+            endpoint = self.gateway.endpointFor(path, peer)
+            if endpoint is not None:
+                return Target("", endpoint, f"tcp:{endpoint.server}", self.gateway.framing)
         name = path.partition("?")[0].strip("/")
         if not name:
-            return next(iter(self._targets.values()))
+            return next(iter(self._targets.values()), None)
         return self._targets.get(name)
 
 

@@ -18,6 +18,7 @@ from openfl_twisted.protocols.bridge import (
     BridgeFactory,
     Target,
 )
+from openfl_twisted.protocols.gateway import Gateway, Rule
 from openfl_twisted.services.configuration import readTable, toTOML
 from openfl_twisted.services.options import DataServerOptions, listenOption, oneOf, size
 from openfl_twisted.services.serving import serveData, supportsWorkers
@@ -27,6 +28,8 @@ from openfl_twisted.wire.framing import FRAMINGS, NUL
 from openfl_twisted.wire.messages import MAX_LENGTH
 
 _KEYS = {"name", "connect", "framing"}
+# Twisted requires a timeout; this is a day (seconds).
+_DAY = 86400.0
 _name = re.compile(r"[A-Za-z0-9_.-]+")
 _tcp = re.compile(r"(?:tcp|ssl|tls|hostname):(?:host=)?([^:]+):(?:port=)?([0-9]+)")
 
@@ -59,9 +62,12 @@ def _readTargets(path: str, framing: str) -> dict[str, Target]:
 
     @raise usage.UsageError: if the file or a target is invalid.
     """
-    entries = readTable(path).get("target")
-    if not isinstance(entries, list) or not entries:
-        raise usage.UsageError(f"--config={path}: at least one [[target]] table is required")
+    table = readTable(path)
+    entries = table.get("target", [] if "gateway" in table else None)
+    if not isinstance(entries, list) or not (entries or "gateway" in table):
+        raise usage.UsageError(
+            f"--config={path}: at least one [[target]] or [[gateway]] table is required"
+        )
     targets: dict[str, Target] = {}
     for entry in entries:
         texts = isinstance(entry, dict) and all(isinstance(each, str) for each in entry.values())
@@ -75,6 +81,29 @@ def _readTargets(path: str, framing: str) -> dict[str, Target]:
             raise usage.UsageError(f"--config={path}: two targets are named {target.name}")
         targets[target.name] = target
     return targets
+
+
+def _readRules(path: str) -> list[Rule]:
+    """
+    Read the rules of the gateway from a configuration file.
+
+    @raise usage.UsageError: if a rule is invalid.
+    """
+    entries = readTable(path).get("gateway", [])
+    rules: list[Rule] = []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        isTable = isinstance(entry, dict) and entry.keys() == {"allow"}
+        allow = entry["allow"] if isTable else None
+        if not isinstance(allow, list) or not all(isinstance(each, str) for each in allow):
+            raise usage.UsageError(
+                f"--config={path}: [[gateway]] must have only a list of texts named allow, such as"
+                f' allow = ["game.example:9339"]: {entry!r:.80}'
+            )
+        try:
+            rules += map(Rule.parse, allow)
+        except ValueError as problem:
+            raise usage.UsageError(f"--config={path}: [[gateway]]: {problem}") from None
+    return rules
 
 
 def _ruffleConfig(targets: dict[str, Target], url: str) -> str:
@@ -100,7 +129,7 @@ class Options(DataServerOptions):
     targets by name.
     """
 
-    ownTables = frozenset({"target"})
+    ownTables = frozenset({"target", "gateway"})
 
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
 
@@ -182,6 +211,7 @@ class Options(DataServerOptions):
         @raise usage.UsageError: if a target is missing, or an option is invalid.
         @raise SystemExit: with status 0, after printing Ruffle's configuration.
         """
+        self["rules"] = [] if self["config"] is None else _readRules(self["config"])
         if self["connect"] is None:
             if self["config"] is None:
                 raise usage.UsageError("--connect is required, or --config with [[target]]")
@@ -205,11 +235,25 @@ def makeService(options: Options) -> IService:
     @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
         opens its ports when it is started.
     """
+    from twisted.internet import reactor
+
+    gateway = None
+    if options["rules"]:
+        gateway = Gateway(
+            options["rules"],
+            reactor,
+            timeout=options["connect-timeout"] or _DAY,
+            framing=FRAMINGS[options["framing"]],
+        )
     factory = BridgeFactory(
         options["targets"],
+        gateway=gateway,
         connectTimeout=options["connect-timeout"],
         proxyProtocol=bool(options["proxy-protocol"]),
         maxMessage=options["max-message"],
         maxQueue=options["max-queue"],
     )
-    return serveData(options, factory)
+    service = serveData(options, factory)
+    if gateway is not None:
+        gateway.ownPorts = service.ownPorts
+    return service

@@ -105,7 +105,8 @@ class ServerService(MultiService):
             port = StreamServerEndpointService(ListeningEndpoint(endpoint, self.portOpened), served)
             port.setServiceParent(self)
             self._ports.append(port)
-        for each in self._adminServices(options):
+        self._admin = [*self._adminServices(options)]
+        for each in self._admin:
             each.setServiceParent(self)
         # Not a child service, so that SIGHUP is handled until all connections are closed: without a
         # handler, the signal would end the process.
@@ -119,7 +120,7 @@ class ServerService(MultiService):
         """
         return dialectOf("dialect", self._dialectName)
 
-    def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
+    def _adminServices(self, options: ServerOptions) -> Iterator[Any]:
         """
         Create the services of the metrics and the dashboard. Their modules are imported only
         if they are used.
@@ -145,6 +146,13 @@ class ServerService(MultiService):
         self.log.emit(level, "listening on {host}", host=host)
         self._hosts.append(host)
         self._checkPolicy(host)
+
+    def ownPorts(self) -> set[int]:
+        """
+        Return the port numbers of this server, its metrics and its dashboard.
+        """
+        ports = [*map(portOf, self._hosts), *(each.ownPort for each in self._admin)]
+        return {port for port in ports if port is not None}
 
     def _checkPolicy(self, host: IAddress) -> None:
         if self.policy is None:

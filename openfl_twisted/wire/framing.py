@@ -72,17 +72,22 @@ class Framing(Protocol):
         """
         Return the frame of a message.
 
+        @param content: the content.
         @raise ValueError: if the content is too long for its length.
         """
 
     def content(self, frame: bytes) -> bytes:
         """
         Return the content of a frame.
+
+        @param frame: the frame.
         """
 
     def isFrame(self, data: bytes) -> bool:
         """
         Return whether data is already one or more complete frames that end with a terminator.
+
+        @param data: the data.
         """
 
 
@@ -121,7 +126,7 @@ class _TerminatedCutter:
         return len(self._rest)
 
 
-class Terminated:
+class Terminated(Framing):
     """
     Messages that end with a terminator of one byte. For LF, a CR before it belongs to the
     terminator.
@@ -196,7 +201,7 @@ class _PrefixedCutter:
         return len(self._rest)
 
 
-class Prefixed:
+class Prefixed(Framing):
     """
     Messages that begin with their length, in network byte order.
     """
@@ -265,7 +270,7 @@ class _RawCutter:
         return b""
 
 
-class Raw:
+class Raw(Framing):
     """
     Bytes without messages.
     """
@@ -373,6 +378,8 @@ class FrameSplitter:
 
     def takeRest(self) -> bytes:
         """
-        Remove and return the bytes of the incomplete message.
+        Remove the bytes of the incomplete message.
+
+        @return: the bytes; can be empty.
         """
         return self._cutter.rest()

@@ -7,7 +7,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.python.usage import UsageError
 
@@ -73,6 +73,43 @@ class BridgeOptionTests(OptionsTestCase):
             [NUL, RAW, NUL],
         )
 
+    def test_gateway(self) -> None:
+        """
+        C{[[gateway]]} contains the rules of the gateway, with or without targets.
+        """
+        self.assertEqual(self.parse(bridge, "--connect=tcp:h:1")["rules"], [])
+        rules = '[[gateway]]\nallow = ["a.example:1", "*.b.example:1024-2000"]\n'
+        for more, names in (("", []), (TABLE, ["chess", "go", "local"])):
+            options = self.parse(bridge, self.write(rules + more))
+            self.assertEqual([*options["targets"]], names)
+            self.assertEqual([rule.name for rule in options["rules"]], ["a.example", "b.example"])
+        options = self.parse(bridge, self.write(rules), "--connect=tcp:h:1")
+        self.assertEqual(len(options["rules"]), 2)
+        service = bridge.makeService(options)
+        gateway = cast("Any", service).factory.wrappedFactory.wrappedFactory.gateway
+        self.assertEqual(gateway.ownPorts(), set())
+        self.assertIsNone(
+            cast(
+                "Any", bridge.makeService(self.parse(bridge, "--connect=tcp:h:1"))
+            ).factory.wrappedFactory.wrappedFactory.gateway
+        )
+
+    def test_wrongGateway(self) -> None:
+        """
+        A table with invalid rules is refused.
+        """
+        for text, words in (
+            ("gateway = 1", "[[gateway]] must have only a list of texts named allow"),
+            ("[[gateway]]\n", "[[gateway]] must have only a list of texts named allow"),
+            (
+                '[[gateway]]\nallow = "a:1"',
+                "[[gateway]] must have only a list of texts named allow",
+            ),
+            ("[[gateway]]\nallow = [1]", "[[gateway]] must have only a list of texts named allow"),
+            ('[[gateway]]\nallow = ["a"]', "[[gateway]]: 'a' must be HOST:PORT or HOST:PORT-PORT"),
+        ):
+            self.assertUsage(bridge, [self.write(text)], words)
+
     def test_wrong(self) -> None:
         """
         An invalid value is a usage error of one line.
@@ -90,9 +127,9 @@ class BridgeOptionTests(OptionsTestCase):
         for text, words in (
             ("[[target]", "--config="),
             (b"\xff", "--config="),
-            ("", "at least one [[target]] table is required"),
-            ("target = 1", "at least one [[target]] table is required"),
-            ("target = []", "at least one [[target]] table is required"),
+            ("", "at least one [[target]] or [[gateway]] table is required"),
+            ("target = 1", "at least one [[target]] or [[gateway]] table is required"),
+            ("target = []", "at least one [[target]] or [[gateway]] table is required"),
             ("target = [1]", "a target must have the strings name and connect"),
             (f"{one}[other]\n", "other cannot be a table"),
             ('[[target]]\nname = "a"\n', "a target must have the strings name and connect"),

@@ -125,7 +125,7 @@ class _TextParts:
 
     def whole(self) -> bytes:
         """
-        Join the fragments.
+        Return the text of all fragments.
         """
         return b"".join(self._parts)
 
