@@ -48,8 +48,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Drop unread data, and data that was not flushed. A subclass that overrides this method
-        must call it with C{super}.
+        Drop unread data, and data that was not flushed.
         """
         self._unread = bytearray()
         self._unwritten = []

@@ -5,7 +5,7 @@ Base classes of the stream protocols of this package and of their factories.
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, wraps
 from inspect import Signature as CallSignature
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
@@ -166,6 +166,9 @@ class StreamProtocol(Protocol):
                     f"{cls.__name__}.{name} cannot be a coroutine function: start a coroutine"
                     " in it with Deferred.fromCoroutine"
                 )
+        lost = cls.connectionLost
+        if not (_isOwn(lost) or lost in _completed):
+            cls.connectionLost = _complete(lost)  # type: ignore[method-assign]
 
     @classmethod
     def checkHandlers(cls) -> None:
@@ -524,8 +527,8 @@ class StreamProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Handle the messages that are held, see L{finishReading}, and cancel a running handler. A
-        subclass that overrides this method must call it with C{super}.
+        Handle the messages that are held, see L{finishReading}, and cancel a running handler. If
+        an override does not call this method with C{super}, it is called after the override.
         """
         self.finishReading(reason)
         self._endInspection()
@@ -734,6 +737,39 @@ class StreamProtocol(Protocol):
         Return the address of the peer, for log lines.
         """
         return describe(self.transport.getPeer())
+
+
+def _isOwn(function: Any) -> bool:
+    """
+    Return whether a method is defined by this package.
+    """
+    return getattr(function, "__module__", "").startswith("openfl_twisted.")
+
+
+# The overrides of connectionLost that _complete has created.
+_completed: "WeakSet[Callable[..., None]]" = WeakSet()
+
+
+def _complete(override: Callable[..., None]) -> Callable[..., None]:
+    """
+    Wrap an override of C{connectionLost}. If it does not call the method of this package with
+    C{super}, or raises an exception before, that method is called after it. Otherwise, the
+    connection would stay in the factory and in its room, and its handlers would not be cancelled.
+    """
+
+    @wraps(override)
+    def connectionLost(self: StreamProtocol, reason: Failure = connectionDone) -> None:
+        try:
+            override(self, reason)
+        finally:
+            # A protocol without a transport was never connected.
+            if not self._isLost and self.transport is not None:
+                methods = (vars(base).get("connectionLost") for base in type(self).__mro__)
+                own: Any = next(method for method in methods if _isOwn(method))
+                own(self, reason)
+
+    _completed.add(connectionLost)
+    return connectionLost
 
 
 def _warnOfMisspellings(cls: type) -> None:

@@ -194,8 +194,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Remove the protocol from the factory's connections. A subclass that overrides this
-        method must call it with C{super}.
+        Remove the protocol from the factory's connections.
         """
         try:
             self.finishReading(reason)
