@@ -149,8 +149,8 @@ class StreamProtocol(Protocol):
         Check the methods of the subclass. A method whose name is a misspelling of a method that
         is called when something happens, such as C{conectionMade}, is a warning.
 
-        @raise TypeError: if a method that must not be a coroutine function is one, or a handler
-            is a generator.
+        @raise TypeError: if a method that must not be a coroutine function is one, a handler
+            is a generator, or a method has the wrong parameters.
         """
         super().__init_subclass__(**keywords)
         _warnOfMisspellings(cls)
@@ -166,6 +166,7 @@ class StreamProtocol(Protocol):
                     f"{cls.__name__}.{name} cannot be a coroutine function: start a coroutine"
                     " in it with Deferred.fromCoroutine"
                 )
+        _checkParameters(cls)
         lost = cls.connectionLost
         if not (_isOwn(lost) or lost in _completed):
             cls.connectionLost = _complete(lost)  # type: ignore[method-assign]
@@ -737,6 +738,35 @@ class StreamProtocol(Protocol):
         Return the address of the peer, for log lines.
         """
         return describe(self.transport.getPeer())
+
+
+def _checkParameters(cls: type) -> None:
+    """
+    Check the parameters of the methods of a new protocol class that are called when something
+    happens.
+
+    @raise TypeError: if a method cannot be called.
+    """
+    handlers: Sequence[str] = cls._handlerNames  # type: ignore[attr-defined]
+    for name, value in vars(cls).items():
+        if not (isfunction(value) and (name in handlers or _callback.fullmatch(name))):
+            continue
+        bases = [vars(base)[name] for base in cls.__mro__[1:] if name in vars(base)]
+        if not (bases and isfunction(bases[-1])):
+            continue
+        # Twisted passes the reason, although the parameter has a default.
+        names = [
+            each.name
+            for each in CallSignature.from_callable(bases[-1]).parameters.values()
+            if each.default is each.empty or name == "connectionLost"
+        ]
+        try:
+            CallSignature.from_callable(value, follow_wrapped=False).bind(*names)
+        except TypeError:
+            raise TypeError(
+                f"{cls.__name__}.{name} has the wrong parameters: define it as"
+                f" def {name}({', '.join(names)})"
+            ) from None
 
 
 def _isOwn(function: Any) -> bool:

@@ -139,3 +139,48 @@ class ConnectionLostTests(SynchronousTestCase):
         protocol = Incomplete()
         protocol.connectionLost(connectionDone)
         self.assertEqual(protocol.calls, ["Incomplete"])
+
+
+class ParameterTests(SynchronousTestCase):
+    """
+    Overrides with the wrong parameters.
+    """
+
+    def test_wrong(self) -> None:
+        """
+        The error says how to define the method.
+        """
+
+        def none(self: Any) -> None: ...
+
+        def two(self: Any, one: Any, other: Any) -> None: ...
+
+        for name, method, how in (
+            ("messageReceived", none, "messageReceived(self, message)"),
+            ("messageReceived", two, "messageReceived(self, message)"),
+            ("messagesReceived", none, "messagesReceived(self, messages)"),
+            ("connectionLost", none, "connectionLost(self, reason)"),
+            ("connectionMade", two, "connectionMade(self)"),
+            ("sendQueueDropped", none, "sendQueueDropped(self, chunks)"),
+        ):
+            with self.assertRaises(TypeError) as caught:
+                type("Player", (XMLSocketProtocol,), {name: method})
+            self.assertEqual(
+                str(caught.exception),
+                f"Player.{name} has the wrong parameters: define it as def {how}",
+            )
+
+    def test_right(self) -> None:
+        """
+        Other names, defaults and variable parameters are accepted.
+        """
+
+        class Player(PathRoomProtocol):
+            def handleLine(self, line: bytes, isFirst: bool = False) -> None: ...
+
+            def joinRoom(self, name: str) -> None:  # type: ignore[override]
+                ...
+
+            def connectionLost(self, *arguments: Any, **named: Any) -> None: ...
+
+        RoomFactory(Player, Lobby())
