@@ -7,7 +7,13 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
 from inspect import Signature as CallSignature
-from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
+from inspect import (
+    currentframe,
+    isasyncgenfunction,
+    iscoroutinefunction,
+    isfunction,
+    isgeneratorfunction,
+)
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
 from weakref import WeakSet
 
@@ -67,6 +73,9 @@ _SYNCHRONOUS = {
 
 # The names of methods that are called when something has happened.
 _callback = re.compile(r"[a-z][A-Za-z]*(ed|Made|Lost|ByOperator)|joinRoom")
+
+# The class attributes that set a limit under another name, as in LineReceiver.
+_ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
 
 # The classes whose handlers have returned something that was ignored, and logged.
 _warned: "WeakSet[type]" = WeakSet()
@@ -150,7 +159,8 @@ class StreamProtocol(Protocol):
         is called when something happens, such as C{conectionMade}, is a warning.
 
         @raise TypeError: if a method that must not be a coroutine function is one, a handler
-            is a generator, or a method has the wrong parameters.
+            is a generator, a method has the wrong parameters, or a limit is not a number.
+        @raise ValueError: if a limit is negative.
         """
         super().__init_subclass__(**keywords)
         _warnOfMisspellings(cls)
@@ -167,6 +177,7 @@ class StreamProtocol(Protocol):
                     " in it with Deferred.fromCoroutine"
                 )
         _checkParameters(cls)
+        _checkLimits(cls)
         lost = cls.connectionLost
         if not (_isOwn(lost) or lost in _completed):
             cls.connectionLost = _complete(lost)  # type: ignore[method-assign]
@@ -769,11 +780,53 @@ def _checkParameters(cls: type) -> None:
             ) from None
 
 
+def _checkLimits(cls: type) -> None:
+    """
+    Check the limits that a new protocol class sets. A misspelt name is a warning.
+
+    @raise TypeError: if a limit is not a number, or its name is that of a factory's parameter.
+    @raise ValueError: if a limit is negative.
+    """
+    fields = ConnectionLimits._fields
+    names = [
+        name for name in (_ATTRIBUTES.get(each, each) for each in fields) if hasattr(cls, name)
+    ]
+    for name, value in vars(cls).items():
+        attribute = _ATTRIBUTES.get(name)
+        if name in names:
+            checkLimit(f"{cls.__name__}.{name}", value)
+        elif attribute in names:
+            raise TypeError(f"{cls.__name__}.{name} is not used: set {attribute}")
+        elif isinstance(value, int | float):
+            right = misspellingOf(name, names)
+            if right is not None:
+                warnCaller(f"{cls.__name__}.{name} is not used: did you mean {right}?")
+
+
+def warnCaller(text: str) -> None:
+    """
+    Warn at the line of the application that has called this package, such as the line of a
+    C{class} statement.
+    """
+    frame = currentframe()
+    while frame is not None and _isOwnName(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+    if frame is not None:
+        warnings.warn_explicit(text, UserWarning, frame.f_code.co_filename, frame.f_lineno)
+
+
+def _isOwnName(module: str) -> bool:
+    """
+    Return whether a module belongs to this package.
+    """
+    return module.startswith("openfl_twisted.")
+
+
 def _isOwn(function: Any) -> bool:
     """
     Return whether a method is defined by this package.
     """
-    return getattr(function, "__module__", "").startswith("openfl_twisted.")
+    return _isOwnName(getattr(function, "__module__", None) or "")
 
 
 # The overrides of connectionLost that _complete has created.
@@ -858,9 +911,6 @@ _setFactory = _slots.factory.__set__
 _setTransport = _slots.transport.__set__
 
 _P = TypeVar("_P", bound=StreamProtocol)
-
-# The class attributes that set a limit under another name, as in LineReceiver.
-_ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
 
 
 @lru_cache(maxsize=256)

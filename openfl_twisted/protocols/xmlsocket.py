@@ -19,7 +19,12 @@ from typing_extensions import TypeVar
 from openfl_twisted.coroutines import HandlerResult
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, checkPolicy
 from openfl_twisted.protocols.ratelimit import RateLimiter
-from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol, missingHandler
+from openfl_twisted.protocols.streamprotocol import (
+    StreamFactory,
+    StreamProtocol,
+    missingHandler,
+    warnCaller,
+)
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.websocket import MESSAGE_TOO_BIG
 from openfl_twisted.transports.writebatch import currentBatch
@@ -605,6 +610,11 @@ class XMLSocketFactory(StreamFactory[_P]):
         self.refused = FOREIGN.difference(passThrough)
         self.clock = clock
         checkPolicy(policy)
+        if isinstance(protocol, type) and getattr(protocol, "policy", None) is not None:
+            warnCaller(
+                f"{protocol.__name__}.policy is not used with a factory: pass policy= to the"
+                " factory, or use --policy"
+            )
         self.policy = policy
         # A dictionary instead of a set, which would use up to four times as much memory.
         self._connected: dict[_P, None] = {}

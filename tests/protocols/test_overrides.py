@@ -2,6 +2,8 @@
 Likely mistakes in overrides of the methods of a protocol.
 """
 
+import warnings
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,6 +15,7 @@ from openfl_twisted.protocols import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory
 from openfl_twisted.testing import Peer, connectedPair
+from openfl_twisted.wire.policy.file import PolicyFile
 
 
 class Waiting(XMLSocketProtocol):
@@ -184,3 +187,58 @@ class ParameterTests(SynchronousTestCase):
             def connectionLost(self, *arguments: Any, **named: Any) -> None: ...
 
         RoomFactory(Player, Lobby())
+
+
+class LimitTests(SynchronousTestCase):
+    """
+    Limits that a class sets.
+    """
+
+    def test_wrong(self) -> None:
+        """
+        A limit is a number, and has the name of the attribute.
+        """
+        for name, value, kind, text in (
+            ("MAX_LENGTH", "1M", TypeError, "must be a number from 0, not '1M'"),
+            ("maxQueue", -1, ValueError, "must be a number from 0, not -1"),
+            ("maxLength", 5, TypeError, "is not used: set MAX_LENGTH"),
+        ):
+            with self.assertRaises(kind) as caught:
+                type("Player", (Waiting,), {name: value})
+            self.assertEqual(str(caught.exception), f"Player.{name} {text}")
+
+    def test_misspelt(self) -> None:
+        """
+        A misspelt limit is a warning at the line of the class.
+        """
+        for name, right in (
+            ("MAX_LENGHT", "MAX_LENGTH"),
+            ("maxQeue", "maxQueue"),
+            ("message_rate", "messageRate"),
+            ("maxRoom", None),
+        ):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                type("Player", (Waiting,), {name: 5})
+            self.assertEqual(
+                [(str(warning.message), warning.filename) for warning in caught],
+                [(f"Player.{name} is not used: did you mean {right}?", __file__)] * bool(right),
+            )
+
+    def test_policy(self) -> None:
+        """
+        A factory uses its own policy file instead of that of the class.
+        """
+
+        class Player(Waiting):
+            policy = PolicyFile.forPort
+
+        makers: list[Any] = [XMLSocketFactory, partial(RoomFactory, lobby=Lobby())]
+        for make in makers:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                make(Player)
+            [warning] = caught
+            text = "Player.policy is not used with a factory: pass policy= to the factory, or use"
+            self.assertIn(text, str(warning.message))
+            self.assertEqual(warning.filename, __file__)
