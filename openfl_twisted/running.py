@@ -5,7 +5,7 @@ L{run} starts the reactor and a program.
 import sys
 from collections.abc import Callable, Coroutine
 from inspect import iscoroutine
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRestartable
@@ -21,6 +21,7 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import provider
 
+from openfl_twisted.commandline import placeOf
 from openfl_twisted.coroutines import RunningHandler, isCancellation, startHandler
 from openfl_twisted.errors import Error
 from openfl_twisted.logs import asyncioHint, ownFailure, packageLogger
@@ -75,7 +76,11 @@ class _Program:
             self.status = 1
             if reason.check(Error):
                 # The text of these errors is complete, for example why a connection was refused.
-                self.log.critical("the program has ended: {error}", error=reason.value)
+                self.log.critical(
+                    "the program has ended: {error}{place}",
+                    error=reason.value,
+                    place=placeOf(cast("Error", reason.value)),
+                )
             else:
                 self.log.failure(
                     "the program has ended with an error{hint}",

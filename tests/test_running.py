@@ -18,7 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
 from openfl_twisted import errors, run
+from openfl_twisted.net import XMLSocket
 from openfl_twisted.net._reminder import _Reminder
+from openfl_twisted.testing import MemoryNetwork
 from tests.doubles import linesOf
 
 
@@ -137,19 +139,35 @@ class RunTests(SynchronousTestCase):
 
     def test_socketError(self) -> None:
         """
-        Of an error whose text is complete, only the text is logged.
+        Of an error whose text is complete, the text and the line of the program are logged.
         """
 
         async def main() -> None:
             await deferLater(self.reactor, 1)
             raise errors.IOError("Error #2031: Socket Error. The server is off.")
 
-        with capturedLogs() as logs, self.assertRaises(SystemExit) as raised:
-            run(main, reactor=self.reactor)
-        self.assertEqual(raised.exception.code, 1)
-        self.assertEqual(
-            linesOf(logs), ["the program has ended: Error #2031: Socket Error. The server is off."]
-        )
+        async def connecting() -> None:
+            await XMLSocket("127.0.0.1", 1, reactor=network.reactor).whenConnected()
+
+        def closed() -> None:
+            XMLSocket(reactor=network.reactor).send("a")
+
+        network = MemoryNetwork()
+        text = "Error #2002: Operation attempted on invalid socket. (call connect first)"
+        for program, line, words in (
+            (main, 2, "Error #2031: Socket Error. The server is off."),
+            (connecting, 1, "Error #2031: Socket Error. The connection to 127.0.0.1:1 was refused"),
+            (closed, 1, text),
+        ):
+            self.setUp()
+            self.reactor.callLater(0.5, network.flush)
+            with capturedLogs() as logs, self.assertRaises(SystemExit) as raised:
+                run(program, reactor=self.reactor)
+            self.assertEqual(raised.exception.code, 1)
+            [text] = linesOf(logs)
+            self.assertIn(f"the program has ended: {words}", text)
+            number = program.__code__.co_firstlineno + line
+            self.assertTrue(text.endswith(f" (test_running.py, line {number})"), text)
 
     def test_twice(self) -> None:
         """
