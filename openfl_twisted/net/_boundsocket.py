@@ -2,6 +2,7 @@
 Base class of C{ServerSocket} and C{DatagramSocket}: binding to a local address.
 """
 
+import errno
 import ipaddress
 from typing import Any
 
@@ -11,6 +12,7 @@ from openfl_twisted.events import EventDispatcher
 from openfl_twisted.net._ports import toPort
 from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.net._reminder import reminder
+from openfl_twisted.wire.text import describeValue
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 Flash's default; it is the program that binds.
 """
@@ -26,12 +28,12 @@ def checkAddress(address: str | None) -> str:
     @return: the address in its canonical form, without brackets.
     @raise errors.ArgumentError: #2004, if the string is not an IP address.
     """
-    text = (address or "").removeprefix("[").removesuffix("]")
     try:
+        text = (address or "").removeprefix("[").removesuffix("]")
         return str(ipaddress.ip_address(text))
-    except ValueError:
+    except (AttributeError, ValueError):
         words = f"{address!r} must be an IP address, such as 127.0.0.1"
-        raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004) from None
+        raise errors.ArgumentError.numbered(2004, words=words) from None
 
 
 def checkPort(port: object, lowest: int = 0) -> int:
@@ -45,8 +47,27 @@ def checkPort(port: object, lowest: int = 0) -> int:
     """
     number = toPort(port)
     if not lowest <= number <= 65535:
-        raise errors.RangeError.numbered(2006)
+        words = f"{describeValue(port)} must be a port from {lowest} to 65535"
+        raise errors.RangeError.numbered(2006, words=words)
     return number
+
+
+# The remedies for ports that cannot be opened, by the number of the system's error.
+_REMEDIES = {
+    errno.EACCES: "; ports below 1024 need special rights: use a higher port",
+    errno.EADDRINUSE: "; another program uses the port: stop it, or use another port",
+    errno.EADDRNOTAVAIL: "; the address must be one of this machine",
+}
+
+
+def cannotBind(address: str, port: int, error: Any) -> errors.IOError:
+    """
+    Create the error for an address to which the system does not bind a socket.
+
+    @param error: the C{OSError}.
+    """
+    reason = f"{error.strerror}{_REMEDIES.get(error.errno, '')}"
+    return invalidSocket(f"cannot bind to {address}, port {port}: {reason}")
 
 
 class BoundSocket(EventDispatcher):
@@ -110,7 +131,11 @@ class BoundSocket(EventDispatcher):
         localPort = checkPort(localPort)
         address = checkAddress(localAddress)
         if self._closed or self.bound:
-            raise invalidSocket(f"the socket is {'closed' if self._closed else 'already bound'}")
+            raise invalidSocket(
+                "the socket is closed: create another one"
+                if self._closed
+                else f"the socket is already bound to {self.localAddress}:{self.localPort}"
+            )
         self._open(localPort, address)
 
     def _open(self, port: int, address: str) -> None:

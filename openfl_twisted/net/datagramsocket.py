@@ -17,6 +17,7 @@ from openfl_twisted.events import DatagramSocketDataEvent, Event, IOErrorEvent
 from openfl_twisted.net._boundsocket import (
     ANY_ADDRESS,
     BoundSocket,
+    cannotBind,
     checkAddress,
     checkPort,
 )
@@ -26,6 +27,8 @@ from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.protocols.datagram import AsyncDatagramProtocol
 from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.utils import ByteArray
+from openfl_twisted.wire.dataio import outside
+from openfl_twisted.wire.text import describeValue
 
 MAX_DATAGRAM = 65535
 """
@@ -51,7 +54,7 @@ def _checkIPv4(address: str) -> ipaddress.IPv4Address:
     if isinstance(checked, ipaddress.IPv4Address):
         return checked
     words = f"{address!r} must be an IPv4 address, such as 127.0.0.1"
-    raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004)
+    raise errors.ArgumentError.numbered(2004, words=words)
 
 
 def _indexOf(interface: str | None) -> bytes:
@@ -59,7 +62,7 @@ def _indexOf(interface: str | None) -> bytes:
         return struct.pack("@I", 0 if interface is None else socket.if_nametoindex(interface))
     except OSError:
         words = f"unknown network interface {interface!r}"
-        raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004) from None
+        raise errors.ArgumentError.numbered(2004, words=words) from None
 
 
 @refuseHandlers(onData="DatagramSocketDataEvent.DATA")
@@ -120,7 +123,7 @@ class DatagramSocket(BoundSocket):
         try:
             self._port = listenUDP(self._reactor, port, protocol, address, MAX_DATAGRAM)
         except CannotListenError as error:
-            raise invalidSocket(error.socketError) from None
+            raise cannotBind(address, port, error.socketError) from None
         if not self._receiving:
             self._port.stopReading()
         try:
@@ -158,8 +161,11 @@ class DatagramSocket(BoundSocket):
 
     @multicastTTL.setter
     def multicastTTL(self, value: int) -> None:
+        if not isinstance(value, int):
+            raise errors.TypeError(f"multicastTTL must be an integer, not {describeValue(value)}")
         if not 0 <= value <= 255:
-            raise errors.RangeError.numbered(2006)
+            words = f"multicastTTL must be from 0 to 255, not {value}"
+            raise errors.RangeError.numbered(2006, words=words)
         self._multicastTTL = value
         self._applyOptions()
 
@@ -207,7 +213,7 @@ class DatagramSocket(BoundSocket):
         group = ipaddress.ip_address(checkAddress(address))
         if not group.is_multicast:
             words = f"{address} must be a multicast address, such as 239.1.2.3"
-            raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004)
+            raise errors.ArgumentError.numbered(2004, words=words)
         if self._port is None:
             raise invalidSocket("bind the socket before joining a group")
         if (group.version == 6) != (":" in (self.localAddress or "")):
@@ -257,7 +263,8 @@ class DatagramSocket(BoundSocket):
         remotePort = checkPort(remotePort, 1)
         address = checkAddress(remoteAddress)
         if ipaddress.ip_address(address).is_unspecified:
-            raise errors.ArgumentError.numbered(2004)
+            words = f"{address} is not the address of a peer"
+            raise errors.ArgumentError.numbered(2004, words=words)
         self._bindFor(address)
         self._peer = (address, remotePort)
 
@@ -319,15 +326,22 @@ class DatagramSocket(BoundSocket):
             raise errors.IllegalOperationError(
                 f"the socket is connected to {self._peer[0]}: omit address and port"
             )
+        try:
+            view = memoryview(bytes)
+        except TypeError:
+            hint = ": encode text with str.encode" if isinstance(bytes, str) else ""
+            raise errors.TypeError(
+                f"send: bytes must be a ByteArray or bytes, not {describeValue(bytes)}{hint}"
+            ) from None
         end = offset + length if length else len(bytes)
         if not 0 <= offset <= end <= len(bytes):
-            raise errors.RangeError.numbered(2006)
+            raise errors.RangeError.numbered(2006, words=outside(offset, length, len(bytes)))
         peer = self._peer
         if peer is None:
             peer = (checkAddress(address), checkPort(port, 1))
         self._bindFor(peer[0])
         try:
-            self._port.write(memoryview(bytes)[offset:end].tobytes(), peer)
+            self._port.write(view[offset:end].tobytes(), peer)
         except MessageLengthError as error:
             raise invalidSocket(error) from None
         except OSError as error:

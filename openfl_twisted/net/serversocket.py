@@ -13,12 +13,13 @@ from twisted.internet.protocol import Factory
 
 from openfl_twisted import errors
 from openfl_twisted.events import Event, ServerSocketConnectEvent
-from openfl_twisted.net._boundsocket import BoundSocket
+from openfl_twisted.net._boundsocket import BoundSocket, cannotBind
 from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import LinkProtocol
 from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.net.socket import Socket
 from openfl_twisted.transports.tcp import coalesceWrites
+from openfl_twisted.wire.text import describeValue
 
 
 class _AcceptedConnection(LinkProtocol):
@@ -79,7 +80,7 @@ class ServerSocket(BoundSocket):
             bound.bind((address, port))
         except OSError as error:
             bound.close()
-            raise invalidSocket(error.strerror) from None
+            raise cannotBind(address, port, error) from None
         self._bound = bound
 
     def listen(self, backlog: int = 0) -> None:
@@ -91,8 +92,11 @@ class ServerSocket(BoundSocket):
         @raise errors.RangeError: #2006, if C{backlog} is negative.
         @raise errors.IOError: #2002, if this socket is not bound, or already listens.
         """
+        if not isinstance(backlog, int):
+            raise errors.TypeError(f"backlog must be an integer, not {describeValue(backlog)}")
         if backlog < 0:
-            raise errors.RangeError.numbered(2006)
+            words = f"backlog must be from 0, not {backlog}"
+            raise errors.RangeError.numbered(2006, words=words)
         if self._bound is None or self._port is not None:
             raise invalidSocket(
                 "the socket is not bound: call bind first"
@@ -132,7 +136,8 @@ class ServerSocket(BoundSocket):
         @raise errors.Error: if this socket is not bound.
         """
         if self._bound is None:
-            raise errors.Error("the socket is not open")
+            state = "already closed" if self._closed else "not bound"
+            raise errors.Error(f"the socket cannot be closed, because it is {state}")
         bound, self._bound = self._bound, None
         port, self._port = self._port, None
         self._closed = True

@@ -8,11 +8,13 @@ and objects are encoded in AMF.
 
 from typing import Any, Self
 
+from openfl_twisted import errors
 from openfl_twisted.events import OutputProgressEvent, ProgressEvent
 from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import LinkProtocol
 from openfl_twisted.net._streamsocket import StreamSocket
 from openfl_twisted.utils import ByteArray, IDataInput, IDataOutput
+from openfl_twisted.wire.text import describeValue
 
 
 @refuseHandlers(
@@ -123,6 +125,8 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
 
     @maxUnread.setter
     def maxUnread(self, value: int) -> None:
+        if not isinstance(value, int):
+            raise errors.TypeError(f"maxUnread must be an integer, not {describeValue(value)}")
         self._maxUnread = value
         self._readAgain()
 
@@ -144,7 +148,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
     def _take(self, length: int) -> bytes:
         self._link.transport()
         if not 0 <= length <= len(self._unread):
-            raise self._problems.endOfFile()
+            raise self._endOfFile(length)
         data = bytes(self._unread[:length])
         # Deleting the beginning of a bytearray does not copy the rest.
         del self._unread[:length]
