@@ -3,17 +3,10 @@ Base classes of the stream protocols of this package and of their factories.
 """
 
 import re
-import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
 from inspect import Signature as CallSignature
-from inspect import (
-    currentframe,
-    isasyncgenfunction,
-    iscoroutinefunction,
-    isfunction,
-    isgeneratorfunction,
-)
+from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
 from weakref import WeakSet
 
@@ -36,6 +29,7 @@ from openfl_twisted.coroutines import (
     startHandler,
 )
 from openfl_twisted.logs import logHandlerError, packageLogger
+from openfl_twisted.overrides import checkParameters, isOwn, warnCaller, warnOfMethods
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.similar import misspellingOf, similarTo
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
@@ -132,6 +126,8 @@ class StreamProtocol(Protocol):
     log = packageLogger()
     # The methods for received data, one of which a subclass must override.
     _handlerNames: ClassVar[tuple[str, ...]] = ("bytesReceived",)
+    # The class attributes that a subclass can set, except the limits.
+    _settingNames: ClassVar[tuple[str, ...]] = ()
     # Whether the class calls the methods that the decorator handler marks.
     _dispatches = False
     maxQueue = MAX_QUEUE
@@ -163,7 +159,15 @@ class StreamProtocol(Protocol):
         @raise ValueError: if a limit is negative.
         """
         super().__init_subclass__(**keywords)
-        _warnOfMisspellings(cls)
+        inherited = [vars(base) for base in cls.__mro__[1:]]
+        # A missing handler raises an exception when the factory is created.
+        callbacks = [
+            name
+            for each in inherited
+            for name, value in each.items()
+            if isfunction(value) and name not in cls._handlerNames and _callback.fullmatch(name)
+        ]
+        warnOfMethods(cls, lambda name: misspellingOf(name, callbacks))
         for name in vars(cls).keys() & {*cls._handlerNames}:
             if isgeneratorfunction(vars(cls)[name]) or isasyncgenfunction(vars(cls)[name]):
                 raise TypeError(
@@ -176,11 +180,20 @@ class StreamProtocol(Protocol):
                     f"{cls.__name__}.{name} cannot be a coroutine function: start a coroutine"
                     " in it with Deferred.fromCoroutine"
                 )
-        _checkParameters(cls)
-        _checkLimits(cls)
+        checkParameters(cls, cls._isCalled)
+        _checkSettings(cls)
         lost = cls.connectionLost
-        if not (_isOwn(lost) or lost in _completed):
+        if not (isOwn(lost) or lost in _completed):
             cls.connectionLost = _complete(lost)  # type: ignore[method-assign]
+
+    @classmethod
+    def _isCalled(cls, name: str, method: object) -> bool:
+        """
+        Return whether a method is called when something happens. The handler of a message is
+        not such a method.
+        """
+        isNamed = name in cls._handlerNames or _callback.fullmatch(name) is not None
+        return isNamed and not hasattr(method, MESSAGE_NAMES)
 
     @classmethod
     def checkHandlers(cls) -> None:
@@ -751,82 +764,28 @@ class StreamProtocol(Protocol):
         return describe(self.transport.getPeer())
 
 
-def _checkParameters(cls: type) -> None:
+def _checkSettings(cls: type[StreamProtocol]) -> None:
     """
-    Check the parameters of the methods of a new protocol class that are called when something
-    happens.
-
-    @raise TypeError: if a method cannot be called.
-    """
-    handlers: Sequence[str] = cls._handlerNames  # type: ignore[attr-defined]
-    for name, value in vars(cls).items():
-        if not (isfunction(value) and (name in handlers or _callback.fullmatch(name))):
-            continue
-        bases = [vars(base)[name] for base in cls.__mro__[1:] if name in vars(base)]
-        if not (bases and isfunction(bases[-1])):
-            continue
-        # Twisted passes the reason, although the parameter has a default.
-        names = [
-            each.name
-            for each in CallSignature.from_callable(bases[-1]).parameters.values()
-            if each.default is each.empty or name == "connectionLost"
-        ]
-        try:
-            CallSignature.from_callable(value, follow_wrapped=False).bind(*names)
-        except TypeError:
-            raise TypeError(
-                f"{cls.__name__}.{name} has the wrong parameters: define it as"
-                f" def {name}({', '.join(names)})"
-            ) from None
-
-
-def _checkLimits(cls: type) -> None:
-    """
-    Check the limits that a new protocol class sets. A misspelt name is a warning.
+    Check the limits that a new protocol class sets. A misspelt limit or other setting is a warning.
 
     @raise TypeError: if a limit is not a number, or its name is that of a factory's parameter.
     @raise ValueError: if a limit is negative.
     """
     fields = ConnectionLimits._fields
-    names = [
+    limits = [
         name for name in (_ATTRIBUTES.get(each, each) for each in fields) if hasattr(cls, name)
     ]
+    settings = {name for base in cls.__mro__ for name in vars(base).get("_settingNames", ())}
     for name, value in vars(cls).items():
         attribute = _ATTRIBUTES.get(name)
-        if name in names:
+        if name in limits:
             checkLimit(f"{cls.__name__}.{name}", value)
-        elif attribute in names:
+        elif attribute in limits:
             raise TypeError(f"{cls.__name__}.{name} is not used: set {attribute}")
-        elif isinstance(value, int | float):
-            right = misspellingOf(name, names)
+        elif not (name.startswith("_") or isfunction(value)):
+            right = misspellingOf(name, [*limits, *sorted(settings)])
             if right is not None:
                 warnCaller(f"{cls.__name__}.{name} is not used: did you mean {right}?")
-
-
-def warnCaller(text: str) -> None:
-    """
-    Warn at the line of the application that has called this package, such as the line of a
-    C{class} statement.
-    """
-    frame = currentframe()
-    while frame is not None and _isOwnName(frame.f_globals.get("__name__", "")):
-        frame = frame.f_back
-    if frame is not None:
-        warnings.warn_explicit(text, UserWarning, frame.f_code.co_filename, frame.f_lineno)
-
-
-def _isOwnName(module: str) -> bool:
-    """
-    Return whether a module belongs to this package.
-    """
-    return module.startswith("openfl_twisted.")
-
-
-def _isOwn(function: Any) -> bool:
-    """
-    Return whether a method is defined by this package.
-    """
-    return _isOwnName(getattr(function, "__module__", None) or "")
 
 
 # The overrides of connectionLost that _complete has created.
@@ -848,33 +807,11 @@ def _complete(override: Callable[..., None]) -> Callable[..., None]:
             # A protocol without a transport was never connected.
             if not self._isLost and self.transport is not None:
                 methods = (vars(base).get("connectionLost") for base in type(self).__mro__)
-                own: Any = next(method for method in methods if _isOwn(method))
+                own: Any = next(method for method in methods if isOwn(method))
                 own(self, reason)
 
     _completed.add(connectionLost)
     return connectionLost
-
-
-def _warnOfMisspellings(cls: type) -> None:
-    """
-    Warn of the methods of a new protocol class that are never called because of their names.
-    """
-    inherited = {name: value for base in cls.__mro__[1:] for name, value in vars(base).items()}
-    # A missing handler raises an exception when the factory is created.
-    handlers: Sequence[str] = cls._handlerNames  # type: ignore[attr-defined]
-    callbacks = [
-        name
-        for name, value in inherited.items()
-        if isfunction(value) and name not in handlers and _callback.fullmatch(name)
-    ]
-    for name, value in vars(cls).items():
-        if name in inherited or name.startswith("_") or not isfunction(value):
-            continue
-        right = misspellingOf(name, callbacks)
-        if right is not None:
-            text = f"{cls.__name__}.{name} is never called: did you mean {right}?"
-            code = value.__code__
-            warnings.warn_explicit(text, UserWarning, code.co_filename, code.co_firstlineno)
 
 
 def _describeMissing(cls: type) -> tuple[str, bool]:

@@ -50,6 +50,7 @@ class TelnetProtocol(StreamProtocol):
 
     _handlerNames = ("textReceived",)
     _factoryName = "TelnetFactory"
+    _settingNames = ("encoding", "newline")
     encoding = "utf-8"
     newline = NEWLINE
 

@@ -17,13 +17,13 @@ from twisted.python.failure import Failure
 from typing_extensions import TypeVar
 
 from openfl_twisted.coroutines import HandlerResult
+from openfl_twisted.overrides import warnCaller
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, checkPolicy
 from openfl_twisted.protocols.ratelimit import RateLimiter
 from openfl_twisted.protocols.streamprotocol import (
     StreamFactory,
     StreamProtocol,
     missingHandler,
-    warnCaller,
 )
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.websocket import MESSAGE_TOO_BIG
@@ -141,6 +141,7 @@ class XMLSocketProtocol(StreamProtocol):
         "messagesReceived",
         "lineReceived",
     )
+    _settingNames: ClassVar[tuple[str, ...]] = ("policy",)
     _factoryName = "XMLSocketFactory"
     MAX_LENGTH = MAX_LENGTH
     policy: PolicySource = None

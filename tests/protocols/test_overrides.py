@@ -3,6 +3,8 @@ Likely mistakes in overrides of the methods of a protocol.
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -11,7 +13,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.dispatch import JSONDispatchProtocol, XtDispatchProtocol
+from openfl_twisted.protocols import TelnetProtocol, XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory
 from openfl_twisted.testing import Peer, connectedPair
@@ -242,3 +245,27 @@ class LimitTests(SynchronousTestCase):
             text = "Player.policy is not used with a factory: pass policy= to the factory, or use"
             self.assertIn(text, str(warning.message))
             self.assertEqual(warning.filename, __file__)
+
+    def test_settings(self) -> None:
+        """
+        Misspelt settings of other protocols are warnings too.
+        """
+        for base, name, right in (
+            (JSONDispatchProtocol, "namekey", "nameKey"),
+            (XtDispatchProtocol, "extention", "extension"),
+            (XtDispatchProtocol, "allowExtra", "allowsExtra"),
+            (XMLSocketProtocol, "polic", "policy"),
+            (TelnetProtocol, "new_line", "newline"),
+        ):
+            with self.assertWarnsText(f"Player.{name} is not used: did you mean {right}?"):
+                type("Player", (base,), {name: "x"})
+
+    @contextmanager
+    def assertWarnsText(self, text: str) -> Iterator[None]:
+        """
+        Check that the block causes one warning.
+        """
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        self.assertEqual([str(warning.message) for warning in caught], [text])
