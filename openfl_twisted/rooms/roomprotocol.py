@@ -7,6 +7,7 @@ C{XMLSocket} clients in rooms.
     L{openfl_twisted.rooms.vocabulary}.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import isawaitable
@@ -25,8 +26,9 @@ from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
 from openfl_twisted.rooms.room import REFUSALS, LobbyError, Member, Room
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError
+from openfl_twisted.similar import similarTo
 from openfl_twisted.wire.messages import END
-from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
+from openfl_twisted.wire.text import decodeUTF8, describeValue, encodeUTF8
 
 # The number of deliveries, or of elements in a list, that count as one message; see
 # StreamProtocol.spend.
@@ -436,6 +438,9 @@ class _Announcer(LobbyObserver):
         self._lobby.announce(room, vocabulary.left(member))
 
 
+# The keyword arguments of XMLSocketFactory.
+_SETTINGS = tuple(inspect.signature(XMLSocketFactory).parameters)[1:]
+
 _P = TypeVar("_P", bound=RoomProtocol, default=Any)
 
 
@@ -457,7 +462,16 @@ class RoomFactory(XMLSocketFactory[_P]):
         """
         @param announces: whether members receive C{<joined>} and C{<left>}.
         @param settings: see L{XMLSocketFactory}.
+        @raise TypeError: if the lobby is not a C{Lobby}, or a setting is unknown.
         """
+        if not isinstance(lobby, Lobby):
+            advice = ": pass Lobby()" if isinstance(lobby, type) else ""
+            raise TypeError(f"lobby must be a Lobby, not {describeValue(lobby)}{advice}")
+        wrong = next((name for name in settings if name not in _SETTINGS), None)
+        if wrong is not None:
+            right = similarTo(wrong, [*_SETTINGS, "announces"])
+            advice = f": did you mean {right}?" if right else ""
+            raise TypeError(f"RoomFactory has no argument {wrong}{advice}")
         super().__init__(protocol, **settings)  # type: ignore[arg-type]
         self.lobby = lobby
         if announces:
