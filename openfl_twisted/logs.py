@@ -10,6 +10,7 @@ logged.
 import os
 import re
 from collections.abc import Callable
+from inspect import iscoroutine
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from twisted.python.failure import Failure
 
 import twisted
 from openfl_twisted.addresses import describe
+from openfl_twisted.coroutines import RunningHandler
 from openfl_twisted.wire.text import escape
 
 _MAX_EVENTS = 100
@@ -201,6 +203,53 @@ def logHandlerError(
         peer=peer,
         consequence=consequence,
     )
+
+
+def logLateHandler(
+    logger: Logger,
+    handler: RunningHandler,
+    owner: type,
+    peer: object,
+    seconds: float,
+    consequence: str = "no further input of it is handled",
+) -> None:
+    """
+    Warn of a handler that has run for a long time.
+
+    @param logger: the logger.
+    @param owner: the class of the protocol.
+    @param peer: the address of the peer.
+    @param seconds: the time.
+    @param consequence: the effect until the handler ends.
+    """
+    name, place = _describeHandler(handler)
+    logger.warn(
+        "{name} serves {peer} and has not ended after {seconds:g} s{place}: {consequence} before"
+        " the handler ends; limit its time with Deferred.addTimeout",
+        name=name if place else f"{name} of {owner.__name__}",
+        seconds=seconds,
+        place=place,
+        peer=peer,
+        consequence=consequence,
+    )
+
+
+def _describeHandler(handler: RunningHandler) -> tuple[str, str]:
+    """
+    Describe a running handler of an application.
+
+    @return: the name of the handler, and the file and the line that it has reached, in
+        parentheses after a space. For a handler that is not a coroutine function, the name is
+        C{a handler}, and the place is empty.
+    """
+    coroutine: Any = handler.coroutine
+    while iscoroutine(coroutine):
+        frame = coroutine.cr_frame
+        if frame is not None and not frame.f_code.co_filename.startswith(_LIBRARIES):
+            name = coroutine.__qualname__.rpartition("<locals>.")[2]
+            return name, f" ({Path(frame.f_code.co_filename).name}, line {frame.f_lineno})"
+        coroutine = coroutine.cr_await
+    return "a handler", ""
 
 
 def buildProtocol(factory: Any, address: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
 from inspect import Signature as CallSignature
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
 from weakref import WeakSet
 
@@ -28,7 +29,7 @@ from openfl_twisted.coroutines import (
     isCancellation,
     startHandler,
 )
-from openfl_twisted.logs import logHandlerError, packageLogger
+from openfl_twisted.logs import logHandlerError, logLateHandler, packageLogger
 from openfl_twisted.overrides import checkParameters, isOwn, warnCaller, warnOfMethods
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.similar import misspellingOf, similarTo
@@ -43,7 +44,7 @@ from openfl_twisted.transports.fanout import (
 )
 from openfl_twisted.transports.keepalive import canHangUp, loseIfHungUp
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits, checkLimit
-from openfl_twisted.transports.lowest import clockOf
+from openfl_twisted.transports.lowest import clockOf, lowestTransport
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
 from openfl_twisted.types import AnyClock
@@ -98,6 +99,12 @@ _HANG_UP_INTERVAL = 5.0
 Time between two checks for a lost connection while an asynchronous handler runs: 5 seconds.
 """
 
+_LATE_TIMEOUT = 60.0
+"""
+Time after which a warning is logged if a handler still runs: 60 seconds. It begins with the first
+check of L{_HANG_UP_INTERVAL}.
+"""
+
 LIMITS = ("queue", "rate", "message")
 """
 The limits that can disconnect a peer: the length of its send queue, the rate of its messages
@@ -144,8 +151,12 @@ class StreamProtocol(Protocol):
     _isLost = False
     # The asynchronous handlers that are running; usually at most one.
     _running: tuple[RunningHandler, ...] = ()
-    # The timer of the next check for a lost connection. It can expire after the handler.
-    _hangUpTimer: IDelayedCall | None = None
+    # The timer of the next check of the running handlers and of the connection. It can expire after
+    # the handlers.
+    _handlerTimer: IDelayedCall | None = None
+    # The running handlers at the last check, and the time of their first check; None after a
+    # warning.
+    _checked: Mapping[RunningHandler, float | None] = MappingProxyType({})
     # The messages that are being sent to many receivers.
     _fanOuts: FanOutQueue | None = None
 
@@ -395,8 +406,8 @@ class StreamProtocol(Protocol):
             return False
         self._running += (handler,)
         self._holdReading()
-        if self._hangUpTimer is None and not self._isLost and canHangUp(self.transport):
-            self._hangUpTimer = self.getClock().callLater(_HANG_UP_INTERVAL, self._checkHangUp)
+        if self._handlerTimer is None and not self._isLost:
+            self._startHandlerTimer()
         handler.deferred.addErrback(self._asyncFailed)
         handler.deferred.addCallback(self._handlerEnded, handler)
         if self._isLost:
@@ -432,20 +443,38 @@ class StreamProtocol(Protocol):
         currentBatch.run(self.handlerFinished)
         self._releaseReading()
 
-    def _checkHangUp(self) -> None:
+    def _startHandlerTimer(self) -> None:
         """
-        Check whether the connection is lost, because the reactor does not report this while
-        reading is paused. The timer expires even if its handler has ended, because starting a
-        timer for each handler is slow.
+        Start the timer of the next check. A transport without a reactor, such as a test double,
+        has no timer.
         """
-        self._hangUpTimer = None
-        if not self._running:
+        interval = _LATE_TIMEOUT
+        if canHangUp(self.transport):
+            interval = _HANG_UP_INTERVAL
+        elif not hasattr(lowestTransport(self.transport), "reactor"):
             return
-        self._hangUpTimer = self.getClock().callLater(_HANG_UP_INTERVAL, self._checkHangUp)
-        loseIfHungUp(self.transport)
+        self._handlerTimer = self.getClock().callLater(interval, self._checkHandlers)
 
-    def _stopHangUpTimer(self) -> None:
-        timer, self._hangUpTimer = self._hangUpTimer, None
+    def _checkHandlers(self) -> None:
+        """
+        Warn if a handler has run for a long time. Check whether the connection is lost, because
+        the reactor does not report this while reading is paused. The timer expires even if its
+        handler has ended, because starting a timer for each handler is slow.
+        """
+        self._handlerTimer = None
+        now = self.getClock().seconds()
+        checked = {handler: self._checked.get(handler, now) for handler in self._running}
+        for handler, since in checked.items():
+            if since is not None and now - since >= _LATE_TIMEOUT:
+                checked[handler] = None
+                logLateHandler(self.log, handler, type(self), self.describePeer(), _LATE_TIMEOUT)
+        self._checked = checked
+        if self._running:
+            self._startHandlerTimer()
+            loseIfHungUp(self.transport)
+
+    def _stopHandlerTimer(self) -> None:
+        timer, self._handlerTimer = self._handlerTimer, None
         if timer is not None and timer.active():
             timer.cancel()
 
@@ -557,7 +586,7 @@ class StreamProtocol(Protocol):
         """
         self.finishReading(reason)
         self._endInspection()
-        self._stopHangUpTimer()
+        self._stopHandlerTimer()
         self._isLost = True
         for handler in self._running:
             handler.cancel(self.getClock())
