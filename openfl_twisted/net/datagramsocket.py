@@ -10,10 +10,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError, MessageLengthError
+from twisted.internet.interfaces import IDelayedCall
 
 from openfl_twisted import errors
 from openfl_twisted.coroutines import HandlerResult
 from openfl_twisted.events import DatagramSocketDataEvent, Event, IOErrorEvent
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.net._boundsocket import (
     ANY_ADDRESS,
     BoundSocket,
@@ -29,6 +31,12 @@ from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.utils import ByteArray
 from openfl_twisted.wire.dataio import outside
 from openfl_twisted.wire.text import describeValue
+
+_log = packageLogger()
+
+# Time after which a warning is logged if a bound socket has a listener, but does not receive: 10
+# seconds.
+_REMIND_AFTER = 10.0
 
 MAX_DATAGRAM = 65535
 """
@@ -85,6 +93,8 @@ class DatagramSocket(BoundSocket):
         self._port: Any = None
         self._peer: tuple[str, int] | None = None
         self._receiving = False
+        # The timer of the warning that receive() was not called.
+        self._reminder: IDelayedCall | None = None
         self._broadcast = False
         self._multicastTTL = 1
         self._multicastInterface: str | None = None
@@ -126,13 +136,48 @@ class DatagramSocket(BoundSocket):
             raise cannotBind(address, port, error.socketError) from None
         if not self._receiving:
             self._port.stopReading()
+            self._startReminder()
         try:
             self._applyOptions()
         except errors.IOError:
             # The caller receives an error, not a bound socket, so the port is released.
             opened, self._port = self._port, None
             opened.stopListening()
+            self._stopReminder()
             raise
+
+    def _store(self, key: Any, registrations: Any) -> None:
+        super()._store(key, registrations)
+        if registrations and key[0] == DatagramSocketDataEvent.DATA:
+            self._startReminder()
+
+    def _startReminder(self) -> None:
+        """
+        Start the timer of a warning if the socket is bound and has a listener, but does not
+        receive.
+        """
+        if (
+            self._reminder is None
+            and self._port is not None
+            and not self._receiving
+            and self.hasEventListener(DatagramSocketDataEvent.DATA)
+        ):
+            self._reminder = self._reactor.callLater(_REMIND_AFTER, self._remind)
+
+    def _stopReminder(self) -> None:
+        reminder, self._reminder = self._reminder, None
+        if reminder is not None and reminder.active():
+            reminder.cancel()
+
+    def _remind(self) -> None:
+        if not self.hasEventListener(DatagramSocketDataEvent.DATA):
+            return
+        _log.warn(
+            "the DatagramSocket at {host}, port {port} has a listener for data, but receives"
+            " nothing: call receive()",
+            host=self.localAddress,
+            port=self.localPort,
+        )
 
     # Broadcast and multicast, which AIR lacks
 
@@ -290,6 +335,7 @@ class DatagramSocket(BoundSocket):
             raise invalidSocket("the socket is closed")
         if not self._receiving:
             self._receiving = True
+            self._stopReminder()
             if self._port is not None:
                 self._port.startReading()
 
@@ -365,6 +411,7 @@ class DatagramSocket(BoundSocket):
         port, self._port = self._port, None
         self._closed = True
         self._peer = None
+        self._stopReminder()
         return maybeDeferred(lambda: None if port is None else port.stopListening())
 
     def _arrived(self, datagram: bytes, host: str, number: int) -> HandlerResult:

@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory
 
 from openfl_twisted import errors
 from openfl_twisted.events import Event, ServerSocketConnectEvent
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.net._boundsocket import BoundSocket, cannotBind
 from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import LinkProtocol
@@ -20,6 +21,8 @@ from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.net.socket import Socket
 from openfl_twisted.transports.tcp import coalesceWrites
 from openfl_twisted.wire.text import describeValue
+
+_log = packageLogger()
 
 
 class _AcceptedConnection(LinkProtocol):
@@ -57,6 +60,8 @@ class ServerSocket(BoundSocket):
         super().__init__(reactor=reactor)
         self._bound: socket.socket | None = None
         self._port: IListeningPort | None = None
+        # Whether the log contains a warning of the missing listener.
+        self._hasWarned = False
 
     def _local(self) -> tuple[str | None, int]:
         return (None, 0) if self._bound is None else self._bound.getsockname()[:2]
@@ -85,7 +90,8 @@ class ServerSocket(BoundSocket):
 
     def listen(self, backlog: int = 0) -> None:
         """
-        Accept connections.
+        Accept connections. While there is no listener for C{connect}, they are aborted, and the
+        first one is logged.
 
         @param backlog: maximum number of connections waiting to be accepted; 0, or more
             than the system permits, for the system's maximum.
@@ -121,6 +127,16 @@ class ServerSocket(BoundSocket):
         # After a listener has called close(), the port may still deliver connections that it has
         # already accepted.
         if not (hasListener and self.listening):
+            if self.listening and not self._hasWarned:
+                self._hasWarned = True
+                _log.warn(
+                    "{peer} aborted: the ServerSocket at {host}, port {port} has no listener for"
+                    " connect; add it before listen() with"
+                    " addEventListener(ServerSocketConnectEvent.CONNECT, ...) (logged once)",
+                    peer=connection.describePeer(),
+                    host=self.localAddress,
+                    port=self.localPort,
+                )
             connection.transport.abortConnection()
             return
         accepted = Socket.accepted(connection, self._reactor)

@@ -123,7 +123,7 @@ class LateTests(SynchronousTestCase):
 
     def test_ended(self) -> None:
         """
-        Handlers that end are no warning, even if they run all the time. After the connection, no
+        Handlers that end are not logged, even if they run all the time. After the connection, no
         timer remains.
         """
 
