@@ -9,6 +9,7 @@ from typing import Any
 from openfl_twisted import errors
 from openfl_twisted.clocks import checkClock, globalReactor
 from openfl_twisted.events import EventDispatcher
+from openfl_twisted.net._attributes import CheckedAttributes
 from openfl_twisted.net._ports import toPort
 from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.net._reminder import reminder
@@ -70,7 +71,7 @@ def cannotBind(address: str, port: int, error: Any) -> errors.IOError:
     return invalidSocket(f"cannot bind to {address}, port {port}: {reason}")
 
 
-class BoundSocket(EventDispatcher):
+class BoundSocket(CheckedAttributes, EventDispatcher):
     """
     Base class of sockets that can be bound to a local address once.
 

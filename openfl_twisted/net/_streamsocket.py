@@ -18,6 +18,7 @@ from openfl_twisted.events import (
     ProgressEvent,
     SecurityErrorEvent,
 )
+from openfl_twisted.net._attributes import CheckedAttributes
 from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
 from openfl_twisted.net._listeners import awaitListener
@@ -36,7 +37,7 @@ _RECEIVING = frozenset((DataEvent.DATA, ProgressEvent.SOCKET_DATA))
     onError="IOErrorEvent.IO_ERROR",
     onSecurityError="SecurityErrorEvent.SECURITY_ERROR",
 )
-class StreamSocket(EventDispatcher):
+class StreamSocket(CheckedAttributes, EventDispatcher):
     """
     A TCP socket. The socket dispatches C{connect}, C{close} and C{ioError}. It dispatches
     C{securityError} if C{Security.sandboxType} requires a permission that no policy file

@@ -397,7 +397,7 @@ class DatagramSocket(BoundSocket):
         """
         Run asynchronous listeners. No datagrams are read until they have ended.
         """
-        self._started += [awaitListener(awaitable, event) for awaitable in started]
+        self._started.extend(awaitListener(awaitable, event) for awaitable in started)
 
     def close(self) -> Deferred[None]:
         """
@@ -428,8 +428,11 @@ class DatagramSocket(BoundSocket):
                 data=ByteArray(datagram),
             )
         )
-        started, self._started = self._started, []
-        return _awaitEach(started) if started else None
+        if not self._started:
+            return None
+        started = [*self._started]
+        self._started.clear()
+        return _awaitEach(started)
 
 
 async def _awaitEach(listeners: Iterable[Awaitable[None]]) -> None:

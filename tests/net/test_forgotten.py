@@ -17,7 +17,7 @@ DATA = DatagramSocketDataEvent.DATA
 
 def ignore(event: Any) -> None:
     """
-    A listener.
+    Do nothing with an event.
     """
 
 
@@ -31,7 +31,7 @@ class ForgottenTests(SynchronousTestCase):
 
     def datagramSocket(self) -> DatagramSocket:
         """
-        Create a socket.
+        Create a C{DatagramSocket} on the network of the test.
         """
         return DatagramSocket(reactor=self.network.reactor)
 
