@@ -45,6 +45,12 @@ _ASYNCIO_HINT = (
     " twisted.internet.task.deferLater waits with any reactor"
 )
 
+# Added to the error of an asyncio function to which a Deferred was passed.
+_DEFERRED_HINT = (
+    "; an asyncio function cannot wait for a Deferred: pass"
+    " deferred.asFuture(asyncio.get_running_loop())"
+)
+
 # Matches a field of a log format.
 _field = re.compile(r"\{[^{}]*\}")
 
@@ -270,15 +276,17 @@ def buildProtocol(factory: Any, address: Any) -> Any:
 def asyncioHint(reason: Failure) -> str:
     """
     Return a hint for the end of a log line if a function of asyncio was called under another
-    reactor.
+    reactor, or with a Deferred.
 
     @param reason: the exception.
     @return: the hint; empty for other exceptions.
     """
-    isMissing = isinstance(reason.value, RuntimeError) and "no running event loop" in str(
-        reason.value
-    )
-    return _ASYNCIO_HINT if isMissing else ""
+    if not isinstance(reason.value, RuntimeError):
+        return ""
+    text = str(reason.value)
+    if "no running event loop" in text:
+        return _ASYNCIO_HINT
+    return _DEFERRED_HINT if text.startswith("Task got bad yield: <Deferred") else ""
 
 
 def _ownTraceback(traceback: TracebackType | None) -> TracebackType | None:

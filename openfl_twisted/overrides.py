@@ -1,11 +1,16 @@
 """
-Checks of the methods that an application overrides, when it defines a class.
+Checks of the classes that an application defines, and of classes that it passes instead of
+objects.
 """
 
 import warnings
 from collections.abc import Callable, Collection
+from functools import partial
 from inspect import Signature, currentframe, isfunction
-from typing import Any
+from types import MethodType
+from typing import Any, TypeVar, cast
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def isOwnName(module: str) -> bool:
@@ -79,3 +84,39 @@ def warnCaller(text: str) -> None:
         frame = frame.f_back
     if frame is not None:
         warnings.warn_explicit(text, UserWarning, frame.f_code.co_filename, frame.f_lineno)
+
+
+class _StartMethod:
+    """
+    A descriptor for C{doStart}. Twisted calls the method of the class if a program passes the class
+    instead of a factory.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __get__(self, instance: object, owner: type) -> Callable[..., Any]:
+        if instance is None:
+            return partial(self._refuse, owner)
+        return MethodType(self._function, instance)
+
+    def _refuse(self, owner: type, *instance: object) -> Any:
+        if instance:
+            # A subclass calls the method of its base class.
+            return self._function(*instance)
+        parameters = Signature.from_callable(owner).parameters.values()
+        names = [
+            "YourProtocol" if each.name == "protocol" else each.name
+            for each in parameters
+            if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
+        ]
+        call = f"{owner.__name__}({', '.join(names)})"
+        raise TypeError(f"a factory is needed, not the class {owner.__name__}: pass {call}")
+
+
+def startMethod(function: _F) -> _F:
+    """
+    Decorate the method C{doStart} of a factory. If the class is passed to a reactor instead of a
+    factory, it raises C{TypeError} with an explanation.
+    """
+    return cast("_F", _StartMethod(function))

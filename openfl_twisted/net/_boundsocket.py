@@ -2,11 +2,11 @@
 Base class of C{ServerSocket} and C{DatagramSocket}: binding to a local address.
 """
 
-import errno
 import ipaddress
 from typing import Any
 
 from openfl_twisted import errors
+from openfl_twisted.addresses import explainBind
 from openfl_twisted.clocks import checkClock, globalReactor
 from openfl_twisted.events import EventDispatcher
 from openfl_twisted.net._attributes import CheckedAttributes
@@ -53,22 +53,13 @@ def checkPort(port: object, lowest: int = 0) -> int:
     return number
 
 
-# The remedies for ports that cannot be opened, by the number of the system's error.
-_REMEDIES = {
-    errno.EACCES: "; ports below 1024 need special rights: use a higher port",
-    errno.EADDRINUSE: "; another program uses the port: stop it, or use another port",
-    errno.EADDRNOTAVAIL: "; the address must be one of this machine",
-}
-
-
 def cannotBind(address: str, port: int, error: Any) -> errors.IOError:
     """
     Create the error for an address to which the system does not bind a socket.
 
     @param error: the C{OSError}.
     """
-    reason = f"{error.strerror}{_REMEDIES.get(error.errno, '')}"
-    return invalidSocket(f"cannot bind to {address}, port {port}: {reason}")
+    return invalidSocket(f"cannot bind to {address}, port {port}: {explainBind(error)}")
 
 
 class BoundSocket(CheckedAttributes, EventDispatcher):

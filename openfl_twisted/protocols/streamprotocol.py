@@ -30,7 +30,13 @@ from openfl_twisted.coroutines import (
     startHandler,
 )
 from openfl_twisted.logs import logHandlerError, logLateHandler, packageLogger
-from openfl_twisted.overrides import checkParameters, isOwn, warnCaller, warnOfMethods
+from openfl_twisted.overrides import (
+    checkParameters,
+    isOwn,
+    startMethod,
+    warnCaller,
+    warnOfMethods,
+)
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.similar import misspellingOf, similarTo
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
@@ -977,6 +983,10 @@ class StreamFactory(Factory[_P]):
         self.foreign = {signature.value: 0 for signature in FOREIGN}
         self.given = {name: limit for name, limit in limits.items() if limit is not None}
         self._limits: tuple[type | None, ConnectionLimits] = (None, NO_LIMITS)
+
+    @startMethod
+    def doStart(self) -> None:
+        super().doStart()
 
     def limitsOf(self, protocol: type[StreamProtocol]) -> ConnectionLimits:
         """

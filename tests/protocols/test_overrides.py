@@ -14,10 +14,17 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dispatch import JSONDispatchProtocol, XtDispatchProtocol
-from openfl_twisted.protocols import TelnetProtocol, XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.protocols import (
+    BinarySocketFactory,
+    OnePortFactory,
+    PolicyFileFactory,
+    TelnetProtocol,
+    XMLSocketFactory,
+    XMLSocketProtocol,
+)
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory
-from openfl_twisted.testing import Peer, connectedPair
+from openfl_twisted.testing import MemoryNetwork, Peer, connectedPair
 from openfl_twisted.wire.policy.file import PolicyFile
 
 
@@ -269,3 +276,39 @@ class LimitTests(SynchronousTestCase):
             warnings.simplefilter("always")
             yield
         self.assertEqual([str(warning.message) for warning in caught], [text])
+
+
+class FactoryTests(SynchronousTestCase):
+    """
+    Classes instead of factories.
+    """
+
+    def test_class(self) -> None:
+        """
+        The error says how to create the factory. A factory that overrides C{doStart} works.
+        """
+
+        class Own(XMLSocketFactory[Any]):
+            def doStart(self) -> None:
+                XMLSocketFactory.doStart(self)
+                started.append(self)
+
+        started: list[Any] = []
+        factories: list[tuple[Any, str]] = [
+            (XMLSocketFactory, "YourProtocol"),
+            (BinarySocketFactory, "YourProtocol"),
+            (RoomFactory, "YourProtocol, lobby"),
+            (PolicyFileFactory, "policy"),
+            (OnePortFactory, "wrappedFactory"),
+        ]
+        for cls, arguments in factories:
+            reactor = MemoryNetwork().reactor
+            name = cls.__name__
+            text = f"a factory is needed, not the class {name}: pass {name}({arguments})"
+            for listen in (reactor.listenTCP, partial(reactor.connectTCP, "127.0.0.1")):
+                error = self.assertRaises(TypeError, listen, 8080, cls)
+                self.assertEqual(str(error), text)
+        factory = Own(Waiting)
+        MemoryNetwork().reactor.listenTCP(8080, factory)
+        MemoryNetwork().reactor.listenTCP(8080, PolicyFileFactory(PolicyFile.forPort))
+        self.assertEqual((started, factory.numPorts), ([factory], 1))
