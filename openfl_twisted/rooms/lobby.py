@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.coroutines import HandlerResult, startHandler
-from openfl_twisted.logs import packageLogger
+from openfl_twisted.logs import errorSink, packageLogger
 from openfl_twisted.overrides import checkParameters, isOwnName, warnOfMethods
 from openfl_twisted.rooms.membership import Membership
 from openfl_twisted.rooms.room import (
@@ -746,10 +746,11 @@ class Lobby:
                 handler = None if result is None else startHandler(result)
             except Exception:
                 # An exception in an observer must not affect the room and its members.
-                self.log.failure("error in {method} of a lobby observer", method=method)
+                self._observerFailed(Failure(), method)
                 continue
             if handler is not None:
                 handler.deferred.addErrback(self._observerFailed, method)
 
     def _observerFailed(self, reason: Failure, method: str) -> None:
+        errorSink.report(reason)
         self.log.failure("error in {method} of a lobby observer", reason, method=method)

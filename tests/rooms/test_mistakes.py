@@ -136,3 +136,25 @@ class MistakeTests(SynchronousTestCase):
         self.check(f"a room or member name {TEXT}", protocol.joinRoom, 5)
         protocol.joinRoom("chess")
         self.check(f"the value of an attribute {TEXT}", protocol.setAttribute, "x", 5)
+
+    def test_failingObserver(self) -> None:
+        """
+        An exception in an observer fails the test of a program with an in-memory network.
+        """
+
+        class Failing(LobbyObserver):
+            def joined(self, member: Any, room: Any) -> None:
+                raise LookupError
+
+        class FailingLater(LobbyObserver):
+            async def joined(self, member: Any, room: Any) -> None:
+                raise LookupError
+
+        for cls in (Failing, FailingLater):
+            lobby = Lobby(clock=Clock())
+            lobby.observers.append(cls())
+            pair = connectedPair(Peer(), RoomFactory(PathRoomProtocol, lobby))
+            pair.client.send(b"chess\0")
+            pair.network.flush()
+            self.assertRaises(LookupError, pair.network.check)
+            self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
