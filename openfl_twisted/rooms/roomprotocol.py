@@ -13,6 +13,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, Self
 from urllib.parse import unquote
+from weakref import WeakSet
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
@@ -37,6 +38,10 @@ _ELEMENTS_PER_WORK = 8
 
 # The methods that receive the messages.
 _RECEIVERS = {"handleLine", "lineReceived", "dataReceived"}
+
+
+# The classes whose joinRoom has not joined a room, and was logged.
+_warned: "WeakSet[type]" = WeakSet()
 
 
 class RoomProtocol(XMLSocketProtocol):
@@ -81,7 +86,7 @@ class RoomProtocol(XMLSocketProtocol):
         path = self.transport.requestPath.partition("?")[0].strip("/")
         if path and not self.transport.disconnecting:
             try:
-                result = self.joinRoom(unquote(path))
+                result = self._enter(unquote(path))
             except LobbyError as problem:
                 self.refuse(problem.code, str(problem))
                 return
@@ -110,6 +115,22 @@ class RoomProtocol(XMLSocketProtocol):
         """
         self.member = self.lobby.join(room, self, name)
         return None
+
+    def _enter(self, *arguments: Any) -> HandlerResult:
+        """
+        Call L{joinRoom}. The first time that a class does not join a room, this is logged.
+        """
+        result = self.joinRoom(*arguments)
+        cls = type(self)
+        isOutside = result is None and self.member is None and not self.transport.disconnecting
+        if isOutside and cls not in _warned:
+            _warned.add(cls)
+            self.log.warn(
+                "{name}.joinRoom has not joined a room: call super().joinRoom(room, name), or raise"
+                " a LobbyError",
+                name=cls.__name__,
+            )
+        return result
 
     def deliverMessage(self, message: bytes) -> None:
         """
@@ -266,7 +287,7 @@ class PathRoomProtocol(RoomProtocol):
         names the room.
         """
         if self.member is None:
-            return self.joinRoom(decodeUTF8(line))
+            return self._enter(decodeUTF8(line))
         self.sendToRoom(line)
         return None
 
@@ -359,7 +380,7 @@ class XMLRoomProtocol(RoomProtocol):
         return self.member, self.member.room
 
     def _join(self, request: Request) -> HandlerResult:
-        return self.joinRoom(request.attributes.get("room", ""), request.attributes.get("name"))
+        return self._enter(request.attributes.get("room", ""), request.attributes.get("name"))
 
     def _leave(self, request: Request) -> None:
         member, _ = self._needMember()

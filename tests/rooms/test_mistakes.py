@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
 from openfl_twisted.rooms.room import RoomLimits
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.testing import Peer, connectedPair
+from tests.doubles import linesOf
 from tests.rooms.test_lobby import RecordingObserver, RecordingRecipient
 
 TEXT = "must be text, not 5: convert it with str()"
@@ -136,6 +138,35 @@ class MistakeTests(SynchronousTestCase):
         self.check(f"a room or member name {TEXT}", protocol.joinRoom, 5)
         protocol.joinRoom("chess")
         self.check(f"the value of an attribute {TEXT}", protocol.setAttribute, "x", 5)
+
+    def test_notJoined(self) -> None:
+        """
+        An override of C{joinRoom} that does not join a room is logged once.
+        """
+        for base, message in (
+            (PathRoomProtocol, "chess"),
+            (XMLRoomProtocol, "<join room='chess'/>"),
+        ):
+
+            class Player(base):  # type: ignore[valid-type,misc]
+                def joinRoom(self, room: str, name: str | None = None) -> None:
+                    if room == "none":
+                        self.transport.loseConnection()
+
+            with capturedLogs() as logs:
+                for text in (message.replace("chess", "none"), message, message):
+                    pair = connectedPair(Peer(), RoomFactory(Player, self.lobby))
+                    pair.client.send(text.encode() + b"\0")
+                    pair.network.flush()
+            self.assertEqual(
+                [line for line in linesOf(logs) if "joinRoom" in line],
+                [
+                    (
+                        "Player.joinRoom has not joined a room: call super().joinRoom(room, name),"
+                        " or raise a LobbyError"
+                    )
+                ],
+            )
 
     def test_failingObserver(self) -> None:
         """
