@@ -96,6 +96,7 @@ class ServerSocket(BoundSocket):
         @param backlog: maximum number of connections waiting to be accepted; 0, or more
             than the system permits, for the system's maximum.
         @raise errors.RangeError: #2006, if C{backlog} is negative.
+        @raise errors.TypeError: without a number, if C{backlog} is not an integer.
         @raise errors.IOError: #2002, if this socket is not bound, or already listens.
         """
         if not isinstance(backlog, int):

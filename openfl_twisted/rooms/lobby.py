@@ -248,6 +248,7 @@ class Lobby:
         """
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         @param roomLimits: separate limits for some rooms, by the name of the room.
+        @raise TypeError: if the limits are not C{RoomLimits}.
         """
         for each in (limits, *(roomLimits or {}).values()):
             if not (each is None or isinstance(each, RoomLimits)):

@@ -123,8 +123,10 @@ def outside(offset: int, length: int, available: int) -> str:
     """
     Describe a part that is not inside an array.
 
+    @param offset: the beginning of the part.
     @param length: the length of the part; 0 for the rest of the array.
     @param available: the length of the array.
+    @return: the words for an error.
     """
     end = f" and length {length}" if length else ""
     return f"offset {offset}{end} must be inside the array of {available} bytes"
