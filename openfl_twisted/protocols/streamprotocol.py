@@ -191,8 +191,9 @@ class StreamProtocol(Protocol):
                     f"{cls.__name__}.{name} is a generator function, and its body would not run:"
                     " use async def without yield, or decorate it with inlineCallbacks"
                 )
-        for name in _SYNCHRONOUS & vars(cls).keys():
-            if iscoroutinefunction(vars(cls)[name]):
+        for name in _SYNCHRONOUS:
+            # The method can be inherited from another class of the application.
+            if iscoroutinefunction(getattr(cls, name, None)):
                 raise TypeError(
                     f"{cls.__name__}.{name} cannot be a coroutine function: start a coroutine"
                     " in it with Deferred.fromCoroutine"
@@ -200,7 +201,7 @@ class StreamProtocol(Protocol):
         checkParameters(cls, cls._isCalled)
         _checkSettings(cls)
         lost = cls.connectionLost
-        if not (isOwn(lost) or lost in _completed):
+        if isfunction(lost) and not (isOwn(lost) or lost in _completed):
             cls.connectionLost = _complete(lost)  # type: ignore[method-assign]
 
     @classmethod

@@ -145,6 +145,17 @@ class ConnectionLostTests(SynchronousTestCase):
         self.assertEqual(lobby.members, 0)
         self.assertEqual(names, ["guest1"])
 
+    def test_inheritedCoroutine(self) -> None:
+        """
+        C{connectionLost} cannot be a coroutine function of another base class either.
+        """
+
+        class Saving:
+            async def connectionLost(self, reason: Failure) -> None: ...
+
+        with self.assertRaisesRegex(TypeError, "Player.connectionLost cannot be a coroutine"):
+            type("Player", (Saving, Waiting), {})
+
     def test_unconnected(self) -> None:
         """
         A test can call the override of a protocol that is not connected.
