@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from typing_extensions import TypeVar
 
 from openfl_twisted.coroutines import HandlerResult
+from openfl_twisted.overrides import warnCaller
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, checkPolicy
 from openfl_twisted.protocols.ratelimit import RateLimiter
 from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol, missingHandler
@@ -146,6 +147,7 @@ class XMLSocketProtocol(StreamProtocol):
         "messagesReceived",
         "lineReceived",
     )
+    _settingNames: ClassVar[tuple[str, ...]] = ("policy",)
     _factoryName = "XMLSocketFactory"
     MAX_LENGTH = MAX_LENGTH
     framing = NUL.name
@@ -228,8 +230,7 @@ class XMLSocketProtocol(StreamProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Remove the protocol from the factory's connections. A subclass that overrides this
-        method must call it with C{super}.
+        Remove the protocol from the factory's connections.
         """
         try:
             self.finishReading(reason)
@@ -679,6 +680,11 @@ class XMLSocketFactory(StreamFactory[_P]):
         self.framing = None if framing is None else framingOf(framing)
         self.clock = clock
         checkPolicy(policy)
+        if isinstance(protocol, type) and getattr(protocol, "policy", None) is not None:
+            warnCaller(
+                f"{protocol.__name__}.policy is not used with a factory: pass policy= to the"
+                " factory, or use --policy"
+            )
         self.policy = policy
         # A dictionary instead of a set, which would use up to four times as much memory.
         self._connected: dict[_P, None] = {}

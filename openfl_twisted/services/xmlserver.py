@@ -4,9 +4,10 @@ C{twistd openfl-xml}: a server for C{XMLSocket} programs.
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -75,6 +76,27 @@ _ROOMS: dict[str, type[XMLSocketProtocol]] = {
 }
 
 
+# The attribute of the protocol class for each option whose default is a limit of the class.
+_LIMITS = {
+    "max-message": "MAX_LENGTH",
+    "max-queue": "maxQueue",
+    "message-rate": "messageRate",
+    "byte-rate": "byteRate",
+}
+
+
+def _limit(
+    name: str, value: str, meaning: str, default: float, parse: Callable[[str], Any]
+) -> Option:
+    """
+    Create an option for a limit. Without the option, the limit of the protocol class applies.
+
+    @param default: the limit of a class that does not set the limit.
+    """
+    option = Option(Group.LIMITS, name, value, meaning, default, parse)
+    return option._replace(default=None, shown=option.writtenDefault)
+
+
 class Options(DataServerOptions):
     """
     The options of C{twistd openfl-xml}. After parsing, C{app} is the protocol class, and
@@ -134,25 +156,22 @@ class Options(DataServerOptions):
             ),
             "none",
         ),
-        Option(Group.LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
-        Option(
-            Group.LIMITS,
+        _limit("max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
+        _limit(
             "max-queue",
             "BYTES",
             "Maximum size of a client's send queue; beyond it, the client is disconnected.",
             MAX_QUEUE,
             size,
         ),
-        Option(
-            Group.LIMITS,
+        _limit(
             "message-rate",
             "N",
             "Maximum number of messages per second from one client.",
             0.0,
             seconds,
         ),
-        Option(
-            Group.LIMITS,
+        _limit(
             "byte-rate",
             "BYTES",
             "Maximum number of bytes per second from one client.",
@@ -251,6 +270,9 @@ class Options(DataServerOptions):
             oneOf("framing", self["framing"], tuple(FRAMINGS))
             if issubclass(self["app"], RoomProtocol) and self["framing"] != NUL.name:
                 raise usage.UsageError(f"--framing={self['framing']}: rooms require nul")
+        for name, attribute in _LIMITS.items():
+            if self[name] is None:
+                self[name] = getattr(self["app"], attribute)
         if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
             raise usage.UsageError(
                 "--broker requires --rooms=path, --rooms=xml or an --app that is a RoomProtocol"

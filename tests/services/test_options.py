@@ -43,6 +43,16 @@ class App(XMLSocketProtocol):
     def messageReceived(self, message: str) -> None: ...
 
 
+class Limited(App):
+    """
+    A protocol with limits.
+    """
+
+    MAX_LENGTH = 100
+    maxQueue = 0
+    messageRate = 5
+
+
 class Silent(XMLSocketProtocol):
     """
     A protocol without a handler.
@@ -488,6 +498,21 @@ class XMLOptionTests(OptionsTestCase):
         found = self.parse(xmlserver, "--app=a_users_game:Game")["app"]
         self.assertEqual(found.__name__, "Game")
         self.assertUsage(xmlserver, ["--app=a_broken_game:Game"], "SyntaxError")
+
+    def test_limits(self) -> None:
+        """
+        The limits of the class apply, unless an option is given on the command line.
+        """
+        names = ("max-message", "max-queue", "message-rate", "byte-rate")
+        app = f"--app={Limited.__module__}:Limited"
+        options = self.parse(xmlserver, app)
+        self.assertEqual([options[name] for name in names], [100, 0, 5, 0])
+        options = self.parse(
+            xmlserver, app, "--max-message=1M", "--max-queue=2M", "--message-rate=0"
+        )
+        self.assertEqual([options[name] for name in names], [1 << 20, 2 << 20, 0, 0])
+        options = self.parse(xmlserver)
+        self.assertEqual([options[name] for name in names], [1 << 20, 2 << 20, 0, 0])
 
 
 class RoomOptionTests(OptionsTestCase):
