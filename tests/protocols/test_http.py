@@ -102,7 +102,7 @@ class HTTPTestCase(SynchronousTestCase):
 
     def open(self, **settings: Any) -> None:
         """
-        Open the port.
+        Open the port. Limits are settings of the guard, others of the protocol detection.
         """
         self.clock = Clock()
         self.game = GreeterFactory(Greeter)
@@ -677,6 +677,8 @@ class LimitTests(HTTPTestCase):
         self.assertEqual(traffic["http"].bytesIn, before.bytesIn + len(UPGRADE))
         self.assertEqual(traffic["http"].bytesOut, before.bytesOut)
         self.assertEqual(traffic["websocket"].bytesIn, len(frame(BINARY, b"ping")))
+        [info] = self.guard.clients()
+        self.assertEqual(info.bytesIn, len(PAGE + OPEN))
         client.transport._close(ConnectionDone())
         self.assertEqual(self.guard.traffic(), traffic)
         self.assertEqual(list(self.guard.closed), [("websocket", "peer")])
@@ -772,7 +774,7 @@ class SlowClientTests(SynchronousTestCase):
 
     def listen(self) -> None:
         """
-        Open the port.
+        Open the port with the pages and the game.
         """
         reactor = self.network.reactor
         endpoint = openflEndpoint(
