@@ -80,6 +80,9 @@ class SingleRequestChannel(HTTPChannel):
         """
 
     def allHeadersReceived(self) -> None:
+        """
+        Refuse a body that is too long by its C{Content-Length}.
+        """
         if self._exceeds(self.length or 0):
             self._refuseBody()
         else:
@@ -91,6 +94,9 @@ class SingleRequestChannel(HTTPChannel):
             self._refuseBody()
 
     def allContentReceived(self) -> None:
+        """
+        Handle the request, unless the body is too long. L{rawDataReceived} then refuses it.
+        """
         if not self._bodyExceeds():
             self._isReceived = True
             super().allContentReceived()

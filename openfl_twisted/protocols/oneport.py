@@ -632,6 +632,8 @@ _SIGNATURES = {
 def isHTTPFactory(factory: object) -> bool:
     """
     Check whether a factory is an C{HTTPFactory}, without importing C{twisted.web}.
+
+    @return: whether the factory is an C{HTTPFactory}.
     """
     return any(
         (each.__module__, each.__name__) == ("twisted.web.http", "HTTPFactory")
