@@ -82,6 +82,7 @@ class ServerService(MultiService):
             TLS, or if the factory handles TLS.
         """
         super().__init__()
+        self._options = options
         self.factory = GuardFactory(
             factory,
             maxConnections=options["max-connections"],
@@ -143,6 +144,8 @@ class ServerService(MultiService):
         # In a worker, log nothing: the supervisor logs the ports.
         level = LogLevel.info if self._worker is None else LogLevel.debug
         self.log.emit(level, "listening on {host}", host=host)
+        for line in self._options.describePorts([host]):
+            self.log.emit(level, "{line}", line=line)
         self._hosts.append(host)
         self._checkPolicy(host)
 
