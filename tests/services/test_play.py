@@ -64,7 +64,9 @@ class SiteTestCase(SynchronousTestCase):
 
     def write(self, name: str, content: bytes, folder: Path | None = None) -> Path:
         """
-        Write a file.
+        Write a file whose Last-Modified is L{DATE}.
+
+        @param folder: the folder (default: that of the pages).
         """
         path = (folder or self.folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +76,7 @@ class SiteTestCase(SynchronousTestCase):
 
     def site(self, **settings: Any) -> PlaySite:
         """
-        Create the pages.
+        Serve the folder, without a game.
         """
         return PlaySite(self.folder, clock=self.clock, **settings)
 
