@@ -22,7 +22,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.oneport import OnePortFactory, isHTTPFactory
 from openfl_twisted.protocols.policyfile import PolicySource, checkPolicy
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolEndpoint
 from openfl_twisted.reactors.backlog import deepenBacklog
@@ -93,7 +93,8 @@ class OpenFLEndpoint:
         @return: fires with the port, or fails with C{ValueError} if the recording cannot start.
         """
         settings = dict(self._settings)
-        if settings.get("passThrough") is None and _speaksHTTP(protocolFactory):
+        isUnset = settings.get("passThrough") is None and settings.get("http") is None
+        if isUnset and isHTTPFactory(protocolFactory):
             settings["passThrough"] = {Signature.HTTP}
             # If WebSockets were accepted here, any web page could send requests to the server
             # through a WebSocket.
@@ -252,16 +253,6 @@ def _checkPort(endpoint: Any) -> None:
         raise ValueError(f"the port must be from 0 to 65535, not {port}")
 
 
-def _speaksHTTP(factory: object) -> bool:
-    """
-    Check whether a factory is an C{HTTPFactory}, without importing C{twisted.web}.
-    """
-    return any(
-        (each.__module__, each.__name__) == ("twisted.web.http", "HTTPFactory")
-        for each in type(factory).__mro__
-    )
-
-
 def openflEndpoint(
     endpoint: AnyServerEndpoint, *, recorder: "Recorder | None" = None, **settings: Any
 ) -> OpenFLEndpoint:
@@ -269,9 +260,9 @@ def openflEndpoint(
     Add protocol detection to an endpoint.
 
     @param recorder: records all connections (default: record nothing). The caller stops it.
-    @param settings: arguments of L{OnePortFactory}. Without C{passThrough}, an
-        C{HTTPFactory} receives the HTTP requests; WebSockets are accepted only if C{accept}
-        contains them.
+    @param settings: arguments of L{OnePortFactory}, such as C{http=Site(root)} for web pages
+        and a game on one port. Without C{http} and C{passThrough}, an C{HTTPFactory} receives
+        the HTTP requests; WebSockets are accepted only if C{accept} contains them.
     @return: the endpoint with protocol detection.
     @raise TypeError: if the endpoint is text, or the policy is not a policy.
     """

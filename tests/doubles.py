@@ -121,6 +121,11 @@ class TightTransport(StringTransport):
     def loseWriteConnection(self) -> None:
         self.halfClosed = True
 
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        Do nothing. Called by C{twisted.web}, because TLS provides C{ITCPTransport}.
+        """
+
     def abortConnection(self) -> None:
         super().abortConnection()
         self.clear()

@@ -107,6 +107,20 @@ class DescriptionTests(EndpointTestCase):
         self.assertNotIn(Signature.HTTP, named.refused)
         self.assertEqual(self.parse("openfl:tcp:80:passThrough=none").refused, FOREIGN)
 
+    def test_httpFactory(self) -> None:
+        """
+        With a separate factory for HTTP requests, the factory of the port is the game, even if
+        it is a C{twisted.web} server.
+        """
+        pages = Site(Resource())
+        for served in (Factory(), Site(Resource())):
+            endpoint = openflEndpoint(TCP4ServerEndpoint(self.reactor, 80), http=pages)
+            self.successResultOf(endpoint.listen(served))
+            factory: Any = self.reactor.tcpServers[-1][1]
+            self.assertIs(factory.http, pages)
+            self.assertEqual((factory.wrappedFactory, factory.refused), (served, FOREIGN))
+            self.assertIn(ClientType.WEBSOCKET, factory.accept)
+
     def test_settings(self) -> None:
         """
         Each setting has a name; other arguments are passed to the wrapped endpoint.

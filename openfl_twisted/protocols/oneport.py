@@ -5,9 +5,10 @@ from the client determine the client type:
   - Policy requests are answered.
   - A WebSocket handshake opens a WebSocket, which the wrapped protocol uses like a TCP
     connection.
+  - Any other HTTP request is served by a separate factory, such as a C{Site} of
+    C{twisted.web}. Without this factory, the request is refused with an answer.
   - A TLS handshake starts TLS. Inside TLS, detection begins again.
-  - Any other HTTP request is refused with an answer. TLS on a port without a
-    certificate, and PROXY headers, are also refused.
+  - TLS on a port without a certificate, and PROXY headers, are refused.
   - All other bytes are delivered to the wrapped protocol.
 
 The wrapped protocol is connected when the client type is known. It is also connected after a
@@ -27,6 +28,7 @@ from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLServerConnectionCreator,
     IProtocol,
+    IProtocolFactory,
 )
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
@@ -43,11 +45,11 @@ from openfl_twisted.protocols.policyfile import (
     firstAnswer,
     policyFor,
 )
-from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
+from openfl_twisted.protocols.websocket import NO_MORE, WebSocketFactory, WebSocketProtocol
 from openfl_twisted.tls.connection import ServerTLSFactory
 from openfl_twisted.transports.acceptanswer import IAcceptAnswer
 from openfl_twisted.transports.closed import ClosedTransport
-from openfl_twisted.transports.connectioninfo import PLAIN, POLICY, UNDETECTED, WEBSOCKET
+from openfl_twisted.transports.connectioninfo import HTTP, PLAIN, POLICY, UNDETECTED
 from openfl_twisted.transports.detection import DetectionProtocol
 from openfl_twisted.transports.detectiontimer import DetectionTimer
 from openfl_twisted.transports.limits import checkLimit
@@ -61,6 +63,7 @@ from openfl_twisted.wire.firstbytes import (
     isPartial,
     recognize,
 )
+from openfl_twisted.wire.httprequest import HTTPAnswer
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.origins import originsOf
 from openfl_twisted.wire.policy.request import isRequest
@@ -277,10 +280,45 @@ class _OnePortProtocol(DetectionProtocol):
         if signature is Signature.TLS:
             protocol = self.factory.buildTLS(self.transport.getPeer())
         else:
-            self.transport.clientType = WEBSOCKET
-            otherwise = None if Signature.HTTP in self.factory.refused else self._deliverHTTP
-            protocol = self.factory.buildWebSocket(self.transport.getHost(), otherwise)
+            protocol = self._buildWebSocket()
         self.switchProtocol(self.connect(protocol))
+
+    def _buildWebSocket(self) -> WebSocketProtocol:
+        """
+        Return the protocol that parses the head of an HTTP request.
+        """
+        otherwise = None if self.factory.http is None else self._serveHTTP
+        return self.factory.buildWebSocket(self.transport.getHost(), otherwise)
+
+    def _serveHTTP(self, data: bytes) -> HTTPAnswer | None:
+        """
+        Pass the connection to the HTTP factory.
+
+        @param data: the beginning of the request, with a complete head if it is well-formed.
+        @return: the answer with which the request is refused; C{None} if it is served.
+        """
+        connection = self.transport
+        if not connection.changeType(HTTP):
+            return HTTPAnswer(503, NO_MORE)
+        protocol = self.factory.buildHTTP(connection.getPeer(), self._nextRequest)
+        if protocol is None:
+            return HTTPAnswer(503, NO_MORE)
+        self.received = data
+        self.switchProtocol(self.connect(protocol))
+        return None
+
+    def _nextRequest(self, data: bytes) -> None:
+        """
+        Inspect the next request on a persistent HTTP connection.
+
+        @param data: the beginning of the request.
+        """
+        connection = self.transport
+        self.connect(self._buildWebSocket())
+        # A chunk can contain many requests, which must not be served recursively.
+        connection.ensureBuffer()
+        connection.deliver(data)
+        connection.readAgain()
 
     def _disconnectWrapped(self) -> None:
         """
@@ -294,13 +332,6 @@ class _OnePortProtocol(DetectionProtocol):
         wrapped.transport = ClosedTransport(connection.getPeer(), connection.getHost())
         connection.unbind()
         wrapped.connectionLost(Failure(ConnectionDone()))
-
-    def _deliverHTTP(self, data: bytes) -> None:
-        """
-        Deliver an HTTP request that does not open a WebSocket to the wrapped protocol.
-        """
-        self.received = data
-        self._switchToWrapped()
 
     # Connecting the wrapped protocol
 
@@ -361,6 +392,7 @@ class OnePortFactory(WrapperFactory[Any]):
         L{openfl_twisted.protocols.policyfile.PolicySource}. The policy also decides which web
         pages can open a WebSocket. The attribute can be changed at any time.
     @ivar accept: the accepted client types.
+    @ivar http: the factory that serves HTTP requests; C{None} if they are refused.
     @ivar refused: the protocols whose clients are refused.
     @ivar signatures: the signatures to detect.
     @ivar greetingDelay: time without data after which the wrapped protocol is connected, so
@@ -387,6 +419,7 @@ class OnePortFactory(WrapperFactory[Any]):
         accept: Collection[ClientType] = ALL_TYPES,
         tls: IOpenSSLServerConnectionCreator | None = None,
         webSocket: Callable[..., WebSocketFactory] = WebSocketFactory,
+        http: AnyFactory | None = None,
         passThrough: Collection[Signature] = (),
         greetingDelay: float = GREETING_DELAY,
         maxUndetected: int = _MAX_UNDETECTED,
@@ -401,14 +434,20 @@ class OnePortFactory(WrapperFactory[Any]):
             L{openfl_twisted.tls.server.ServerConnectionCreator} (default: no TLS).
         @param webSocket: creates the WebSocket factory from the wrapped factory; pass
             C{functools.partial(WebSocketFactory, ...)} for other limits.
+        @param http: the factory for HTTP requests that do not open a WebSocket, such as
+            C{twisted.web.server.Site(root)} (default: refuse the requests). If it is an
+            C{HTTPFactory} whose C{protocol} is Twisted's, HTTP/1.1 is used, and a connection
+            can open a WebSocket after some requests, as connections from proxies do. The
+            protocols of any other factory keep their connections.
         @param passThrough: members of L{FOREIGN<openfl_twisted.wire.firstbytes.FOREIGN>} that
             the wrapped protocol implements itself (default: none). Clients of these protocols
-            are treated as plain clients. With C{Signature.HTTP}, the wrapped protocol receives
-            every HTTP request that is not a WebSocket handshake.
+            are treated as plain clients. C{Signature.HTTP} means that the wrapped factory is
+            also the C{http} factory.
         @param maxUndetected: maximum number of clients whose type is not detected yet; further
             clients are aborted. 0 for no limit.
         @param clock: the clock (default: the global reactor).
         @raise TypeError: if a parameter has a wrong type.
+        @raise ValueError: if both C{http} and C{passThrough} name a factory for HTTP requests.
         """
         super().__init__(wrappedFactory)
         checkPolicy(policy)
@@ -427,6 +466,13 @@ class OnePortFactory(WrapperFactory[Any]):
             self.accept -= {ClientType.POLICY}
         self.requiresTLS = ClientType.TLS in self.accept <= {ClientType.TLS, ClientType.POLICY}
         self.refused = FOREIGN.difference(passThrough)
+        self.http = http
+        if http is not None:
+            _checkHTTP(http)
+        if Signature.HTTP not in self.refused:
+            if http is not None:
+                raise ValueError("http and passThrough={Signature.HTTP} cannot be used together")
+            self.http = wrappedFactory
         self.signatures = self.refused | {_SIGNATURES[each] for each in self.accept}
         self.greetingDelay = greetingDelay
         self.maxUndetected = maxUndetected
@@ -454,6 +500,33 @@ class OnePortFactory(WrapperFactory[Any]):
         self.answered += answer is not None
         return answer
 
+    def doStart(self) -> None:
+        if self.http is not None and self.http is not self.wrappedFactory:
+            self.http.doStart()
+        super().doStart()
+
+    def doStop(self) -> None:
+        if self.http is not None and self.http is not self.wrappedFactory:
+            self.http.doStop()
+        super().doStop()
+
+    def buildHTTP(self, addr: IAddress, nextRequest: Callable[[bytes], object]) -> IProtocol | None:
+        """
+        Return the HTTP protocol for a connection, or C{None} if the HTTP factory refuses it.
+
+        @param addr: the address of the client.
+        @param nextRequest: called with the data after an answered request, if the protocol
+            supports it. The protocol then ignores the connection.
+        """
+        protocol: IProtocol | None = buildProtocol(self.http, addr)
+        if protocol is None or not isHTTPFactory(self.http):
+            return protocol
+        # twisted.web is imported already.
+        from openfl_twisted.protocols.httpchannel import singleRequest
+
+        channel: IProtocol = singleRequest(self.http, protocol, nextRequest)
+        return channel
+
     def buildTLS(self, addr: IAddress) -> IProtocol:
         """
         Return the TLS protocol for a connection. The client type is detected again in the decrypted
@@ -464,15 +537,14 @@ class OnePortFactory(WrapperFactory[Any]):
         return self._tls.buildProtocol(addr)
 
     def buildWebSocket(
-        self, host: IAddress, otherwise: Callable[[bytes], object] | None
+        self, host: IAddress, otherwise: Callable[[bytes], HTTPAnswer | None] | None
     ) -> WebSocketProtocol:
         """
         Return the WebSocket protocol for a connection.
 
         @param host: the address to which the client has connected. The policy for its
             port decides which pages can connect.
-        @param otherwise: called with the data of an HTTP request that does not open a
-            WebSocket; C{None} to refuse such requests.
+        @param otherwise: see L{WebSocketProtocol}.
         """
         port = portOf(host)
         if port not in self._webSockets:
@@ -543,6 +615,29 @@ _SIGNATURES = {
     ClientType.WEBSOCKET: Signature.HTTP,
     ClientType.PLAIN: Signature.NONE,
 }
+
+
+def isHTTPFactory(factory: object) -> bool:
+    """
+    Check whether a factory is an C{HTTPFactory}, without importing C{twisted.web}.
+    """
+    return any(
+        (each.__module__, each.__name__) == ("twisted.web.http", "HTTPFactory")
+        for each in type(factory).__mro__
+    )
+
+
+def _checkHTTP(http: object) -> None:
+    """
+    Check the factory for HTTP requests.
+
+    @raise TypeError: if it is not a factory.
+    """
+    if isinstance(http, type) or not IProtocolFactory.providedBy(http):
+        raise TypeError(
+            f"http must be a factory, not {http!r:.80}: pass twisted.web.server.Site(root) for"
+            " an IResource"
+        )
 
 
 class _InTLSFactory(Factory[Any]):

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import (
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import buildProtocol
+from openfl_twisted.transports.connectioninfo import HTTP, WEBSOCKET
 from openfl_twisted.transports.sharedtimer import SharedTimer
 from openfl_twisted.transports.websocket import WebSocketTransport
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
@@ -57,6 +58,11 @@ Default maximum time until the peer answers a ping (seconds).
 # Maximum number of received characters in a log line.
 _MAX_SHOWN = 200
 
+NO_MORE = "The server accepts no more connections."
+"""
+The text of the answer 503.
+"""
+
 _SUCCESS = range(200, 300)
 _TOO_MUCH = frozenset((408, 431))
 
@@ -73,15 +79,18 @@ class WebSocketProtocol(WebSocketTransport):
 
     factory: "WebSocketFactory"
     requestPath = "/"
-    _otherwise: Callable[[bytes], object] | None = None
+    _otherwise: Callable[[bytes], HTTPAnswer | None] | None = None
 
     def __init__(
-        self, factory: "WebSocketFactory", otherwise: Callable[[bytes], object] | None = None
+        self,
+        factory: "WebSocketFactory",
+        otherwise: Callable[[bytes], HTTPAnswer | None] | None = None,
     ) -> None:
         """
         @param otherwise: called with all received data if the data is an HTTP request that
-            does not open a WebSocket (default: refuse the request). After this call, the
-            WebSocket protocol ignores the connection.
+            does not open a WebSocket (default: refuse the request). If it returns C{None}, the
+            WebSocket protocol ignores the connection. Otherwise, it returns the answer with
+            which the request is refused.
         """
         super().__init__(factory)
         self.factory = factory
@@ -110,13 +119,7 @@ class WebSocketProtocol(WebSocketTransport):
             checkUpgrade(head)
             frames, response = self._accept(head)
         except HTTPAnswer as answer:
-            self._collector = None
-            if self._otherwise is None or not isinstance(answer, OtherRequest):
-                self._answer(answer, body=not collector.isHEAD)
-            else:
-                self._ended = True
-                self.stopTimer()
-                self._otherwise(bytes(collector.received))
+            refusal: HTTPAnswer | None = answer
         else:
             self._collector = None
             self._head = head
@@ -126,6 +129,14 @@ class WebSocketProtocol(WebSocketTransport):
                 self.begin(frames, response, rest)
             finally:
                 self._head = None
+            return
+        self._collector = None
+        if self._otherwise is not None and isinstance(refusal, OtherRequest):
+            self._ended = True
+            self.stopTimer()
+            refusal = self._otherwise(bytes(collector.received))
+        if refusal is not None:
+            self._answer(refusal, body=not collector.isHEAD)
 
     def _accept(self, head: RequestHead) -> tuple[WebSocketFrames, bytes]:
         """
@@ -147,9 +158,10 @@ class WebSocketProtocol(WebSocketTransport):
         extension, response = acceptUpgrade(
             head, compress=factory.compress, subprotocols=factory.subprotocols
         )
-        self.protocol = buildProtocol(factory.wrappedFactory, self.getPeer())
+        if self.transport.changeType(WEBSOCKET):
+            self.protocol = buildProtocol(factory.wrappedFactory, self.getPeer())
         if self.protocol is None:
-            raise HTTPAnswer(503, "The server accepts no more connections.")
+            raise HTTPAnswer(503, NO_MORE)
         return WebSocketFrames(factory.maxFrame, extension), response
 
     def _forwardedAddress(self, head: RequestHead) -> IAddress | None:
@@ -175,6 +187,7 @@ class WebSocketProtocol(WebSocketTransport):
         """
         Answer a request that does not open a WebSocket, and close the connection.
         """
+        self.transport.clientType = HTTP
         if answer.status in _SUCCESS:
             self.log.debug("{peer}: health check answered", peer=self.getPeer())
         else:

@@ -450,7 +450,9 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
     default.
 
     After parsing, C{policy} is the L{PolicySource}, C{accept} the set of client types,
-    C{pass-through} a set of L{Signature}, and C{trusted-proxies} a list of networks.
+    C{pass-through} a set of L{Signature}, and C{trusted-proxies} a list of networks. A command
+    can set C{http} to a factory for HTTP requests, see
+    L{OnePortFactory<openfl_twisted.protocols.oneport.OnePortFactory>}.
     """
 
     options: ClassVar[list[Option]] = [
@@ -535,6 +537,7 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
     def __init__(self) -> None:
         super().__init__()
         self["trusted-proxies"] = []
+        self["http"] = None
         self["record-hide"] = {}
 
     def remarks(self) -> list[str]:

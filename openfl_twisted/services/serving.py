@@ -373,6 +373,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         tls=None if certificates is None else certificates.connectionCreator(),
         webSocket=webSocket,
         passThrough=options["pass-through"],
+        http=options["http"],
         greetingDelay=options["greeting-delay"],
     )
     return ServerService(options, detection, idleTimeout=idle)

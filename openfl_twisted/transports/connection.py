@@ -162,6 +162,16 @@ class Guard(Protocol):
         Called when the peer is the first to close its side of the connection.
         """
 
+    def countAs(self, clientType: str) -> bool:
+        """
+        Called when the client type is detected, and when it changes. HTTP connections have a
+        separate limit.
+
+        @param clientType: the client type.
+        @return: whether the limit permits the connection. If not, the connection must be
+            closed.
+        """
+
     def transportLost(self) -> None:
         """
         Called when the connection is lost, before the protocol's C{connectionLost}.
@@ -353,6 +363,28 @@ class Connection:
         if self.disconnecting:
             return State.CLOSING
         return State.FULL if self.isFull else State.OPEN
+
+    @property
+    def nearestGuard(self) -> Guard | None:
+        """
+        The guard's record of this connection. If TLS runs over a guarded connection, the
+        record of that connection.
+        """
+        return self.guard
+
+    def changeType(self, clientType: str) -> bool:
+        """
+        Change the client type, and notify the guard.
+
+        @param clientType: the new client type.
+        @return: whether the limits of the guard permit the connection. If not, the type is
+            not changed, and the connection must be closed.
+        """
+        guard = self.nearestGuard
+        if guard is not None and not guard.countAs(clientType):
+            return False
+        self.clientType = clientType
+        return True
 
     @property
     def hasWritten(self) -> bool:

@@ -22,6 +22,11 @@ WEBSOCKET = "websocket"
 A WebSocket client.
 """
 
+HTTP = "http"
+"""
+A client that sends HTTP requests that do not open a WebSocket, with or without TLS.
+"""
+
 POLICY = "policy"
 """
 A client that requests the policy file.
@@ -34,7 +39,7 @@ A client whose type is not detected yet.
 
 _IN_TLS = {PLAIN: "tls", WEBSOCKET: "websocket in tls"}
 
-CLIENT_TYPES = (PLAIN, WEBSOCKET, *_IN_TLS.values(), POLICY, UNDETECTED)
+CLIENT_TYPES = (PLAIN, WEBSOCKET, *_IN_TLS.values(), HTTP, POLICY, UNDETECTED)
 """
 All client types, including the client types inside TLS, see L{inTLS}.
 """

@@ -25,6 +25,7 @@ from openfl_twisted.logs import buildProtocol, packageLogger
 from openfl_twisted.transports.acceptanswer import IAcceptAnswer
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.connectioninfo import (
+    HTTP,
     POLICY,
     UNDETECTED,
     ConnectionInfo,
@@ -41,7 +42,12 @@ from openfl_twisted.types import AnyClock, AnyFactory
 
 MAX_CONNECTIONS = 10_000
 """
-Default maximum number of connections.
+Default maximum number of connections, without HTTP connections.
+"""
+
+MAX_HTTP = 200
+"""
+Default maximum number of HTTP connections.
 """
 
 
@@ -71,15 +77,17 @@ class GuardedConnection:
     @ivar since: when the connection was opened (seconds, by the factory's clock).
     @ivar host: the host for which the connection is counted, see
         L{openfl_twisted.transports.hostlimit.hostOf}.
+    @ivar isHTTP: whether the connection is counted as an HTTP connection.
     @ivar endedByPeer: whether the peer was the first to close the connection.
     @ivar endedHere: whether this side was closing the connection when it was lost.
-    @ivar seen: value of C{bytesIn} at the last idle check.
+    @ivar seen: number of bytes at the last idle check.
     @ivar idleChecks: number of consecutive idle checks without new data.
     """
 
     __slots__ = (
         "_closing",
         "_connection",
+        "_counted",
         "_factory",
         "_kind",
         "_outer",
@@ -88,6 +96,7 @@ class GuardedConnection:
         "host",
         "id",
         "idleChecks",
+        "isHTTP",
         "seen",
         "since",
     )
@@ -107,7 +116,9 @@ class GuardedConnection:
         self.host = host
         self.id = 0
         self.since = 0.0
-        self.endedByPeer = self.endedHere = False
+        self.endedByPeer = self.endedHere = self.isHTTP = False
+        # The traffic that is already counted for a previous client type.
+        self._counted: Traffic | None = None
         self.seen = 0
         # Start at -1, because the first idle check may follow directly after the connection was
         # opened.
@@ -152,16 +163,18 @@ class GuardedConnection:
     @property
     def bytesIn(self) -> int:
         """
-        Number of bytes received.
+        Number of bytes received by the current client type.
         """
-        return cast("int", self._connection.bytesIn)
+        received: int = self._connection.bytesIn
+        return received if self._counted is None else received - self._counted.bytesIn
 
     @property
     def bytesOut(self) -> int:
         """
-        Number of bytes sent.
+        Number of bytes sent by the current client type.
         """
-        return cast("int", self._connection.bytesOut)
+        sent: int = self._connection.bytesOut
+        return sent if self._counted is None else sent - self._counted.bytesOut
 
     def getPeer(self) -> IAddress:
         """
@@ -208,6 +221,26 @@ class GuardedConnection:
         if self._outer is not None:
             self._outer.peerHalfClosed()
 
+    def countAs(self, clientType: str) -> bool:
+        """
+        Count the connection for the limits of its client type.
+
+        @param clientType: the client type.
+        @return: whether the limit permits the connection.
+        """
+        if self.lost or (self._outer is not None and not self._outer.countAs(clientType)):
+            return False
+        isHTTP = clientType == HTTP
+        if isHTTP != self.isHTTP:
+            if not self._factory.typeChanged(self, isHTTP=isHTTP):
+                return False
+            self.isHTTP = isHTTP
+            if self.kind != UNDETECTED:
+                self._factory.countTraffic(self.kind, self)
+                connection = self._connection
+                self._counted = Traffic(connection.bytesIn, connection.bytesOut)
+        return True
+
     def transportLost(self) -> None:
         """
         Remove the record from the open connections. Store the client type and whether this
@@ -218,6 +251,8 @@ class GuardedConnection:
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
         self._factory.protocols.pop(self, None)
+        if self.isHTTP:
+            self._factory.httpEnded()
         if self._outer is not None:
             self._outer.transportLost()
 
@@ -247,12 +282,13 @@ class GuardFactory(WrapperFactory[Any]):
     Guards the connections of another factory.
 
     @ivar protocols: the records of the open connections, oldest first.
+    @ivar http: number of open HTTP connections.
     @ivar log: logs each opened and closed connection at C{logLevel}, and each limit
         that is reached at level C{warn}.
     @ivar logLevel: level for opened and closed connections (default C{info}).
     @ivar opened: number of connections opened so far.
     @ivar refusals: number of refused connections, by limit: C{"connections"} for
-        C{maxConnections}, C{"address"} for C{maxPerAddress}.
+        C{maxConnections}, C{"address"} for C{maxPerAddress}, C{"http"} for C{maxHTTP}.
     @ivar closed: number of closed connections, by client type, then by the side that closed
         the connection (a key of L{ENDS}).
     """
@@ -267,6 +303,7 @@ class GuardFactory(WrapperFactory[Any]):
         *,
         maxConnections: int = MAX_CONNECTIONS,
         maxPerAddress: int = 0,
+        maxHTTP: int = MAX_HTTP,
         idleTimeout: float = 0.0,
         closeTimeout: float = CLOSE_TIMEOUT,
         clock: AnyClock | None = None,
@@ -278,10 +315,13 @@ class GuardFactory(WrapperFactory[Any]):
         @param maxPerAddress: maximum number of connections per IPv4 address or IPv6 /64
             network (default 0, no limit). Behind a proxy, all connections have the
             address of the proxy.
+        @param maxHTTP: maximum number of HTTP connections (default 200; 0 for no limit).
+            Requests on further connections are answered with 503. HTTP connections do not
+            count for C{maxConnections} and C{maxPerAddress} after their first request.
         @param idleTimeout: time without received data until a connection is closed (seconds;
             default 0, no limit). The actual time can be up to a quarter longer. The time of
-            asynchronous handlers does not count. Vanished
-            clients need no idle timeout: the kernel detects them, see L{keepAlive}.
+            asynchronous handlers does not count. On HTTP connections, sent data counts too.
+            Vanished clients need no idle timeout: the kernel detects them, see L{keepAlive}.
         @param closeTimeout: maximum time to close a connection gracefully (seconds); then the
             connection is aborted.
         @param clock: the clock (default: the global reactor).
@@ -290,6 +330,7 @@ class GuardFactory(WrapperFactory[Any]):
         for name, limit in (
             ("maxConnections", maxConnections),
             ("maxPerAddress", maxPerAddress),
+            ("maxHTTP", maxHTTP),
             ("idleTimeout", idleTimeout),
             ("closeTimeout", closeTimeout),
         ):
@@ -299,14 +340,17 @@ class GuardFactory(WrapperFactory[Any]):
         self.clock = clockOrReactor(clock)
         self.protocols: dict[GuardedConnection, None] = {}
         self.maxConnections = maxConnections
+        self.maxHTTP = maxHTTP
+        self.http = 0
         self.idleTimeout = idleTimeout
         self.closeTimeout = closeTimeout
         self.opened = 0
-        self.refusals = {"connections": 0, "address": 0}
+        self.refusals = {"connections": 0, "address": 0, "http": 0}
         self.closed: dict[tuple[str, str], int] = {}
         self._hosts = HostLimit(maxPerAddress)
         self._ended: dict[str, Traffic] = {}
         self._recentRefusals = 0
+        self._refusesHTTP = False
         self._idleWatch = LoopingCall(self._closeIdle)
         self._idleWatch.clock = self.clock
         self._allEnded: list[Deferred[None]] = []
@@ -317,6 +361,13 @@ class GuardFactory(WrapperFactory[Any]):
         Number of open connections.
         """
         return len(self.protocols)
+
+    @property
+    def _isFull(self) -> bool:
+        """
+        Whether C{maxConnections} is reached.
+        """
+        return 0 < self.maxConnections <= len(self.protocols) - self.http
 
     @property
     def refused(self) -> int:
@@ -355,7 +406,7 @@ class GuardFactory(WrapperFactory[Any]):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         host = hostOf(addr)
-        if 0 < self.maxConnections <= len(self.protocols):
+        if self._isFull:
             self._refuse(addr)
             return _RefusedConnection()
         if self._hosts.isFull(host):
@@ -384,7 +435,7 @@ class GuardFactory(WrapperFactory[Any]):
         @param host: the address of the port.
         @return: the answer; C{None} to accept the connection normally.
         """
-        if 0 < self.maxConnections <= len(self.protocols) or self._hosts.isFull(hostOf(peer)):
+        if self._isFull or self._hosts.isFull(hostOf(peer)):
             return None
         answer: bytes | None = cast("Any", self.wrappedFactory).firstAnswer(data, peer, host)
         if answer is not None:
@@ -431,6 +482,62 @@ class GuardFactory(WrapperFactory[Any]):
             open=len(self.protocols),
         )
 
+    def typeChanged(self, connection: GuardedConnection, *, isHTTP: bool) -> bool:
+        """
+        Count a connection as an HTTP connection instead of a client, or as a client instead
+        of an HTTP connection.
+
+        @param connection: the record of the connection.
+        @param isHTTP: whether it is an HTTP connection now.
+        @return: whether the limits permit the connection. If not, nothing is changed.
+        """
+        if isHTTP:
+            if 0 < self.maxHTTP <= self.http:
+                self._refuseHTTP(connection)
+                return False
+            self.http += 1
+            self._clientEnded(connection)
+            return True
+        if self._isFull:
+            self._refuse(connection.getPeer())
+            return False
+        if self._hosts.isFull(connection.host):
+            self._refuseHost(connection.host)
+            return False
+        self._hosts.opened(connection.host)
+        self.httpEnded()
+        return True
+
+    def _refuseHTTP(self, connection: GuardedConnection) -> None:
+        self.refusals["http"] += 1
+        if not self._refusesHTTP:
+            self._refusesHTTP = True
+            self.log.warn(
+                "{peer} refused: HTTP connection limit reached ({limit}); further refusals are "
+                "not logged",
+                peer=connection.getPeer(),
+                limit=self.maxHTTP,
+            )
+
+    def httpEnded(self) -> None:
+        """
+        Count an HTTP connection no longer.
+        """
+        self.http -= 1
+        self._refusesHTTP = False
+
+    def _clientEnded(self, connection: GuardedConnection) -> None:
+        """
+        Count a connection no longer as a client.
+        """
+        self._hosts.closed(connection.host)
+        if self._recentRefusals:
+            self.log.warn(
+                "accepting connections again; {refused} connections were refused",
+                refused=self._recentRefusals,
+            )
+            self._recentRefusals = 0
+
     def connectionEnded(self, connection: GuardedConnection, reason: Failure) -> None:
         """
         Log and count a closed connection.
@@ -447,14 +554,9 @@ class GuardFactory(WrapperFactory[Any]):
             reason=ENDS[by].format(reason.getErrorMessage()),
             open=len(self.protocols),
         )
-        self._hosts.closed(connection.host)
         self._countClosed(connection.kind, by, connection)
-        if self._recentRefusals:
-            self.log.warn(
-                "accepting connections again; {refused} connections were refused",
-                refused=self._recentRefusals,
-            )
-            self._recentRefusals = 0
+        if not connection.isHTTP:
+            self._clientEnded(connection)
         if not self.protocols:
             waiting, self._allEnded = self._allEnded, []
             for ended in waiting:
@@ -465,6 +567,15 @@ class GuardFactory(WrapperFactory[Any]):
         Count a closed connection, and add its traffic to the totals.
         """
         self.closed[kind, by] = self.closed.get((kind, by), 0) + 1
+        self.countTraffic(kind, counted)
+
+    def countTraffic(self, kind: str, counted: Counted) -> None:
+        """
+        Add traffic to the totals of a client type.
+
+        @param kind: the client type.
+        @param counted: the traffic.
+        """
         self._ended.setdefault(kind, Traffic()).add(counted)
 
     # Open connections
@@ -542,8 +653,9 @@ class GuardFactory(WrapperFactory[Any]):
         self._forEach(self._closeIfIdle)
 
     def _closeIfIdle(self, connection: GuardedConnection) -> None:
-        if connection.bytesIn != connection.seen:
-            connection.seen = connection.bytesIn
+        seen = connection.bytesIn + (connection.bytesOut if connection.isHTTP else 0)
+        if seen != connection.seen:
+            connection.seen = seen
             connection.idleChecks = 0
             return
         connection.idleChecks += 1

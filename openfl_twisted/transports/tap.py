@@ -258,6 +258,14 @@ class Tap(ProtocolTap):
         if self._outer is not None:
             self._outer.peerHalfClosed()
 
+    def countAs(self, clientType: str) -> bool:
+        """
+        Called when the client type changes.
+
+        @return: whether the limits of the guard permit the connection.
+        """
+        return self._outer is None or self._outer.countAs(clientType)
+
     def transportLost(self) -> None:
         """
         Called when the connection is lost; stores whether this side has closed it.

@@ -166,6 +166,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
     _reason = connectionDone
     # The code and reason of the Close frame that this side sends.
     _ownClose = (1000, "")
+    # The value of the underlying connection's bytesOut at the first frame, if HTTP responses were
+    # queued before the handshake; otherwise 0.
+    _framesFrom = 0
     # The last ping that was received while the send queue was not empty.
     _ping: bytes | None = None
     # Whether this WebSocket is registered as the producer of the underlying connection.
@@ -233,6 +236,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         @param rest: data received after the request.
         """
         self._frames = frames
+        if self.transport.pending:
+            start = self.transport.bytesOut + self.transport.pending
+            self._framesFrom = start + len(response)
         self.transport.bind(self)
         self._registered = True
         self.transport.registerProducer(PushAdapter(self), True)
@@ -329,7 +335,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self.owner is None:
             return
         data, at = b"".join(chunks), 0
-        if data.startswith(b"HTTP"):
+        if self._framesFrom:
+            at = max(0, self._framesFrom - (self.transport.bytesOut - sent))
+        elif data.startswith(b"HTTP"):
             # In the queue, the HTTP response precedes the first messages.
             at = data.index(b"\r\n\r\n") + 4
         messages = payloadsOf(data, at, sent)

@@ -272,18 +272,14 @@ class ConnectionWrapper(BufferedTransport):
         return self._host or super().getHost()
 
     @property
-    def _nearestGuard(self) -> Guard | None:
-        """
-        The guard's record of this connection. If TLS runs over a guarded connection, the
-        record of that connection.
-        """
+    def nearestGuard(self) -> Guard | None:
         if self.guard is None and isinstance(self._transport, TLSMemoryBIOProtocol):
             outer = self._transport.transport
             return outer.guard if isinstance(outer, Connection) else None
         return self.guard
 
     def peerHalfClosed(self) -> None:
-        guard = self._nearestGuard
+        guard = self.nearestGuard
         if guard is not None:
             guard.peerHalfClosed()
 
@@ -294,7 +290,7 @@ class ConnectionWrapper(BufferedTransport):
         within L{CLOSE_TIMEOUT} if there is no guard.
         """
         if not self.disconnecting and not self._stage:
-            guard = self._nearestGuard
+            guard = self.nearestGuard
             if guard is not None:
                 guard.closing()
             elif self._closing is None and ISSLTransport.providedBy(self._transport):

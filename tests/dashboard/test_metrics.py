@@ -116,7 +116,7 @@ class MetricsTests(MetricsTestCase):
         protocol.makeConnection(TightTransport(protocol))
         metrics = self.read()
         self.assertEqual(
-            [metrics["openfl_clients", kind] for kind in CLIENT_TYPES], [2, 0, 0, 0, 0, 1]
+            [metrics["openfl_clients", kind] for kind in CLIENT_TYPES], [2, 0, 0, 0, 0, 0, 1]
         )
         self.assertEqual(metrics["openfl_clients_limit"], 3)
         self.assertEqual(metrics["openfl_connections_opened_total"], 4)

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -34,7 +35,7 @@ from openfl_twisted.rooms.pubsub import PubSubState
 from openfl_twisted.rooms.room import RoomLimits
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
-from openfl_twisted.services.serving import DatagramService, ServerService
+from openfl_twisted.services.serving import DatagramService, ServerService, serveData
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.firstbytes import FOREIGN, ClientType, Signature
 from openfl_twisted.wire.lines import Framing
@@ -364,6 +365,23 @@ class MakeServiceTests(ServingTestCase):
         )
         assert isinstance(policy, PolicyFileFactory)
         self.assertEqual((policy.timeout, policy.maxLength), (3, 30))
+
+
+class HTTPTests(ServingTestCase):
+    """
+    HTTP requests on the port of a command.
+    """
+
+    def test_factory(self) -> None:
+        """
+        A command can set the factory for HTTP requests; the default is C{None}.
+        """
+        options = xmlserver.Options()
+        options.parseOptions([])
+        for http in (None, Factory()):
+            options["http"] = http
+            service = serveData(options, Factory())
+            self.assertIs(service.factory.wrappedFactory.http, http)
 
 
 class WebSocketLimitTests(ServingTestCase):

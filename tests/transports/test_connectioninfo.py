@@ -108,14 +108,14 @@ class KindTests(ClientTestCase):
 
     def test_http(self) -> None:
         """
-        An HTTP client that does not open a WebSocket is plain.
+        A client that sends HTTP requests has the type C{http}, whichever factory serves them.
         """
         wrapped = GreeterFactory(Greeter)
         self.guard.wrappedFactory = OnePortFactory(
             wrapped, passThrough={Signature.HTTP}, clock=self.clock
         )
         self.call(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        self.assertEqual(self.kinds(), ["plain"])
+        self.assertEqual(self.kinds(), ["http"])
 
     def test_withoutDetection(self) -> None:
         """
@@ -315,5 +315,5 @@ class AddressLimitTests(SynchronousTestCase):
         with capturedLogs() as logs:
             self.assertIsNone(self.connect("10.0.0.1"))
         self.assertEqual(linesOf(logs), [line])
-        self.assertEqual(self.guard.refusals, {"connections": 0, "address": 3})
+        self.assertEqual(self.guard.refusals, {"connections": 0, "address": 3, "http": 0})
         self.assertEqual((self.guard.refused, self.guard.opened), (3, 4))
