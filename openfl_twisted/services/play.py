@@ -366,3 +366,10 @@ class PlayFactory(SmallSite):
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         super().__init__(resource, _PlayRequest, clock)
+
+    def startFactory(self) -> None:
+        # Without the timer of the base class, which is for the access log.
+        self.resource.stopping = False
+
+    def stopFactory(self) -> None:
+        self.resource.stopping = True

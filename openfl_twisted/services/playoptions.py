@@ -17,12 +17,8 @@ from openfl_twisted.services.configuration import readTable, toTOML
 from openfl_twisted.services.options import DataServerOptions, count
 from openfl_twisted.services.sitefiles import SiteFolder
 from openfl_twisted.similar import similarTo
+from openfl_twisted.transports.guard import MAX_HTTP
 from openfl_twisted.wire.firstbytes import ClientType, Signature
-
-_MAX_SITE_CONNECTIONS = 200
-"""
-Default maximum number of HTTP connections.
-"""
 
 # The table of the configuration file with settings of Ruffle.
 _TABLE = "ruffle-config"
@@ -83,14 +79,13 @@ class PlayOptions(DataServerOptions):
             "max-site-connections",
             "N",
             "Maximum number of HTTP connections.",
-            _MAX_SITE_CONNECTIONS,
+            MAX_HTTP,
             count,
         ),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self["http"] = None
         self["play-sockets"] = []
         self._ruffleVersion = ""
 

@@ -29,7 +29,7 @@ from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.sessions._dialects import dialectOf
 from openfl_twisted.tls.connection import ServerTLSFactory
-from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.guard import MAX_HTTP, GuardFactory
 from openfl_twisted.types import AnyFactory
 from openfl_twisted.wire.dialects import Dialect
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
@@ -87,6 +87,7 @@ class ServerService(MultiService):
             factory,
             maxConnections=options["max-connections"],
             maxPerAddress=options["max-per-address"],
+            maxHTTP=options.get("max-site-connections", MAX_HTTP),
             idleTimeout=idleTimeout,
         )
         self.brokers: list[IPubSub | IPresence] = []
