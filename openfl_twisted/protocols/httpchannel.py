@@ -19,6 +19,7 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.lowest import transportsBelow
+from openfl_twisted.wire.httprequest import HTTPAnswer
 
 STALL_TIMEOUT = 60.0
 """
@@ -38,20 +39,24 @@ class SingleRequestChannel(HTTPChannel):
     has accepted it, the channel waits for the next request. It passes the first data of this
     request to C{nextRequest}, and ignores the connection from then on.
 
-    A client that does not read the response is disconnected after L{STALL_TIMEOUT}. All other
-    timeouts are those of C{HTTPChannel}, in particular C{HTTPFactory(timeout=...)} for the
-    time between requests (default 60 seconds).
+    C{HTTPFactory(timeout=...)} is the maximum time until the request is complete, and the
+    maximum time until the next request (default 60 seconds). A client that does not read the
+    response is disconnected after L{STALL_TIMEOUT}.
     """
 
     log = packageLogger()
     transport: Any
 
-    def __init__(self, nextRequest: Callable[[bytes], object]) -> None:
+    def __init__(self, nextRequest: Callable[[bytes], object], maxBody: int) -> None:
         """
         @param nextRequest: called with the first data after the request.
+        @param maxBody: maximum length of the request body (bytes); 0 for no limit.
         """
         super().__init__()
+        self._maxBody = maxBody
         self._nextRequest = nextRequest
+        # Whether the request is complete.
+        self._isReceived = False
         # Whether the response is complete. While it is being completed, resuming the transport
         # can deliver data.
         self._isDone = self._isFinishing = False
@@ -67,6 +72,58 @@ class SingleRequestChannel(HTTPChannel):
             self._pass()
         else:
             super().dataReceived(data)
+
+    def resetTimeout(self) -> None:
+        """
+        Do not extend the timeout when data is received, so that a slow request cannot last
+        indefinitely.
+        """
+
+    def allHeadersReceived(self) -> None:
+        """
+        Refuse a body that is too long by its C{Content-Length}.
+        """
+        if self._exceeds(self.length or 0):
+            self._refuseBody()
+        else:
+            super().allHeadersReceived()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        super().rawDataReceived(data)
+        if not self._isReceived and self._bodyExceeds() and not self.transport.disconnecting:
+            self._refuseBody()
+
+    def allContentReceived(self) -> None:
+        """
+        Handle the request, unless the body is too long. L{rawDataReceived} then refuses it.
+        """
+        if not self._bodyExceeds():
+            self._isReceived = True
+            super().allContentReceived()
+
+    def _exceeds(self, length: int) -> bool:
+        return 0 < self._maxBody < length
+
+    def _bodyExceeds(self) -> bool:
+        """
+        Check whether the received part of a body, which can be chunked, exceeds the limit.
+        """
+        content: Any = self.requests[0].content if self.requests else None
+        return content is not None and self._exceeds(content.tell())
+
+    def _refuseBody(self) -> None:
+        """
+        Answer with 413, and close the connection. Twisted would store the body in memory, or
+        in a temporary file.
+        """
+        self.log.info(
+            "{peer} refused: HTTP request body exceeds {limit} bytes",
+            peer=describe(self.transport.getPeer()),
+            limit=self._maxBody,
+        )
+        text = f"The request body must have at most {self._maxBody} bytes."
+        self.transport.write(HTTPAnswer(413, text).encode())
+        self.loseConnection()
 
     def requestDone(self, request: Request) -> None:
         self._isDone = self._isFinishing = True
@@ -154,19 +211,22 @@ class SingleRequestChannel(HTTPChannel):
         ][-1]
 
 
-def singleRequest(factory: Any, protocol: Any, nextRequest: Callable[[bytes], object]) -> Any:
+def singleRequest(
+    factory: Any, protocol: Any, nextRequest: Callable[[bytes], object], maxBody: int
+) -> Any:
     """
     Replace a protocol that an C{HTTPFactory} has created by a channel for one request.
 
     @param factory: the C{HTTPFactory}.
     @param protocol: the protocol, which is not connected yet.
     @param nextRequest: see L{SingleRequestChannel}.
+    @param maxBody: see L{SingleRequestChannel}.
     @return: the channel; C{protocol} if the factory uses a channel class of its own.
     """
     made = factory.protocol
     if made is not HTTPChannel and getattr(made, "__func__", None) is not HTTPFactory.protocol:
         return protocol
-    channel = SingleRequestChannel(nextRequest)
+    channel = SingleRequestChannel(nextRequest, maxBody)
     for name in _ATTRIBUTES:
         if hasattr(protocol, name):
             setattr(channel, name, getattr(protocol, name))

@@ -73,6 +73,11 @@ GREETING_DELAY = 0.5
 Default time without data after which the application may send first: 0.5 seconds.
 """
 
+MAX_BODY = 1024 * 1024
+"""
+Default maximum length of the body of an HTTP request: 1 MiB.
+"""
+
 _MAX_UNDETECTED = 5000
 """
 Default maximum number of clients whose type is not detected.
@@ -397,6 +402,7 @@ class OnePortFactory(WrapperFactory[Any]):
     @ivar signatures: the signatures to detect.
     @ivar greetingDelay: time without data after which the wrapped protocol is connected, so
         that the wrapped protocol can send first (seconds).
+    @ivar maxBody: maximum length of a request body (bytes).
     @ivar maxUndetected: maximum number of clients whose type is not detected yet.
     @ivar undetected: number of clients whose type is not detected yet.
     @ivar refusals: number of clients refused because of C{maxUndetected}.
@@ -422,6 +428,7 @@ class OnePortFactory(WrapperFactory[Any]):
         http: AnyFactory | None = None,
         passThrough: Collection[Signature] = (),
         greetingDelay: float = GREETING_DELAY,
+        maxBody: int = MAX_BODY,
         maxUndetected: int = _MAX_UNDETECTED,
         clock: AnyClock | None = None,
     ) -> None:
@@ -443,6 +450,9 @@ class OnePortFactory(WrapperFactory[Any]):
             the wrapped protocol implements itself (default: none). Clients of these protocols
             are treated as plain clients. C{Signature.HTTP} means that the wrapped factory is
             also the C{http} factory.
+        @param maxBody: maximum length of a request body for an C{HTTPFactory} whose
+            C{protocol} is Twisted's (bytes; default 1 MiB); 0 for no limit. A longer body is
+            answered with 413.
         @param maxUndetected: maximum number of clients whose type is not detected yet; further
             clients are aborted. 0 for no limit.
         @param clock: the clock (default: the global reactor).
@@ -452,6 +462,7 @@ class OnePortFactory(WrapperFactory[Any]):
         super().__init__(wrappedFactory)
         checkPolicy(policy)
         checkLimit("greetingDelay", greetingDelay)
+        checkLimit("maxBody", maxBody)
         if isinstance(accept, str):
             raise TypeError(
                 f"accept must be a set of client types, not {accept!r:.80}: use"
@@ -475,6 +486,7 @@ class OnePortFactory(WrapperFactory[Any]):
             self.http = wrappedFactory
         self.signatures = self.refused | {_SIGNATURES[each] for each in self.accept}
         self.greetingDelay = greetingDelay
+        self.maxBody = maxBody
         self.maxUndetected = maxUndetected
         self.undetected = 0
         self.refusals = 0
@@ -524,7 +536,7 @@ class OnePortFactory(WrapperFactory[Any]):
         # twisted.web is imported already.
         from openfl_twisted.protocols.httpchannel import singleRequest
 
-        channel: IProtocol = singleRequest(self.http, protocol, nextRequest)
+        channel: IProtocol = singleRequest(self.http, protocol, nextRequest, self.maxBody)
         return channel
 
     def buildTLS(self, addr: IAddress) -> IProtocol:
@@ -620,6 +632,8 @@ _SIGNATURES = {
 def isHTTPFactory(factory: object) -> bool:
     """
     Check whether a factory is an C{HTTPFactory}, without importing C{twisted.web}.
+
+    @return: whether the factory is an C{HTTPFactory}.
     """
     return any(
         (each.__module__, each.__name__) == ("twisted.web.http", "HTTPFactory")

@@ -163,18 +163,26 @@ class GuardedConnection:
     @property
     def bytesIn(self) -> int:
         """
-        Number of bytes received by the current client type.
+        Number of bytes received.
         """
-        received: int = self._connection.bytesIn
-        return received if self._counted is None else received - self._counted.bytesIn
+        return cast("int", self._connection.bytesIn)
 
     @property
     def bytesOut(self) -> int:
         """
-        Number of bytes sent by the current client type.
+        Number of bytes sent.
         """
-        sent: int = self._connection.bytesOut
-        return sent if self._counted is None else sent - self._counted.bytesOut
+        return cast("int", self._connection.bytesOut)
+
+    @property
+    def traffic(self) -> Counted:
+        """
+        The traffic of the current client type, see L{countAs}.
+        """
+        counted = self._counted
+        if counted is None:
+            return self
+        return Traffic(self.bytesIn - counted.bytesIn, self.bytesOut - counted.bytesOut)
 
     def getPeer(self) -> IAddress:
         """
@@ -236,9 +244,8 @@ class GuardedConnection:
                 return False
             self.isHTTP = isHTTP
             if self.kind != UNDETECTED:
-                self._factory.countTraffic(self.kind, self)
-                connection = self._connection
-                self._counted = Traffic(connection.bytesIn, connection.bytesOut)
+                self._factory.countTraffic(self.kind, self.traffic)
+                self._counted = Traffic(self.bytesIn, self.bytesOut)
         return True
 
     def transportLost(self) -> None:
@@ -554,7 +561,7 @@ class GuardFactory(WrapperFactory[Any]):
             reason=ENDS[by].format(reason.getErrorMessage()),
             open=len(self.protocols),
         )
-        self._countClosed(connection.kind, by, connection)
+        self._countClosed(connection.kind, by, connection.traffic)
         if not connection.isHTTP:
             self._clientEnded(connection)
         if not self.protocols:
@@ -605,7 +612,7 @@ class GuardFactory(WrapperFactory[Any]):
         for connection in list(self.protocols):
             kind = connection.kind
             if kind != UNDETECTED:
-                total.setdefault(kind, Traffic()).add(connection)
+                total.setdefault(kind, Traffic()).add(connection.traffic)
         return total
 
     def waiting(self) -> int:

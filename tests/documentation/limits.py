@@ -39,6 +39,9 @@ LIMITS = {
     # Connections
     "transports.guard MAX_CONNECTIONS": Row("connections"),
     "protocols.oneport _MAX_UNDETECTED": Row("undetected clients"),
+    "transports.guard MAX_HTTP": Row("HTTP connections"),
+    "protocols.oneport MAX_BODY": Row("HTTP request body", SIZE),
+    "protocols.httpchannel STALL_TIMEOUT": Row("HTTP response that", TIME),
     "protocols.oneport GREETING_DELAY": Row("time without data before a server", TIME),
     "transports.detectiontimer DETECTION_TIMEOUT": Row("protocol detection", TIME),
     "wire.httprequest _MAX_TARGET": Row("bytes held for protocol detection", SIZE),

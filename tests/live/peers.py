@@ -20,6 +20,7 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 
 from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.tcp import coalesceWrites
 
 HOST = "127.0.0.1"
 
@@ -236,12 +237,18 @@ async def stop(process: Process) -> str:
 
 
 @asynccontextmanager
-async def serving(factory: IProtocolFactory) -> AsyncIterator[tuple[int, GuardFactory]]:
+async def serving(
+    factory: IProtocolFactory, *, coalesces: bool = False
+) -> AsyncIterator[tuple[int, GuardFactory]]:
     """
     Serve a factory with a guard while the block runs.
+
+    @param coalesces: whether the port uses the TCP transport of the package.
     """
     guard = GuardFactory(factory)
     port = await TCP4ServerEndpoint(theReactor(), 0, interface=HOST).listen(guard)
+    if coalesces:
+        coalesceWrites(port)
     try:
         yield port.getHost().port, guard
     finally:

@@ -169,6 +169,10 @@ async def test_programsThatEnd() -> None:
         ("datagrams.py", "Received from 127.0.0.1: Hello.\n"),
         ("binarysocket.py", "bigEndian: 42\nlittleEndian: 42\n"),
         ("remoting.py", "ArrayCollection([1, 2, 3])\nServer.Unknown: no such operation\n"),
+        (
+            "highscores.py",
+            "[{'name': 'Ben', 'score': 700}, {'name': 'Ann', 'score': 500}]\n",
+        ),
     ]:
         program = run(*example(name))
         assert await program.ended == 0, program.printed

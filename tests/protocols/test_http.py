@@ -2,6 +2,7 @@
 HTTP requests on the port of a game: L{openfl_twisted.protocols.oneport} with an HTTP factory.
 """
 
+from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from openfl_twisted.protocols.httpchannel import STALL_TIMEOUT
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolFactory
 from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.testing import MemoryNetwork, Peer
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType, Signature
@@ -100,7 +102,7 @@ class HTTPTestCase(SynchronousTestCase):
 
     def open(self, **settings: Any) -> None:
         """
-        Open the port.
+        Open the port. Limits are settings of the guard, others of the protocol detection.
         """
         self.clock = Clock()
         self.game = GreeterFactory(Greeter)
@@ -381,6 +383,46 @@ class PersistentTests(HTTPTestCase):
         client.transport._close(ConnectionDone())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_slowBody(self) -> None:
+        """
+        A request whose body is incomplete after the timeout of the HTTP factory is closed, even
+        if its data is still received.
+        """
+        client = self.call(POST[:80])
+        for _ in range(59):
+            self.clock.advance(1)
+            client.send(b"x")
+            self.assertFalse(client.transport.disconnecting)
+        self.clock.advance(1)
+        self.assertTrue(client.transport.disconnecting)
+        self.assertEqual(self.pages.requests, [])
+
+    @given(st.booleans(), st.integers(-1, 1), st.integers(7, 200) | st.just(1 << 20))
+    def test_maxBody(self, isChunked: bool, over: int, length: int) -> None:
+        """
+        A request body above the limit is answered with 413, however it is sent and split.
+        """
+        self.open(maxBody=len(OPEN) - over)
+        with capturedLogs() as logs:
+            client = self.call((CHUNKED if isChunked else POST) + PAGE, length=length)
+        if over <= 0:
+            self.assertEqual(len(self.bodies(client)), 2)
+            return
+        self.assertTrue(client.received.startswith(b"HTTP/1.1 413 "), client.received)
+        self.assertEqual(client.received.count(b"HTTP/1.1"), 1)
+        self.assertTrue(client.transport.disconnecting)
+        self.assertEqual((self.pages.requests, self.game.made), ([], []))
+        [line] = [each for each in linesOf(logs) if "body" in each]
+        self.assertIn(f"refused: HTTP request body exceeds {len(OPEN) - 1} bytes", line)
+
+    def test_noMaxBody(self) -> None:
+        """
+        With C{maxBody=0}, the length of a request body is not limited.
+        """
+        self.open(maxBody=0)
+        head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n"
+        self.assertEqual(len(self.bodies(self.call(head, b"x" * 2_000_000))), 1)
+
     def test_refusedUpgrade(self) -> None:
         """
         A later WebSocket handshake from a page that the policy does not permit is refused.
@@ -635,6 +677,8 @@ class LimitTests(HTTPTestCase):
         self.assertEqual(traffic["http"].bytesIn, before.bytesIn + len(UPGRADE))
         self.assertEqual(traffic["http"].bytesOut, before.bytesOut)
         self.assertEqual(traffic["websocket"].bytesIn, len(frame(BINARY, b"ping")))
+        [info] = self.guard.clients()
+        self.assertEqual(info.bytesIn, len(PAGE + OPEN))
         client.transport._close(ConnectionDone())
         self.assertEqual(self.guard.traffic(), traffic)
         self.assertEqual(list(self.guard.closed), [("websocket", "peer")])
@@ -724,12 +768,13 @@ class SlowClientTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.network = MemoryNetwork.forTest(self.addCleanup)
-        self.game = GreeterFactory(Greeter)
+        self.game: Any = GreeterFactory(Greeter)
         self.downloads = Downloads()
+        self.isOpen = False
 
-    def connect(self, inTLS: bool = False) -> Any:
+    def listen(self) -> None:
         """
-        Open the port, and connect a client.
+        Open the port with the pages and the game.
         """
         reactor = self.network.reactor
         endpoint = openflEndpoint(
@@ -737,11 +782,18 @@ class SlowClientTests(SynchronousTestCase):
             http=Site(self.downloads, reactor=reactor),
             clock=reactor,
         )
-        factory: Any = self.game
-        port = self.network.run(endpoint.listen(factory))
+        port = self.network.run(endpoint.listen(self.game))
         self.addCleanup(port.stopListening)
+        self.isOpen = True
+
+    def connect(self) -> Any:
+        """
+        Connect a client. The first call opens the port.
+        """
+        if not self.isOpen:
+            self.listen()
         client = Peer()
-        connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", 80), client)
+        connectProtocol(TCP4ClientEndpoint(self.network.reactor, "127.0.0.1", 80), client)
         self.network.flush()
         self.addCleanup(self.network.flush)
         self.addCleanup(client.abort)
@@ -804,6 +856,39 @@ class SlowClientTests(SynchronousTestCase):
         self.assertEqual(len(self.downloads.downloads), 50)
         self.assertEqual(client.received.count(b"HTTP/1.1 200 OK"), 50)
         self.assertTrue(client.received.endswith(RESPONSE + b"\x82\x05hello"))
+
+    def test_droppedMessages(self) -> None:
+        """
+        If the connection is lost, only unsent messages of the WebSocket are reported as
+        dropped, and not the unsent part of a page before it.
+        """
+        dropped: list[bytes] = []
+
+        class Sender(XMLSocketProtocol):
+            def connectionMade(self) -> None:
+                super().connectionMade()
+                for text in ("one", "two"):
+                    self.sendMessage(text)
+
+            def sendQueueDropped(self, messages: Sequence[bytes]) -> None:
+                dropped.extend(messages)
+
+        self.game = XMLSocketFactory(Sender)
+        client = self.connect()
+        client.send(get(1000) + UPGRADE)
+        self.network.flush()
+        length = len(client.received)
+        # Each message has a frame header of two bytes.
+        for unsent, expected in ((6, 1), (7, 2), (12, 2), (13, 2), (length - 50, 2)):
+            dropped.clear()
+            self.network.window = length - unsent
+            client = self.connect()
+            self.network.connections[-1].toClient.stall()
+            client.send(get(1000) + UPGRADE)
+            self.network.flush()
+            client.abort()
+            self.network.flush()
+            self.assertEqual(dropped, [b"one\0", b"two\0"][-expected:])
 
     def test_readSlowly(self) -> None:
         """
