@@ -33,7 +33,7 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.services.sitefiles import SiteFolder, contentTypeOf
 from openfl_twisted.types import AnyClock
 
-_CHUNK = 64 * 1024
+MAX_CHUNK = 64 * 1024
 """
 Number of bytes of a file that are sent in one reactor iteration to one client.
 """
@@ -106,7 +106,7 @@ class _FileProducer:
 
     def _send(self) -> None:
         self._next = None
-        data = self._file.read(min(_CHUNK, self._left))
+        data = self._file.read(min(MAX_CHUNK, self._left))
         self._left -= len(data)
         if data:
             # The transport may pause this producer while it writes.

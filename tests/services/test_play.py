@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.services.play import _CHUNK, PlayFactory, PlaySite
+from openfl_twisted.services.play import MAX_CHUNK, PlayFactory, PlaySite
 from openfl_twisted.services.sitefiles import CONTENT_TYPES, SiteFolder
 from openfl_twisted.transports.guard import GuardFactory
 from tests.dashboard.browser import Answer, Visit
@@ -611,12 +611,12 @@ class DownloadTests(SiteTestCase):
         """
         Each reactor iteration sends one chunk, so that a download does not delay other clients.
         """
-        browser, received = self.download(1 << 30, bytes(3 * _CHUNK + 1))
+        browser, received = self.download(1 << 30, bytes(3 * MAX_CHUNK + 1))
         for wanted in (1, 2, 3):
             self.clock.iterate()
-            self.assertEqual(received(), wanted * _CHUNK)
+            self.assertEqual(received(), wanted * MAX_CHUNK)
         self.advance(browser)
-        self.assertEqual(received(), 3 * _CHUNK + 1)
+        self.assertEqual(received(), 3 * MAX_CHUNK + 1)
         self.assertTrue(browser.transport.disconnecting)
         browser.end()
 
@@ -624,33 +624,33 @@ class DownloadTests(SiteTestCase):
         """
         While the browser does not read, the file is not read either.
         """
-        browser, received = self.download(_CHUNK, bytes(5 * _CHUNK))
+        browser, received = self.download(MAX_CHUNK, bytes(5 * MAX_CHUNK))
         for _ in range(10):
             self.clock.iterate()
-        self.assertLess(received(), 3 * _CHUNK)
+        self.assertLess(received(), 3 * MAX_CHUNK)
         self.advance(browser)
-        self.assertEqual(received(), 5 * _CHUNK)
+        self.assertEqual(received(), 5 * MAX_CHUNK)
         browser.end()
 
     def test_lost(self) -> None:
         """
         When the connection is lost, the file is closed, and nothing is sent later.
         """
-        browser, received = self.download(1 << 30, bytes(5 * _CHUNK))
+        browser, received = self.download(1 << 30, bytes(5 * MAX_CHUNK))
         self.clock.iterate()
         browser.end()
         self.clock.iterate()
-        self.assertEqual(received(), _CHUNK)
+        self.assertEqual(received(), MAX_CHUNK)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_truncated(self) -> None:
         """
         If the file becomes shorter, the connection is closed, so that the browser notices it.
         """
-        browser, received = self.download(1 << 30, bytes(3 * _CHUNK))
+        browser, received = self.download(1 << 30, bytes(3 * MAX_CHUNK))
         self.clock.iterate()
-        os.truncate(self.folder / "long.bin", _CHUNK)
+        os.truncate(self.folder / "long.bin", MAX_CHUNK)
         self.advance(browser)
-        self.assertEqual(received(), _CHUNK)
+        self.assertEqual(received(), MAX_CHUNK)
         self.assertTrue(browser.transport.disconnecting)
         browser.end()
