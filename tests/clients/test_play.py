@@ -14,7 +14,7 @@ import trustme
 
 from tests.clients.browser import Page, shown
 from tests.clients.conftest import WEB, need
-from tests.clients.test_browser import inBrowser
+from tests.clients.test_browser import EXAMPLE, inBrowser
 from tests.live.peers import HOST, Buffered, Process, dial, portOf, stop, twistd
 from tests.live.test_brokers import freePort
 from tests.live.test_deploy import configured, running
@@ -110,6 +110,32 @@ async def bridged(site: Path, *options: str) -> AsyncIterator[tuple[Buffered, in
     await client.close()
     await stop(bridge)
     await stop(server)
+
+
+@inBrowser
+async def test_ownPage(site: Path, tmp_path: Path) -> None:
+    """
+    The page of the guide contains the game. It has settings of Ruffle, and the program connects to
+    the host of the page.
+    """
+    shutil.copy(site / "game.swf", tmp_path)
+    own = (EXAMPLE / "index.html").read_text()
+    settings = '<script>window.RufflePlayer = { config: { quality: "low" } };</script>\n'
+    (tmp_path / "index.html").write_text(own.replace("<script", f"{settings}<script", 1))
+    server = twistd(
+        "openfl-xml",
+        LISTEN,
+        f"--site={tmp_path}",
+        "--play=game.swf",
+        "--play-socket=other:8001",
+        f"--ruffle={site}/node_modules/@ruffle-rs/ruffle",
+    )
+    port = await portOf(server)
+    client = await joined(port)
+    async with played(client, f"http://localhost:{port}/"):
+        pass
+    await client.close()
+    assert f"index.html of {tmp_path} at http://{HOST}:{port}/" in await stop(server)
 
 
 @inBrowser
