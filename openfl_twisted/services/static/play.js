@@ -39,7 +39,7 @@
 	script.onerror = () => fail(`${script.src} could not be loaded.`);
 	script.onload = () => {
 		const player = window.RufflePlayer.newest().createPlayer();
-		player.style.width = player.style.height = "100%";
+		Object.assign(player.style, { display: "block", width: "100%", height: "100%" });
 		parent.replaceChildren(player);
 		player.ruffle().load(new URL(swf, root).href);
 	};
