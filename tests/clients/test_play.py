@@ -139,6 +139,31 @@ async def test_ownPage(site: Path, tmp_path: Path) -> None:
 
 
 @inBrowser
+async def test_remoteRuffle(site: Path, tmp_path: Path) -> None:
+    """
+    Ruffle can be loaded from another server, which permits this with C{--cors}. The policy of the
+    page permits this server.
+    """
+    certificate = tmp_path / "server.pem"
+    trustme.CA().issue_cert(HOST).private_key_and_cert_chain_pem.write_to_path(certificate)
+    folder = site / "node_modules" / "@ruffle-rs" / "ruffle"
+    other = twistd(
+        *("openfl-xml", LISTEN, f"--site={folder}", f"--tls-certificate={certificate}", "--cors=*")
+    )
+    server = twistd(
+        *("openfl-xml", LISTEN, f"--site={site}", "--play=game.swf", SOCKET),
+        f"--ruffle=https://{HOST}:{await portOf(other)}/",
+    )
+    port = await portOf(server)
+    client = await joined(port)
+    async with played(client, f"http://{HOST}:{port}/"):
+        pass
+    await client.close()
+    await stop(server)
+    await stop(other)
+
+
+@inBrowser
 async def test_bridge(site: Path) -> None:
     """
     C{openfl-bridge} serves the page of a program for a TCP server.
