@@ -79,6 +79,17 @@ class SingleRequestChannel(HTTPChannel):
         indefinitely.
         """
 
+    def timeoutConnection(self) -> None:
+        """
+        Close the connection, unless the client is still reading the end of the response.
+        """
+        lowest = self._lowest
+        if lowest.pending and lowest.bytesOut != self._sent:
+            self._sent = lowest.bytesOut
+            self.setTimeout(self.timeOut)
+        else:
+            super().timeoutConnection()
+
     def allHeadersReceived(self) -> None:
         """
         Refuse a body that is too long by its C{Content-Length}.
@@ -132,7 +143,7 @@ class SingleRequestChannel(HTTPChannel):
         if self.persistent and self._isFull:
             # Without this, a client could request many responses without reading them.
             self.transport.pauseProducing()
-            self._idleTimeout = self.setTimeout(None)
+            self._suspendTimeout()
         self._pass()
 
     def setLineMode(self, extra: bytes = b"") -> None:
@@ -164,12 +175,15 @@ class SingleRequestChannel(HTTPChannel):
         super().pauseProducing()
         if self._stalled is None:
             self._watch()
+        if self._isDone:
+            self._suspendTimeout()
 
     def resumeProducing(self) -> None:
         self._isFull = False
         self._stopWatching()
-        if self._isDone:
+        if self._idleTimeout is not None:
             self.setTimeout(self._idleTimeout)
+            self._idleTimeout = None
         super().resumeProducing()
         if self._isDone:
             self._pass()
@@ -178,8 +192,15 @@ class SingleRequestChannel(HTTPChannel):
         self._stopWatching()
         super().connectionLost(reason)
 
+    def _suspendTimeout(self) -> None:
+        """
+        Stop the timeout until the next request, while the client still reads the response.
+        """
+        if self._idleTimeout is None:
+            self._idleTimeout = self.setTimeout(None)
+
     def _watch(self) -> None:
-        self._sent = self._bytesOut
+        self._sent = self._lowest.bytesOut
         self._stalled = self.callLater(STALL_TIMEOUT, self._checkProgress)
 
     def _stopWatching(self) -> None:
@@ -189,7 +210,7 @@ class SingleRequestChannel(HTTPChannel):
 
     def _checkProgress(self) -> None:
         self._stalled = None
-        if self._bytesOut != self._sent:
+        if self._lowest.bytesOut != self._sent:
             self._watch()
             return
         self.log.info(
@@ -200,15 +221,12 @@ class SingleRequestChannel(HTTPChannel):
         self.transport.abortConnection()
 
     @property
-    def _bytesOut(self) -> int:
+    def _lowest(self) -> Connection:
         """
-        Number of bytes sent on the lowest connection. TLS accepts data that it cannot send.
+        The lowest connection. TLS above it accepts data that it cannot send.
         """
-        return [
-            each.bytesOut
-            for each in transportsBelow(self.transport)
-            if isinstance(each, Connection)
-        ][-1]
+        below = transportsBelow(self.transport)
+        return [each for each in below if isinstance(each, Connection)][-1]
 
 
 def singleRequest(
