@@ -147,3 +147,21 @@ async def test_workers(site: list[str]) -> None:
     await server.until(b"sockets: localhost:8001)")
     printed = await stop(server)
     assert printed.count("play game.swf at") == 1
+
+
+@live
+async def test_onlyBrowsers(site: list[str]) -> None:
+    """
+    If plain clients are excluded, pages and WebSockets are served. A connection that a browser
+    opens in advance does not reach the game.
+    """
+    server = twistd("openfl-xml", *site, "--accept=websocket", "--greeting-delay=0")
+    port = await portOf(server)
+    early, client = await dial(port), await dial(port)
+    assert b'src="_openfl/play.js"' in await get(client, "/", b"</script>\n")
+    client.send(upgrade(port))
+    await client.until(b"101 Switching Protocols")
+    assert b"200 OK" in await get(early, "/healthz", b"ok\n")
+    await early.close()
+    await client.close()
+    await stop(server)
