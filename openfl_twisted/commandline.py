@@ -30,6 +30,7 @@ class Group(enum.StrEnum):
     @cvar APPLICATION: the options that choose what the server does.
     @cvar LISTENING: the options for endpoints and client types.
     @cvar LOAD: the options of a load test.
+    @cvar SITE: the options for web pages beside the game.
     @cvar TLS: the options for certificates.
     @cvar ACCESS: the options for policy files and trusted proxies.
     @cvar LIMITS: the limits and timeouts.
@@ -46,6 +47,7 @@ class Group(enum.StrEnum):
     APPLICATION = "Application"
     LISTENING = "Listening"
     LOAD = "Load"
+    SITE = "Web pages"
     TLS = "TLS"
     ACCESS = "Access"
     LIMITS = "Limits (0 for no limit; sizes in bytes, suffixes K and M allowed)"

@@ -3,9 +3,9 @@ A small HTTP server for the operators of a server. The HTTP server has its own p
 limits, independent of the limits for clients.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import MultiService
@@ -43,20 +43,15 @@ REQUEST_TIMEOUT = 30.0
 Maximum seconds between two requests on a connection, and maximum seconds to receive a request.
 """
 
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
+class SmallRequest(Request):
+    """
+    A request with a small body.
 
-class _AdminRequest(Request):
+    @cvar headers: header fields of every response.
     """
-    A request with a small body, whose response has restrictive headers.
-    """
+
+    headers: ClassVar[Mapping[str, str]] = {"X-Content-Type-Options": "nosniff"}
 
     _left = _MAX_BODY
 
@@ -83,9 +78,20 @@ class _AdminRequest(Request):
             super().requestReceived(command, path, version)
 
     def process(self) -> None:
-        for name, value in _HEADERS.items():
+        for name, value in self.headers.items():
             self.setHeader(name, value)
         super().process()
+
+
+class _AdminRequest(SmallRequest):
+    headers = {
+        **SmallRequest.headers,
+        "Content-Security-Policy": (
+            "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
 
 
 class Directory(Resource):
@@ -113,17 +119,25 @@ class ReadOnlyResource(Resource):
         return b""
 
 
-class _AdminSite(Site):
+class SmallSite(Site):
     """
     A C{Site} for small requests, without an access log.
     """
 
     noisy = False
 
-    def __init__(self, resource: IResource, clock: AnyClock | None = None) -> None:
+    def __init__(
+        self,
+        resource: IResource,
+        requestFactory: type[SmallRequest],
+        clock: AnyClock | None = None,
+    ) -> None:
+        """
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
+        """
         super().__init__(
             resource,
-            _AdminRequest,
+            requestFactory,
             timeout=REQUEST_TIMEOUT,
             parsePOSTFormSubmission=False,
             reactor=clockOrReactor(clock),
@@ -169,7 +183,7 @@ class AdminService(MultiService):
         super().__init__()
         self._opened = opened
         self._scheme = "https" if isinstance(endpoint, SSL4ServerEndpoint) else "http"
-        site = _AdminSite(resource, clock)
+        site = SmallSite(resource, _AdminRequest, clock)
         self.guard: GuardFactory = _AdminGuard(site, maxConnections=MAX_CONNECTIONS, clock=clock)
         port = StreamServerEndpointService(ListeningEndpoint(endpoint, self._announce), self.guard)
         port.setServiceParent(self)

@@ -156,7 +156,10 @@ class WebSocketProtocol(WebSocketTransport):
         if not factory.accept:
             raise HTTPAnswer(403, "This port does not accept WebSocket connections.")
         if factory.origins is not None and not factory.origins(origin):
-            raise HTTPAnswer(403, f"The origin {_shown(origin)} may not connect.")
+            text = f"The origin {_shown(origin)} may not connect."
+            if origin is not None and origin.partition("://")[2] == head.headers.get("host"):
+                text += " It has the address of this server: add a rule for it to the policy file."
+            raise HTTPAnswer(403, text)
         extension, response = acceptUpgrade(
             head, compress=factory.compress, subprotocols=factory.subprotocols
         )

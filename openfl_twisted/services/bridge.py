@@ -20,7 +20,8 @@ from openfl_twisted.protocols.bridge import (
 )
 from openfl_twisted.protocols.gateway import Gateway, Rule
 from openfl_twisted.services.configuration import readTable, toTOML
-from openfl_twisted.services.options import DataServerOptions, listenOption, oneOf, size
+from openfl_twisted.services.options import listenOption, oneOf, size
+from openfl_twisted.services.playoptions import PlayOptions
 from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.dialects import dialectOfFraming
@@ -106,30 +107,32 @@ def _readRules(path: str) -> list[Rule]:
     return rules
 
 
+def _addressesOf(targets: dict[str, Target]) -> list[tuple[str, int, str]]:
+    """
+    Return the host, the port and the name of each target with a TCP endpoint.
+    """
+    found = ((target, _tcp.match(target.description)) for target in targets.values())
+    return [(match[1], int(match[2]), target.name) for target, match in found if match]
+
+
 def _ruffleConfig(targets: dict[str, Target], url: str) -> str:
     """
     Return Ruffle's configuration: the WebSocket URL for each host and port.
     """
-    found = ((target, _tcp.match(target.description)) for target in targets.values())
     proxies = [
-        {
-            "host": match[1],
-            "port": int(match[2]),
-            "proxyUrl": f"{url.rstrip('/')}/{target.name}",
-        }
-        for target, match in found
-        if match
+        {"host": host, "port": port, "proxyUrl": f"{url.rstrip('/')}/{name}"}
+        for host, port, name in _addressesOf(targets)
     ]
     return json.dumps({"socketProxy": proxies}, indent=2)
 
 
-class Options(DataServerOptions):
+class Options(PlayOptions):
     """
     The options of C{twistd openfl-bridge}. After parsing, C{targets} contains the
     targets by name.
     """
 
-    ownTables = frozenset({"target", "gateway"})
+    ownTables = PlayOptions.ownTables | {"target", "gateway"}
 
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
 
@@ -195,6 +198,16 @@ class Options(DataServerOptions):
             size,
         ),
     ]
+
+    def playSockets(self) -> list[tuple[str, int, str]]:
+        """
+        Return the hosts and ports of the targets, and those of C{--play-socket}, which are
+        connected to the first target.
+        """
+        return [
+            *super().playSockets(),
+            *((host, port, f"./{name}") for host, port, name in _addressesOf(self["targets"])),
+        ]
 
     def _resolved(self, arguments: list[str]) -> str:
         tables = [

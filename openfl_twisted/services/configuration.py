@@ -190,10 +190,11 @@ def _valueOf(name: str, arguments: Sequence[str]) -> str | None:
     return None
 
 
-def toTOML(value: bool | str | list[str]) -> str:
+def toTOML(value: Any) -> str:
     """
     Return a value as TOML.
 
+    @param value: a text, a number, a boolean, or a list or dictionary of such values.
     @return: the text of the value in a TOML file.
     """
     match value:
@@ -201,6 +202,11 @@ def toTOML(value: bool | str | list[str]) -> str:
             return "true" if value else "false"
         case list():
             return f"[{', '.join(map(toTOML, value))}]"
+        case dict():
+            items = (f"{toTOML(name)} = {toTOML(each)}" for name, each in value.items())
+            return f"{{{', '.join(items)}}}"
+        case int() | float():
+            return repr(value)
         case _:
             # A JSON string is a TOML string, except for one control character.
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

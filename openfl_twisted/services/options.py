@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
 from twisted.logger import LogLevel
 from twisted.python import usage
 
@@ -369,6 +369,14 @@ class ServerOptions(GroupedOptions):
         self._descriptions.append(description)
 
     opt_l = opt_listen
+
+    def describePorts(self, hosts: Sequence[IAddress]) -> list[str]:
+        """
+        Return more log lines about open ports. Subclasses can override this method.
+
+        @param hosts: the addresses of the ports.
+        """
+        return []
 
     def sharedEndpoints(self, reactor: Any) -> list[tuple[IStreamServerEndpoint, str]]:
         """

@@ -29,7 +29,7 @@ from openfl_twisted.services.options import DataServerOptions, ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.sessions._dialects import dialectOf
 from openfl_twisted.tls.connection import ServerTLSFactory
-from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.guard import MAX_HTTP, GuardFactory
 from openfl_twisted.types import AnyFactory
 from openfl_twisted.wire.dialects import Dialect
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
@@ -82,10 +82,12 @@ class ServerService(MultiService):
             TLS, or if the factory handles TLS.
         """
         super().__init__()
+        self._options = options
         self.factory = GuardFactory(
             factory,
             maxConnections=options["max-connections"],
             maxPerAddress=options["max-per-address"],
+            maxHTTP=options.get("max-site-connections", MAX_HTTP),
             idleTimeout=idleTimeout,
         )
         self.brokers: list[IPubSub | IPresence] = []
@@ -144,6 +146,8 @@ class ServerService(MultiService):
         # In a worker, log nothing: the supervisor logs the ports.
         level = LogLevel.info if self._worker is None else LogLevel.debug
         self.log.emit(level, "listening on {host}", host=host)
+        for line in self._options.describePorts([host]):
+            self.log.emit(level, "{line}", line=line)
         self._hosts.append(host)
         self._checkPolicy(host)
 

@@ -178,6 +178,8 @@ class SupervisorService(MultiService):
                 count=self.supervisor.count,
                 hosts=hosts,
             )
+        for line in self._options.describePorts([port.getHost() for port in self._ports.ports]):
+            self.log.info("{line}", line=line)
         if self._watched is not None:
             self.log.info("--reload is for development: do not use it on a public server")
             command = [*self._program("appcheck"), self._watched]

@@ -28,14 +28,8 @@ from openfl_twisted.rooms.roomprotocol import (
     RoomProtocol,
     XMLRoomProtocol,
 )
-from openfl_twisted.services.options import (
-    DataServerOptions,
-    count,
-    listenOption,
-    oneOf,
-    rate,
-    size,
-)
+from openfl_twisted.services.options import count, listenOption, oneOf, rate, size
+from openfl_twisted.services.playoptions import PlayOptions
 from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.dialects import dialectOfFraming
@@ -97,7 +91,7 @@ def _limit(
     return option._replace(default=None, shown=option.writtenDefault)
 
 
-class Options(DataServerOptions):
+class Options(PlayOptions):
     """
     The options of C{twistd openfl-xml}. After parsing, C{app} is the protocol class, and
     C{reload} the name of the class to reload, or a false value.

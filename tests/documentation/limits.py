@@ -156,6 +156,8 @@ LIMITS = {
     "workers.link MAX_LENGTH": Row("message between supervisor and worker", SIZE),
     "workers.link _MAX_REQUESTS": Row("unanswered requests to a worker"),
     "workers.link _RESPONSE_TIMEOUT": Row("response from a worker", TIME),
+    # Web pages
+    "services.play MAX_CHUNK": Row("part of a file", SIZE),
     # Metrics and dashboard
     "dashboard.adminhttp MAX_CONNECTIONS": Row("connections to --metrics"),
     "dashboard.adminhttp _MAX_BODY": Row("request to --metrics", SIZE),

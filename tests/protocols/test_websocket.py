@@ -346,6 +346,22 @@ class OriginTests(WebSocketTestCase):
             self.assertTrue(transport.value().startswith(b"HTTP/1.1 403 Forbidden\r\n"))
             self.assertIsNone(connection.wrappedProtocol)
 
+    def test_ownPage(self) -> None:
+        """
+        If the page has the address of the server, the log line and the answer say what to do.
+        """
+        connection, transport = self.connect(self.factory(origins=lambda origin: False))
+        with capturedLogs() as logs:
+            connection.dataReceived(
+                REQUEST.replace(b"http://127.0.0.1:9301", b"https://a:1").replace(
+                    b"Host: 127.0.0.1:9301", b"Host: a:1"
+                )
+            )
+        [line] = linesOf(logs)
+        hint = "It has the address of this server: add a rule for it to the policy file."
+        self.assertTrue(line.endswith(hint), line)
+        self.assertIn(hint.encode(), transport.value())
+
     def test_long(self) -> None:
         """
         A long origin is shortened in the log and in the answer.

@@ -108,6 +108,18 @@ class ServiceTests(ServingTestCase):
         self.assertEqual(port, 8080)
         self.assertIs(factory, service.factory)
 
+    def test_describePorts(self) -> None:
+        """
+        For each port, the lines of the options are logged.
+        """
+        service = self.service(xmlserver)
+        self.patch(
+            service._options,
+            "describePorts",
+            lambda hosts: [f"page at {host.port}" for host in hosts],
+        )
+        self.assertEqual(self.start(service), ["listening on 0.0.0.0:8080", "page at 8080"])
+
     def test_certificates(self) -> None:
         """
         At the start, problems of the certificates are logged, and whether renewed ones

@@ -403,12 +403,20 @@ class ServiceTests(OptionsTestCase):
         )
         self.assertEqual(program[-4:], ["openfl-echo", "--workers=2", *arguments])
         self.assertNotIn("LISTEN_PID", two.options["env"])
+        self.patch(
+            service._options,
+            "describePorts",
+            lambda hosts: [f"page at {host.port}" for host in hosts],
+        )
         with capturedLogs() as logs:
             one.notice("listening")
             two.notice("listening")
         self.assertEqual(
-            linesOf(logs)[-1],
-            "2 workers listening on 127.0.0.1:80; connection limits apply to each worker",
+            linesOf(logs)[-2:],
+            [
+                "2 workers listening on 127.0.0.1:80; connection limits apply to each worker",
+                "page at 80",
+            ],
         )
         service._reload()
         self.assertEqual((one.signals, two.signals), (["HUP"], ["HUP"]))

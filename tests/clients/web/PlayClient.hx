@@ -1,0 +1,19 @@
+import flash.events.DataEvent;
+import flash.events.Event;
+import flash.net.XMLSocket;
+
+/**
+	Send a message, and answer each message that is ASK. Unlike the other programs, it needs no parameters and no page with a script.
+**/
+class PlayClient {
+	static function main() {
+		var socket = new XMLSocket();
+		socket.addEventListener(Event.CONNECT, function(_) socket.send("<here/>"));
+		socket.addEventListener(DataEvent.DATA, function(event:DataEvent) {
+			if (event.data == "<ask/>") {
+				socket.send("<reply/>");
+			}
+		});
+		socket.connect("localhost", 8001);
+	}
+}
