@@ -42,6 +42,12 @@ PRIVATE = [
     "::10.0.0.1",
     "2002:7f00:1::",
     "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    # Site-local, translated (SIIT), for documentation, segment routing, and unassigned.
+    "fec0::1",
+    "::ffff:0:10.0.0.1",
+    "3fff::1",
+    "5f00::1",
+    "4000::1",
 ]
 
 
