@@ -43,6 +43,18 @@ class Cutter(Protocol):
         """
 
 
+class FrameCutter(Cutter, Protocol):
+    """
+    Cuts one direction of a stream into frames.
+    """
+
+    @property
+    def missing(self) -> int:
+        """
+        The number of bytes that the incomplete frame needs at least; 0 if this is unknown.
+        """
+
+
 class Framing(Protocol):
     """
     Divides a stream into messages. In this interface, a I{frame} is a message with its terminator
@@ -55,7 +67,7 @@ class Framing(Protocol):
     name: str
     extra: int
 
-    def cutter(self) -> Cutter:
+    def cutter(self) -> FrameCutter:
         """
         Create a cutter for one direction of a connection.
         """
@@ -97,6 +109,8 @@ class _TerminatedCutter:
     """
 
     __slots__ = ("_end", "_holds", "_rest")
+
+    missing = 0
 
     def __init__(self, end: bytes) -> None:
         self._end = end
@@ -141,7 +155,7 @@ class Terminated(Framing):
         self._end = end[-1:]
         self.extra = int(self._end == b"\n")
 
-    def cutter(self) -> Cutter:
+    def cutter(self) -> FrameCutter:
         return _TerminatedCutter(self._end)
 
     def split(self, whole: bytes) -> list[bytes]:
@@ -166,18 +180,17 @@ class _PrefixedCutter:
     Cuts a stream of messages that begin with their length.
     """
 
-    __slots__ = ("_framing", "_missing", "_rest")
+    __slots__ = ("_framing", "_rest", "missing")
 
     def __init__(self, framing: "Prefixed") -> None:
         self._framing = framing
         self._rest = ChunkBuffer()
-        # The number of bytes after which the next message can be complete.
-        self._missing = 0
+        self.missing = 0
 
     def feed(self, data: bytes) -> bytes:
-        if len(data) < self._missing:
+        if len(data) < self.missing:
             self._rest.add(data)
-            self._missing -= len(data)
+            self.missing -= len(data)
             return b""
         if len(self._rest):
             data = self._rest.end(data)
@@ -187,13 +200,13 @@ class _PrefixedCutter:
             if cut + length > len(data):
                 break
             cut += length
-        self._missing = cut + length - len(data)
+        self.missing = cut + length - len(data)
         if cut < len(data):
             self._rest.add(data[cut:])
         return data[:cut]
 
     def rest(self) -> bytes:
-        self._missing = 0
+        self.missing = 0
         return self._rest.end()
 
     @property
@@ -227,7 +240,7 @@ class Prefixed(Framing):
         length = int.from_bytes(data[position:end], "big") + self._added
         return max(self._size, length)
 
-    def cutter(self) -> Cutter:
+    def cutter(self) -> FrameCutter:
         return _PrefixedCutter(self)
 
     def split(self, whole: bytes) -> list[bytes]:
@@ -261,7 +274,7 @@ class _RawCutter:
 
     __slots__ = ()
 
-    pending = 0
+    pending = missing = 0
 
     def feed(self, data: bytes) -> bytes:
         return data
@@ -278,7 +291,7 @@ class Raw(Framing):
     name = "raw"
     extra = 0
 
-    def cutter(self) -> Cutter:
+    def cutter(self) -> FrameCutter:
         return _RawCutter()
 
     def split(self, whole: bytes) -> list[bytes]:
@@ -366,13 +379,15 @@ class FrameSplitter:
         @raise MessageTooLong: if a message exceeds the limit. C{before} contains the frames before
             it. The splitter cannot be used again.
         """
-        framing, limit = self._framing, self.maxLength
-        frames = framing.split(self._cutter.feed(data))
+        framing, cutter, limit = self._framing, self._cutter, self.maxLength
+        frames = framing.split(cutter.feed(data))
         if frames and max(map(len, frames)) > limit:
             for number, frame in enumerate(frames):
                 if len(framing.content(frame)) > limit:
                     raise MessageTooLong(limit, frames[:number])
-        if self._cutter.pending > limit + framing.extra:
+        # The length at the beginning of a message is checked before its content is received: data
+        # without lengths often looks like a very long message.
+        if cutter.pending + cutter.missing > limit + framing.extra:
             raise MessageTooLong(limit, frames)
         return frames
 
