@@ -273,7 +273,7 @@ class Gateway:
             )
             problem = None
             if not named and ("%" in text or not isPublic(address)):
-                problem = f"{text} is not a public address"
+                problem = f"{text} is not a public address, and no rule names it"
             elif port in self.ownPorts() and self._isOwn(address):
                 problem = f"{text}:{port} is a port of this server"
             if problem is not None:

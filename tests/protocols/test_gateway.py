@@ -292,7 +292,7 @@ class GatewayTests(SynchronousTestCase):
                 self.assertRefused(
                     "/to/x.old.example/9339",
                     "x.old.example:9339",
-                    f"{text} is not a public address",
+                    f"{text} is not a public address, and no rule names it",
                 )
 
     def test_namedAddress(self) -> None:
@@ -304,7 +304,7 @@ class GatewayTests(SynchronousTestCase):
         self.assertRefused(
             "/to/x.old.example/9340",
             "x.old.example:9340",
-            "192.168.1.20 is not a public address",
+            "192.168.1.20 is not a public address, and no rule names it",
         )
 
     def test_changingName(self) -> None:
@@ -323,7 +323,9 @@ class GatewayTests(SynchronousTestCase):
         self.gateway.isLocal = change
         self.assertPermitted("/to/game.example/9339")
         self.assertRefused(
-            "/to/game.example/9339", "game.example:9339", "10.0.0.1 is not a public address"
+            "/to/game.example/9339",
+            "game.example:9339",
+            "10.0.0.1 is not a public address, and no rule names it",
         )
 
     def test_missingName(self) -> None:
