@@ -8,6 +8,7 @@ Framings: how a byte stream is divided into messages.
   - C{raw}: each received chunk is a message.
 """
 
+import struct
 import sys
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -194,12 +195,8 @@ class _PrefixedCutter:
             return b""
         if len(self._rest):
             data = self._rest.end(data)
-        cut, length = 0, 0
-        while True:
-            length = self._framing.lengthAt(data, cut)
-            if cut + length > len(data):
-                break
-            cut += length
+        ends, length = self._framing.ends(data)
+        cut = ends[-1] if ends else 0
         self.missing = cut + length - len(data)
         if cut < len(data):
             self._rest.add(data[cut:])
@@ -221,35 +218,47 @@ class Prefixed(Framing):
 
     def __init__(self, name: str, size: int, countsItself: bool = False) -> None:
         """
-        @param size: the size of the length (bytes).
+        @param size: the size of the length: 2 or 4 bytes.
         @param countsItself: whether the length includes its own bytes.
         """
         self.name = name
         self.extra = size
         self._size = size
         self._added = 0 if countsItself else size
+        self._unpack = struct.Struct({2: "!H", 4: "!I"}[size]).unpack_from
 
-    def lengthAt(self, data: bytes, position: int) -> int:
+    def ends(self, data: bytes) -> tuple[list[int], int]:
         """
-        Return the length of the frame at a position, or the size of the length if the data is
-        too short. A frame is at least as long as its length.
+        Find the complete frames at the beginning of data.
+
+        @return: the position after each frame; and the length of the frame after them, or the size
+            of the length if this frame has no complete length. A frame is at least as long as its
+            length.
         """
-        end = position + self._size
-        if end > len(data):
-            return self._size
-        length = int.from_bytes(data[position:end], "big") + self._added
-        return max(self._size, length)
+        # One loop without calls of Python functions: a chunk can contain thousands of frames.
+        unpack, size, added = self._unpack, self._size, self._added
+        ends: list[int] = []
+        at, end = 0, len(data)
+        last = end - size
+        while at <= last:
+            length = unpack(data, at)[0] + added
+            if length < size:
+                length = size
+            if at + length > end:
+                return ends, length
+            at += length
+            ends.append(at)
+        return ends, size
 
     def cutter(self) -> FrameCutter:
         return _PrefixedCutter(self)
 
     def split(self, whole: bytes) -> list[bytes]:
-        messages, at = [], 0
-        while at < len(whole):
-            end = at + self.lengthAt(whole, at)
-            messages.append(whole[at:end])
-            at = end
-        return messages
+        ends, _ = self.ends(whole)
+        starts = [0, *ends]
+        messages = [whole[start:end] for start, end in zip(starts, ends, strict=False)]
+        rest = whole[starts[-1] :]
+        return [*messages, rest] if rest else messages
 
     def frame(self, content: bytes) -> bytes:
         length = len(content) + self._size - self._added

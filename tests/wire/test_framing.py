@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.wire.framing}.
 """
 
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -10,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.framing import FRAMINGS, FrameSplitter, framingOf
 from openfl_twisted.wire.messages import MessageTooLong, receiveUpTo
+from tests.costs import costsOf
 from tests.segments import cuts
 
 FRAMED = sorted(FRAMINGS.keys() - {"raw"})
@@ -130,6 +132,17 @@ class FrameSplitterTests(SynchronousTestCase):
                 if problem is not None:
                     break
             self.assertEqual((found, problem is not None), ([framing.frame(b"abc")], isTooLong))
+
+    def test_manyFrames(self) -> None:
+        """
+        Splitting a chunk of many short messages takes few calls of Python functions, so that it
+        does not delay other clients.
+        """
+        for name in FRAMED:
+            splitter = FrameSplitter(FRAMINGS[name])
+            data = FRAMINGS[name].frame(b"") * 1000
+            costs = costsOf(partial(splitter.receive, data))
+            self.assertLess(costs.calls, 20, name)
 
     @given(st.data())
     def test_exactLength(self, data: Any) -> None:
