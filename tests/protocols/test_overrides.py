@@ -236,6 +236,7 @@ class LimitTests(SynchronousTestCase):
             ("MAX_LENGHT", "MAX_LENGTH"),
             ("maxQeue", "maxQueue"),
             ("message_rate", "messageRate"),
+            ("framming", "framing"),
             ("maxRoom", None),
         ):
             with warnings.catch_warnings(record=True) as caught:
