@@ -2,6 +2,9 @@
 Text forms of network addresses, and their ports.
 """
 
+import errno
+from typing import Any
+
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
@@ -23,6 +26,24 @@ def describe(address: object) -> str:
             return f"unix:{name.decode(errors='replace')}" if name else "unix socket"
         case _:
             return str(address)
+
+
+# The remedies for ports that cannot be opened, by the number of the system's error.
+_REMEDIES = {
+    errno.EACCES: "; ports below 1024 need special rights: use a higher port",
+    errno.EADDRINUSE: "; another program uses the port: stop it, or use another port",
+    errno.EADDRNOTAVAIL: "; the address must be one of this machine",
+}
+
+
+def explainBind(problem: Any) -> str:
+    """
+    Explain why a port cannot be opened.
+
+    @param problem: the C{OSError}.
+    @return: the reason and a remedy.
+    """
+    return f"{problem.strerror}{_REMEDIES.get(problem.errno, '')}"
 
 
 def portOf(address: IAddress) -> int | None:

@@ -111,7 +111,7 @@ def loadObject(option: str, name: str) -> Any:
         return getattr(found, attribute)
     except SystemExit as problem:
         code = "" if problem.code is None else repr(problem.code)
-        text = f"the module called sys.exit({code}) while it was imported{_placeOf(problem)}"
+        text = f"the module called sys.exit({code}) while it was imported{placeOf(problem)}"
         raise usage.UsageError(f"--{option}={name}: {text}") from None
     except Exception as problem:
         # Importing a user's module can raise any exception.
@@ -188,10 +188,10 @@ def describeError(problem: BaseException) -> str:
         message = ""
     text = f"{type(problem).__name__}: {message}" if message else type(problem).__name__
     # The text of a syntax error contains the file and the line.
-    return text if isinstance(problem, SyntaxError) else text + _placeOf(problem)
+    return text if isinstance(problem, SyntaxError) else text + placeOf(problem)
 
 
-def _placeOf(problem: BaseException) -> str:
+def placeOf(problem: BaseException) -> str:
     """
     Return the file and the line in which a user's code has raised an exception, in parentheses
     after a space; an empty string if the traceback contains no such code.

@@ -3,7 +3,7 @@ Results of handlers that run asynchronously: coroutines, Deferreds and asyncio f
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Generator
 from inspect import isawaitable, iscoroutine
 from types import CoroutineType
 from typing import Any, TypeAlias
@@ -50,6 +50,13 @@ class RunningHandler:
             else:
                 self._coroutine = coroutine
                 self.deferred = Deferred.fromCoroutine(coroutine)
+
+    @property
+    def coroutine(self) -> "CoroutineType[Any, Any, Any] | None":
+        """
+        The coroutine that the handler has returned; C{None} for another awaitable object.
+        """
+        return self._coroutine if self._inTask is None else self._inTask.coroutine
 
     @property
     def isRunning(self) -> bool:
@@ -113,17 +120,18 @@ class _Deferreds:
     Awaits a coroutine in an asyncio task. The coroutine can await Deferreds and asyncio
     futures.
 
+    @ivar coroutine: the coroutine.
     @ivar isCancelled: whether the handler was cancelled. A Deferred that it awaits then fails
         with Twisted's C{CancelledError}, as under other reactors.
     """
 
     isCancelled = False
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        self._coroutine = coroutine
+    def __init__(self, coroutine: "CoroutineType[Any, Any, Any]") -> None:
+        self.coroutine = coroutine
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        coroutine = self._coroutine
+        coroutine = self.coroutine
         loop = asyncio.get_running_loop()
         value: Any = None
         problem: BaseException | None = None

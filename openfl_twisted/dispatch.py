@@ -36,7 +36,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from math import isfinite
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, ClassVar, NamedTuple, TypeVar, overload
 
 from openfl_twisted.protocols.streamprotocol import MESSAGE_NAMES
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
@@ -408,6 +408,7 @@ class DispatchProtocol(XMLSocketProtocol):
         are ignored. Otherwise (default), such a message is answered with an error.
     """
 
+    _settingNames: ClassVar[tuple[str, ...]] = ("allowsExtra",)
     allowsExtra = False
     _dispatches = True
     _handlers: Mapping[str, _Handler] = {}
@@ -767,6 +768,7 @@ class JSONDispatchProtocol(DispatchProtocol):
     @cvar nameKey: the key whose value is the name of the message (default: C{type}).
     """
 
+    _settingNames = ("nameKey",)
     nameKey = "type"
     _isText = False
 
@@ -840,6 +842,7 @@ class XtDispatchProtocol(DispatchProtocol):
     @cvar extension: the extension that a client sends (default: C{s}).
     """
 
+    _settingNames = ("hasRoom", "isClient", "extension")
     hasRoom = False
     isClient = False
     extension = "s"

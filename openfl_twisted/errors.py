@@ -87,14 +87,16 @@ class Error(Exception):
         return "".join(traceback.format_exception(self))
 
     @classmethod
-    def numbered(cls, errorID: int, *parameters: object) -> Self:
+    def numbered(cls, errorID: int, *parameters: object, words: str = "") -> Self:
         """
         Create an error with Flash's number and text; see L{messageOf}.
 
         @param errorID: a key of L{MESSAGES}.
         @param parameters: the values for C{%1} and C{%2}.
+        @param words: the value and the remedy, which are appended in parentheses.
         """
-        return cls(messageOf(errorID, *parameters), errorID)
+        text = messageOf(errorID, *parameters)
+        return cls(f"{text} ({words})" if words else text, errorID)
 
 
 class ArgumentError(Error, builtins.ValueError):

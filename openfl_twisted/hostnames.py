@@ -4,7 +4,8 @@ Client endpoints for host names and IP addresses.
 
 import ipaddress
 from collections import deque
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import idna
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address
@@ -30,13 +31,24 @@ from openfl_twisted.wire.x509._servernames import ServerName
 _ATTEMPT_DELAY = 0.3
 
 
-def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
+_Check: TypeAlias = Callable[[Sequence[str]], object]
+
+
+def hostEndpoint(
+    reactor: Any,
+    host: str,
+    port: int,
+    timeout: float,
+    check: _Check | None = None,
+) -> IStreamClientEndpoint:
     """
     Create the client endpoint for a server.
 
     @param host: the server's host name or IP address. An IPv6 address can be in brackets. A
         host name can contain underscores, as in Docker Compose.
     @param timeout: maximum time to connect (seconds).
+    @param check: called with the IP addresses of the host before connecting to one of them. If it
+        raises an exception, connecting fails with this exception (default: no check).
     @return: an endpoint that is not connected yet. Connecting fails with C{ValueError} if
         C{host} cannot be a host name.
     """
@@ -44,13 +56,17 @@ def hostEndpoint(reactor: Any, host: str, port: int, timeout: float) -> IStreamC
     try:
         version = ipaddress.ip_address(address).version
     except ValueError:
-        return _endpointForName(reactor, host, port, timeout)
+        return _endpointForName(reactor, host, port, timeout, check)
+    if check is not None:
+        return _CheckedEndpoint(hostEndpoint(reactor, host, port, timeout), address, check)
     if version == 4:
         return TCP4ClientEndpoint(reactor, address, port, timeout)
     return TCP6ClientEndpoint(reactor, address, port, timeout)
 
 
-def _endpointForName(reactor: Any, host: str, port: int, timeout: float) -> IStreamClientEndpoint:
+def _endpointForName(
+    reactor: Any, host: str, port: int, timeout: float, check: _Check | None
+) -> IStreamClientEndpoint:
     name = ServerName(host).dns
     if name is None:
         return _InvalidNameEndpoint(host)
@@ -58,8 +74,27 @@ def _endpointForName(reactor: Any, host: str, port: int, timeout: float) -> IStr
         idna.encode(host)
     except UnicodeError:
         # Names that are not valid in IDNA 2008, such as those with underscores.
-        return _NamedEndpoint(reactor, name, port, timeout)
-    return _NamedEndpoint(reactor, host, port, timeout)
+        return _NamedEndpoint(reactor, name, port, timeout, check)
+    return _NamedEndpoint(reactor, host, port, timeout, check)
+
+
+@implementer(IStreamClientEndpoint)
+class _CheckedEndpoint:
+    """
+    The endpoint for an IP address that is checked before connecting.
+    """
+
+    def __init__(self, endpoint: IStreamClientEndpoint, address: str, check: _Check) -> None:
+        self._endpoint = endpoint
+        self._address = address
+        self._check = check
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        try:
+            self._check([self._address])
+        except Exception:
+            return fail()
+        return self._endpoint.connect(protocolFactory)
 
 
 @implementer(IStreamClientEndpoint)
@@ -87,11 +122,14 @@ class _NamedEndpoint:
     and tries the next address as soon as an attempt has failed.
     """
 
-    def __init__(self, reactor: Any, name: str, port: int, timeout: float) -> None:
+    def __init__(
+        self, reactor: Any, name: str, port: int, timeout: float, check: _Check | None
+    ) -> None:
         self.reactor = reactor
         self.name = name
         self.port = port
         self.timeout = timeout
+        self.check = check
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         attempts = _Attempts(self, protocolFactory)
@@ -130,11 +168,21 @@ class _Attempts:
         if self._isDone:
             return
         if self._addresses:
-            self._startNext()
+            self._checkAndStart()
             return
         self._isDone = True
         words = f"no results for hostname lookup: {self._endpoint.name}"
         self.outcome.errback(DNSLookupError(words))
+
+    def _checkAndStart(self) -> None:
+        if self._endpoint.check is not None:
+            try:
+                self._endpoint.check([address.host for address in self._addresses])
+            except Exception:
+                self._isDone = True
+                self.outcome.errback()
+                return
+        self._startNext()
 
     def _startNext(self) -> None:
         endpoint, reactor = self._endpoint, self._endpoint.reactor

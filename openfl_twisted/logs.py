@@ -10,6 +10,7 @@ logged.
 import os
 import re
 from collections.abc import Callable
+from inspect import iscoroutine
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from twisted.python.failure import Failure
 
 import twisted
 from openfl_twisted.addresses import describe
+from openfl_twisted.coroutines import RunningHandler
 from openfl_twisted.wire.text import escape
 
 _MAX_EVENTS = 100
@@ -41,6 +43,12 @@ _LIBRARIES = tuple(f"{Path(file).parent}{os.sep}" for file in (__file__, twisted
 _ASYNCIO_HINT = (
     "; asyncio functions need the asyncio reactor (twistd --reactor=asyncio), and"
     " twisted.internet.task.deferLater waits with any reactor"
+)
+
+# Added to the error of an asyncio function to which a Deferred was passed.
+_DEFERRED_HINT = (
+    "; an asyncio function cannot wait for a Deferred: pass"
+    " deferred.asFuture(asyncio.get_running_loop())"
 )
 
 # Matches a field of a log format.
@@ -203,6 +211,53 @@ def logHandlerError(
     )
 
 
+def logLateHandler(
+    logger: Logger,
+    handler: RunningHandler,
+    owner: type,
+    peer: object,
+    seconds: float,
+    consequence: str = "no further input of it is handled",
+) -> None:
+    """
+    Warn of a handler that has run for a long time.
+
+    @param logger: the logger.
+    @param owner: the class of the protocol.
+    @param peer: the address of the peer.
+    @param seconds: the time.
+    @param consequence: the effect until the handler ends.
+    """
+    name, place = _describeHandler(handler)
+    logger.warn(
+        "{name} serves {peer} and has not ended after {seconds:g} s{place}: {consequence} before"
+        " the handler ends; limit its time with Deferred.addTimeout",
+        name=name if place else f"{name} of {owner.__name__}",
+        seconds=seconds,
+        place=place,
+        peer=peer,
+        consequence=consequence,
+    )
+
+
+def _describeHandler(handler: RunningHandler) -> tuple[str, str]:
+    """
+    Describe a running handler of an application.
+
+    @return: the name of the handler, and the file and the line that it has reached, in
+        parentheses after a space. For a handler that is not a coroutine function, the name is
+        C{a handler}, and the place is empty.
+    """
+    coroutine: Any = handler.coroutine
+    while iscoroutine(coroutine):
+        frame = coroutine.cr_frame
+        if frame is not None and not frame.f_code.co_filename.startswith(_LIBRARIES):
+            name = coroutine.__qualname__.rpartition("<locals>.")[2]
+            return name, f" ({Path(frame.f_code.co_filename).name}, line {frame.f_lineno})"
+        coroutine = coroutine.cr_await
+    return "a handler", ""
+
+
 def buildProtocol(factory: Any, address: Any) -> Any:
     """
     Build the protocol for a client. An exception of the application is logged.
@@ -221,15 +276,17 @@ def buildProtocol(factory: Any, address: Any) -> Any:
 def asyncioHint(reason: Failure) -> str:
     """
     Return a hint for the end of a log line if a function of asyncio was called under another
-    reactor.
+    reactor, or with a Deferred.
 
     @param reason: the exception.
     @return: the hint; empty for other exceptions.
     """
-    isMissing = isinstance(reason.value, RuntimeError) and "no running event loop" in str(
-        reason.value
-    )
-    return _ASYNCIO_HINT if isMissing else ""
+    if not isinstance(reason.value, RuntimeError):
+        return ""
+    text = str(reason.value)
+    if "no running event loop" in text:
+        return _ASYNCIO_HINT
+    return _DEFERRED_HINT if text.startswith("Task got bad yield: <Deferred") else ""
 
 
 def _ownTraceback(traceback: TracebackType | None) -> TracebackType | None:

@@ -5,10 +5,10 @@ L{run} starts the reactor and a program.
 import sys
 from collections.abc import Callable, Coroutine
 from inspect import iscoroutine
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ReactorNotRestartable
+from twisted.internet.error import CannotListenError, ReactorNotRestartable
 from twisted.logger import (
     FilteringLogObserver,
     ILogFilterPredicate,
@@ -21,6 +21,8 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import provider
 
+from openfl_twisted.addresses import explainBind
+from openfl_twisted.commandline import placeOf
 from openfl_twisted.coroutines import RunningHandler, isCancellation, startHandler
 from openfl_twisted.errors import Error
 from openfl_twisted.logs import asyncioHint, ownFailure, packageLogger
@@ -73,9 +75,23 @@ class _Program:
             self.status = 130
         elif not (self._isStopping and isCancellation(reason)):
             self.status = 1
-            if reason.check(Error):
+            if reason.check(CannotListenError):
+                problem = cast("CannotListenError", reason.value)
+                self.log.critical(
+                    "the program has ended: cannot listen on {interface}, port {port}:"
+                    " {reason}{place}",
+                    interface=problem.interface or "all interfaces",
+                    port=problem.port,
+                    reason=explainBind(problem.socketError),
+                    place=placeOf(problem),
+                )
+            elif reason.check(Error):
                 # The text of these errors is complete, for example why a connection was refused.
-                self.log.critical("the program has ended: {error}", error=reason.value)
+                self.log.critical(
+                    "the program has ended: {error}{place}",
+                    error=reason.value,
+                    place=placeOf(cast("Error", reason.value)),
+                )
             else:
                 self.log.failure(
                     "the program has ended with an error{hint}",

@@ -6,6 +6,7 @@ from collections import deque
 from typing import ClassVar
 
 from openfl_twisted import errors
+from openfl_twisted.wire.text import describeValue
 
 _MAX_POLICY_URLS = 100
 """
@@ -76,9 +77,12 @@ class Security:
         @raise errors.ArgumentError: #2052, if a domain is not text.
         """
         if cls.sandboxType == cls.APPLICATION:
-            raise errors.SecurityError.numbered(3207)
-        if not all(isinstance(domain, str) for domain in domains):
-            raise errors.ArgumentError.numbered(2052)
+            words = f"Security.sandboxType is {cls.sandboxType!r}"
+            raise errors.SecurityError.numbered(3207, words=words)
+        for domain in domains:
+            if not isinstance(domain, str):
+                words = f"{describeValue(domain)} must be text"
+                raise errors.ArgumentError.numbered(2052, words=words)
 
     @classmethod
     def allowInsecureDomain(cls, *domains: str) -> None:

@@ -20,7 +20,7 @@ from openfl_twisted.wire.dataio import (
     DataOutput,
     Problems,
 )
-from openfl_twisted.wire.text import decodeUTF8
+from openfl_twisted.wire.text import decodeUTF8, describeValue
 
 _MAX_UINT = 0xFFFFFFFF
 
@@ -116,6 +116,14 @@ C{openfl_twisted.net.registerClassAlias}.
 """
 
 
+def _tooLong(length: int) -> errors.MemoryError:
+    """
+    Create the error for an invalid length of a C{ByteArray}.
+    """
+    words = f"a length must be from 0 to {_MAX_UINT - 1}, not {length}"
+    return errors.MemoryError.numbered(1000, words=words)
+
+
 class _FlashProblems(Problems):
     """
     Creates the exceptions that reading and writing methods raise, with Flash's error numbers.
@@ -126,20 +134,20 @@ class _FlashProblems(Problems):
         return errors.TypeError.numbered(2007, parameter)
 
     @staticmethod
-    def notAccepted(parameter: str) -> Exception:
-        return errors.ArgumentError.numbered(2008, parameter)
+    def notAccepted(parameter: str, words: str) -> Exception:
+        return errors.ArgumentError.numbered(2008, parameter, words=words)
 
     @staticmethod
     def wrongType(text: str) -> Exception:
         return errors.TypeError(text)
 
     @staticmethod
-    def outOfBounds() -> Exception:
-        return errors.RangeError.numbered(2006)
+    def outOfBounds(words: str) -> Exception:
+        return errors.RangeError.numbered(2006, words=words)
 
     @staticmethod
-    def endOfFile() -> Exception:
-        return errors.EOFError()
+    def endOfFile(words: str) -> Exception:
+        return errors.EOFError.numbered(2030, words=words)
 
 
 class _ObjectEncoding:
@@ -159,7 +167,11 @@ class _ObjectEncoding:
     @objectEncoding.setter
     def objectEncoding(self, value: int) -> None:
         if value not in (codec.AMF0, codec.AMF3):
-            raise self._problems.notAccepted("objectEncoding")
+            raise self._problems.notAccepted(
+                "objectEncoding",
+                f"{describeValue(value)} must be ObjectEncoding.AMF0 or ObjectEncoding.AMF3:"
+                f" {codec.AMF0} or {codec.AMF3}",
+            )
         self._objectEncoding = value  # type: ignore[misc] # a slot of the subclasses
 
 
@@ -206,10 +218,11 @@ class IDataInput(_ObjectEncoding, DataInput):
                 makeByteArray=ByteArray,
             )
         except EOFError:
-            raise self._problems.endOfFile() from None
+            raise self._problems.endOfFile(
+                "the AMF value is incomplete: read it again when more data is available"
+            ) from None
         except ExternalizableError as error:
-            flash = errors.IOError.numbered(2173, error.alias)
-            raise errors.IOError(f"{flash} ({error})", flash.errorID) from error
+            raise errors.IOError.numbered(2173, error.alias, words=str(error)) from error
         except AMFError as error:
             raise errors.IOError(str(error)) from error
         self._take(end - position)
@@ -272,7 +285,13 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         @param length: the initial number of zeros (an extension of OpenFL), or the
             initial bytes.
         """
-        super().__init__(length)
+        try:
+            super().__init__(length)
+        except TypeError:
+            hint = ": write text with writeUTFBytes" if isinstance(length, str) else ""
+            raise self._problems.wrongType(
+                "ByteArray: length must be an integer or bytes, not " + describeValue(length) + hint
+            ) from None
         self._position = 0
         self.endian = self.defaultEndian
         self.objectEncoding = self.defaultObjectEncoding
@@ -289,9 +308,11 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     @length.setter
     def length(self, value: int) -> None:
+        if not isinstance(value, int):
+            raise self._notInteger("length", value)
         # Flash's length is unsigned: a negative value is very large.
         if not 0 <= value < _MAX_UINT:
-            raise errors.MemoryError.numbered(1000)
+            raise _tooLong(value)
         if value <= len(self):
             del self[value:]
         else:
@@ -303,11 +324,16 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         Append zeros until the array has a given length.
         """
         if length >= _MAX_UINT:
-            raise errors.MemoryError.numbered(1000)
+            raise _tooLong(length)
         try:
             self += bytes(length - len(self))
         except MemoryError:
-            raise errors.MemoryError.numbered(1000) from None
+            raise errors.MemoryError.numbered(
+                1000, words=f"the ByteArray needs {length} bytes"
+            ) from None
+
+    def _notInteger(self, name: str, value: object) -> Exception:
+        return self._problems.wrongType(f"{name} must be an integer, not {describeValue(value)}")
 
     @property
     def position(self) -> int:
@@ -319,7 +345,10 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
 
     @position.setter
     def position(self, value: int) -> None:
-        self._position = value & _MAX_UINT
+        try:
+            self._position = value & _MAX_UINT
+        except TypeError:
+            raise self._notInteger("position", value) from None
 
     @property
     def bytesAvailable(self) -> int:
@@ -337,9 +366,18 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         if isinstance(index, slice):
             super().__setitem__(index, value)
             return
-        if index >= len(self):
+        try:
+            isFinite = isinstance(value, int) or math.isfinite(value)
+        except TypeError:
+            raise self._problems.wrongType(
+                f"an item must be a number, not {describeValue(value)}"
+            ) from None
+        try:
+            isOutside = index >= len(self)
+        except TypeError:
+            raise self._notInteger("an index", index) from None
+        if isOutside:
             self._grow(index + 1)
-        isFinite = isinstance(value, int) or math.isfinite(value)
         super().__setitem__(index, int(value) & 0xFF if isFinite else 0)
 
     def clear(self) -> None:
@@ -383,15 +421,16 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         start = self._position
         end = start + length
         if length < 0 or end > len(self):
-            raise self._problems.endOfFile()
+            raise self._endOfFile(length)
+        data = bytes(super().__getitem__(slice(start, end)))
         self._position = end
-        return bytes(super().__getitem__(slice(start, end)))
+        return data
 
     def _unpack(self, form: Any) -> Any:
         start = self._position
         end = start + form.size
         if end > len(self):
-            raise self._problems.endOfFile()
+            raise self._endOfFile(form.size)
         self._position = end
         return form.unpack_from(self, start)[0]
 
@@ -439,7 +478,7 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         try:
             data = compression.uncompress(self, algorithm, self.maxUncompressed)
         except compression.CompressionError as error:
-            raise errors.IOError.numbered(2058) from error
+            raise errors.IOError.numbered(2058, words=f"{algorithm}: {error}") from error
         self._replace(data)
         self._position = 0
 
@@ -459,7 +498,11 @@ class ByteArray(bytearray, IDataInput, IDataOutput):
         if algorithm is None:
             raise self._problems.null("algorithm")
         if algorithm not in compression.ALGORITHMS:
-            raise errors.IOError.numbered(2058)
+            raise errors.IOError.numbered(
+                2058,
+                words=f"{describeValue(algorithm)} must be one of CompressionAlgorithm:"
+                f" {', '.join(map(repr, compression.ALGORITHMS))}",
+            )
 
     def _replace(self, data: bytes) -> None:
         super().__setitem__(slice(None), data)

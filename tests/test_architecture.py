@@ -37,7 +37,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"transports"},
         {"tls"},
         {"clocks", "commandline", "hostnames", "logs"},
-        {"addresses", "coroutines", "lazyimports", "similar", "types"},
+        {"addresses", "coroutines", "lazyimports", "overrides", "similar", "types"},
     ],
     "bytes": [{"wire"}],
 }

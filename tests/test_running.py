@@ -2,6 +2,7 @@
 L{openfl_twisted.run}, and the reminder of users who forget to run the reactor.
 """
 
+import errno
 import io
 import subprocess
 import sys
@@ -11,14 +12,17 @@ from typing import Any
 from unittest import mock
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ReactorNotRestartable
+from twisted.internet.error import CannotListenError, ReactorNotRestartable
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import capturedLogs, globalLogBeginner
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
 from openfl_twisted import errors, run
+from openfl_twisted.net import XMLSocket
 from openfl_twisted.net._reminder import _Reminder
+from openfl_twisted.protocols import EchoProtocol, XMLSocketFactory
+from openfl_twisted.testing import MemoryNetwork
 from tests.doubles import linesOf
 
 
@@ -137,19 +141,79 @@ class RunTests(SynchronousTestCase):
 
     def test_socketError(self) -> None:
         """
-        Of an error whose text is complete, only the text is logged.
+        Of an error whose text is complete, the text and the line of the program are logged.
         """
 
         async def main() -> None:
             await deferLater(self.reactor, 1)
             raise errors.IOError("Error #2031: Socket Error. The server is off.")
 
-        with capturedLogs() as logs, self.assertRaises(SystemExit) as raised:
-            run(main, reactor=self.reactor)
-        self.assertEqual(raised.exception.code, 1)
-        self.assertEqual(
-            linesOf(logs), ["the program has ended: Error #2031: Socket Error. The server is off."]
+        async def connecting() -> None:
+            await XMLSocket("127.0.0.1", 1, reactor=network.reactor).whenConnected()
+
+        def closed() -> None:
+            XMLSocket(reactor=network.reactor).send("a")
+
+        network = MemoryNetwork()
+        text = "Error #2002: Operation attempted on invalid socket. (call connect first)"
+        for program, line, words in (
+            (main, 2, "Error #2031: Socket Error. The server is off."),
+            (connecting, 1, "Error #2031: Socket Error. The connection to 127.0.0.1:1 was refused"),
+            (closed, 1, text),
+        ):
+            self.setUp()
+            self.reactor.callLater(0.5, network.flush)
+            with capturedLogs() as logs, self.assertRaises(SystemExit) as raised:
+                run(program, reactor=self.reactor)
+            self.assertEqual(raised.exception.code, 1)
+            [text] = linesOf(logs)
+            self.assertIn(f"the program has ended: {words}", text)
+            number = program.__code__.co_firstlineno + line
+            self.assertTrue(text.endswith(f" (test_running.py, line {number})"), text)
+
+    def test_ports(self) -> None:
+        """
+        A port that cannot be opened is one line, with the line of the program.
+        """
+        network = MemoryNetwork()
+        factory = XMLSocketFactory(EchoProtocol)
+        network.reactor.listenTCP(8080, factory)
+
+        def taken() -> None:
+            network.reactor.listenTCP(8080, factory)
+
+        def privileged() -> None:
+            raise CannotListenError("127.0.0.1", 80, PermissionError(errno.EACCES, "Denied"))
+
+        for program, words in (
+            (taken, "all interfaces, port 8080: Address already in use; another program uses the"),
+            (privileged, "127.0.0.1, port 80: Denied; ports below 1024 need special rights"),
+        ):
+            self.setUp()
+            with capturedLogs() as logs, self.assertRaises(SystemExit):
+                run(program, reactor=self.reactor)
+            [line] = [each for each in linesOf(logs) if "program" in each]
+            self.assertIn(f"the program has ended: cannot listen on {words}", line)
+            number = program.__code__.co_firstlineno + 1
+            self.assertTrue(line.endswith(f" (test_running.py, line {number})"), line)
+
+    def test_deferredInAsyncio(self) -> None:
+        """
+        The error of an asyncio function that waits for a Deferred has a hint.
+        """
+        program = (
+            "from twisted.internet import asyncioreactor\n"
+            "asyncioreactor.install()\n"
+            "import asyncio, openfl_twisted\n"
+            "from twisted.internet.defer import Deferred\n"
+            "async def main():\n"
+            "    await asyncio.gather(Deferred())\n"
+            "openfl_twisted.run(main)\n"
         )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        hint = "cannot wait for a Deferred: pass deferred.asFuture(asyncio.get_running_loop())"
+        self.assertIn(hint, done.stderr)
 
     def test_twice(self) -> None:
         """

@@ -163,7 +163,10 @@ class AdminService(MultiService):
     An HTTP server on its own port.
 
     @ivar guard: the guard of the connections.
+    @ivar ownPort: the number of the port; C{None} for a UNIX socket, and before it is open.
     """
+
+    ownPort: int | None = None
 
     def __init__(
         self,
@@ -187,6 +190,7 @@ class AdminService(MultiService):
 
     def _announce(self, host: IAddress) -> None:
         at = describe(host)
+        self.ownPort = portOf(host)
         self._opened(at if portOf(host) is None else f"{self._scheme}://{at}/")
 
     def stopService(self) -> Deferred[Any]:

@@ -6,11 +6,14 @@ import ipaddress
 from typing import Any
 
 from openfl_twisted import errors
+from openfl_twisted.addresses import explainBind
 from openfl_twisted.clocks import checkClock, globalReactor
 from openfl_twisted.events import EventDispatcher
+from openfl_twisted.net._attributes import CheckedAttributes
 from openfl_twisted.net._ports import toPort
 from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.net._reminder import reminder
+from openfl_twisted.wire.text import describeValue
 
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 Flash's default; it is the program that binds.
 """
@@ -26,12 +29,12 @@ def checkAddress(address: str | None) -> str:
     @return: the address in its canonical form, without brackets.
     @raise errors.ArgumentError: #2004, if the string is not an IP address.
     """
-    text = (address or "").removeprefix("[").removesuffix("]")
     try:
+        text = (address or "").removeprefix("[").removesuffix("]")
         return str(ipaddress.ip_address(text))
-    except ValueError:
+    except (AttributeError, ValueError):
         words = f"{address!r} must be an IP address, such as 127.0.0.1"
-        raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004) from None
+        raise errors.ArgumentError.numbered(2004, words=words) from None
 
 
 def checkPort(port: object, lowest: int = 0) -> int:
@@ -45,11 +48,21 @@ def checkPort(port: object, lowest: int = 0) -> int:
     """
     number = toPort(port)
     if not lowest <= number <= 65535:
-        raise errors.RangeError.numbered(2006)
+        words = f"{describeValue(port)} must be a port from {lowest} to 65535"
+        raise errors.RangeError.numbered(2006, words=words)
     return number
 
 
-class BoundSocket(EventDispatcher):
+def cannotBind(address: str, port: int, error: Any) -> errors.IOError:
+    """
+    Create the error for an address to which the system does not bind a socket.
+
+    @param error: the C{OSError}.
+    """
+    return invalidSocket(f"cannot bind to {address}, port {port}: {explainBind(error)}")
+
+
+class BoundSocket(CheckedAttributes, EventDispatcher):
     """
     Base class of sockets that can be bound to a local address once.
 
@@ -110,7 +123,11 @@ class BoundSocket(EventDispatcher):
         localPort = checkPort(localPort)
         address = checkAddress(localAddress)
         if self._closed or self.bound:
-            raise invalidSocket(f"the socket is {'closed' if self._closed else 'already bound'}")
+            raise invalidSocket(
+                "the socket is closed: create another one"
+                if self._closed
+                else f"the socket is already bound to {self.localAddress}:{self.localPort}"
+            )
         self._open(localPort, address)
 
     def _open(self, port: int, address: str) -> None:

@@ -241,9 +241,8 @@ class Link:
         """
         given, port = port, toPort(port)
         if not 0 <= port <= 65535:
-            raise errors.SecurityError(
-                f"{errors.messageOf(2003)} ({describeValue(given)} must be a port from 0 to 65535)",
-                2003,
+            raise errors.SecurityError.numbered(
+                2003, words=f"{describeValue(given)} must be a port from 0 to 65535"
             )
         host = host.partition("\0")[0]
         self.target = (host, port)

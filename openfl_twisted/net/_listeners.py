@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
 from openfl_twisted.coroutines import RunningHandler
+from openfl_twisted.errors import Error
 from openfl_twisted.events import ErrorEvent, Event, reportError, setReporter, setRunner
 from openfl_twisted.logs import asyncioHint, errorSink, ownFailure, packageLogger
 
@@ -27,6 +28,8 @@ def _logUncaughtError(error: Exception, event: Event) -> None:
 
 
 def _logUnhandledError(message: str, event: ErrorEvent) -> None:
+    if errorSink.receive is not None:
+        errorSink.report(Failure(Error(message, 2044)))
     # Until a log is started, Twisted writes only critical events to the standard error.
     _log.critical("{text}", text=message)
 

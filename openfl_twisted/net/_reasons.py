@@ -33,7 +33,7 @@ def invalidSocket(reason: object) -> errors.IOError:
 
     @param reason: the reason, for the error's text.
     """
-    return errors.IOError(f"{errors.messageOf(2002)} ({reason})", 2002)
+    return errors.IOError.numbered(2002, words=str(reason))
 
 
 def socketError(words: str) -> errors.IOError:

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 
+from openfl_twisted import errors
 from openfl_twisted.events import (
     DataEvent,
     Event,
@@ -17,11 +18,13 @@ from openfl_twisted.events import (
     ProgressEvent,
     SecurityErrorEvent,
 )
+from openfl_twisted.net._attributes import CheckedAttributes
 from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import DEFAULT_TIMEOUT, MIN_TIMEOUT, Link
 from openfl_twisted.net._listeners import awaitListener
 from openfl_twisted.net._permission import permissions
 from openfl_twisted.net._reasons import reasonOf
+from openfl_twisted.wire.text import describeValue
 
 # The events of received data.
 _RECEIVING = frozenset((DataEvent.DATA, ProgressEvent.SOCKET_DATA))
@@ -34,7 +37,7 @@ _RECEIVING = frozenset((DataEvent.DATA, ProgressEvent.SOCKET_DATA))
     onError="IOErrorEvent.IO_ERROR",
     onSecurityError="SecurityErrorEvent.SECURITY_ERROR",
 )
-class StreamSocket(EventDispatcher):
+class StreamSocket(CheckedAttributes, EventDispatcher):
     """
     A TCP socket. The socket dispatches C{connect}, C{close} and C{ioError}. It dispatches
     C{securityError} if C{Security.sandboxType} requires a permission that no policy file
@@ -114,6 +117,10 @@ class StreamSocket(EventDispatcher):
 
     @timeout.setter
     def timeout(self, value: int) -> None:
+        if not isinstance(value, int | float):
+            raise errors.TypeError(
+                f"timeout must be a number of milliseconds, not {describeValue(value)}"
+            )
         self._timeout = max(MIN_TIMEOUT, value)
 
     def whenConnected(self) -> Deferred[None]:

@@ -10,13 +10,16 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError, MessageLengthError
+from twisted.internet.interfaces import IDelayedCall
 
 from openfl_twisted import errors
 from openfl_twisted.coroutines import HandlerResult
 from openfl_twisted.events import DatagramSocketDataEvent, Event, IOErrorEvent
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.net._boundsocket import (
     ANY_ADDRESS,
     BoundSocket,
+    cannotBind,
     checkAddress,
     checkPort,
 )
@@ -26,6 +29,14 @@ from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.protocols.datagram import AsyncDatagramProtocol
 from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.utils import ByteArray
+from openfl_twisted.wire.dataio import outside
+from openfl_twisted.wire.text import describeValue
+
+_log = packageLogger()
+
+# Time after which a warning is logged if a bound socket has a listener, but does not receive: 10
+# seconds.
+_REMIND_AFTER = 10.0
 
 MAX_DATAGRAM = 65535
 """
@@ -51,7 +62,7 @@ def _checkIPv4(address: str) -> ipaddress.IPv4Address:
     if isinstance(checked, ipaddress.IPv4Address):
         return checked
     words = f"{address!r} must be an IPv4 address, such as 127.0.0.1"
-    raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004)
+    raise errors.ArgumentError.numbered(2004, words=words)
 
 
 def _indexOf(interface: str | None) -> bytes:
@@ -59,7 +70,7 @@ def _indexOf(interface: str | None) -> bytes:
         return struct.pack("@I", 0 if interface is None else socket.if_nametoindex(interface))
     except OSError:
         words = f"unknown network interface {interface!r}"
-        raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004) from None
+        raise errors.ArgumentError.numbered(2004, words=words) from None
 
 
 @refuseHandlers(onData="DatagramSocketDataEvent.DATA")
@@ -82,6 +93,8 @@ class DatagramSocket(BoundSocket):
         self._port: Any = None
         self._peer: tuple[str, int] | None = None
         self._receiving = False
+        # The timer of the warning that receive() was not called.
+        self._reminder: IDelayedCall | None = None
         self._broadcast = False
         self._multicastTTL = 1
         self._multicastInterface: str | None = None
@@ -120,16 +133,51 @@ class DatagramSocket(BoundSocket):
         try:
             self._port = listenUDP(self._reactor, port, protocol, address, MAX_DATAGRAM)
         except CannotListenError as error:
-            raise invalidSocket(error.socketError) from None
+            raise cannotBind(address, port, error.socketError) from None
         if not self._receiving:
             self._port.stopReading()
+            self._startReminder()
         try:
             self._applyOptions()
         except errors.IOError:
             # The caller receives an error, not a bound socket, so the port is released.
             opened, self._port = self._port, None
             opened.stopListening()
+            self._stopReminder()
             raise
+
+    def _store(self, key: Any, registrations: Any) -> None:
+        super()._store(key, registrations)
+        if registrations and key[0] == DatagramSocketDataEvent.DATA:
+            self._startReminder()
+
+    def _startReminder(self) -> None:
+        """
+        Start the timer of a warning if the socket is bound and has a listener, but does not
+        receive.
+        """
+        if (
+            self._reminder is None
+            and self._port is not None
+            and not self._receiving
+            and self.hasEventListener(DatagramSocketDataEvent.DATA)
+        ):
+            self._reminder = self._reactor.callLater(_REMIND_AFTER, self._remind)
+
+    def _stopReminder(self) -> None:
+        reminder, self._reminder = self._reminder, None
+        if reminder is not None and reminder.active():
+            reminder.cancel()
+
+    def _remind(self) -> None:
+        if not self.hasEventListener(DatagramSocketDataEvent.DATA):
+            return
+        _log.warn(
+            "the DatagramSocket at {host}, port {port} has a listener for data, but receives"
+            " nothing: call receive()",
+            host=self.localAddress,
+            port=self.localPort,
+        )
 
     # Broadcast and multicast, which AIR lacks
 
@@ -158,8 +206,11 @@ class DatagramSocket(BoundSocket):
 
     @multicastTTL.setter
     def multicastTTL(self, value: int) -> None:
+        if not isinstance(value, int):
+            raise errors.TypeError(f"multicastTTL must be an integer, not {describeValue(value)}")
         if not 0 <= value <= 255:
-            raise errors.RangeError.numbered(2006)
+            words = f"multicastTTL must be from 0 to 255, not {value}"
+            raise errors.RangeError.numbered(2006, words=words)
         self._multicastTTL = value
         self._applyOptions()
 
@@ -207,7 +258,7 @@ class DatagramSocket(BoundSocket):
         group = ipaddress.ip_address(checkAddress(address))
         if not group.is_multicast:
             words = f"{address} must be a multicast address, such as 239.1.2.3"
-            raise errors.ArgumentError(f"{errors.messageOf(2004)} ({words})", 2004)
+            raise errors.ArgumentError.numbered(2004, words=words)
         if self._port is None:
             raise invalidSocket("bind the socket before joining a group")
         if (group.version == 6) != (":" in (self.localAddress or "")):
@@ -257,7 +308,8 @@ class DatagramSocket(BoundSocket):
         remotePort = checkPort(remotePort, 1)
         address = checkAddress(remoteAddress)
         if ipaddress.ip_address(address).is_unspecified:
-            raise errors.ArgumentError.numbered(2004)
+            words = f"{address} is not the address of a peer"
+            raise errors.ArgumentError.numbered(2004, words=words)
         self._bindFor(address)
         self._peer = (address, remotePort)
 
@@ -283,6 +335,7 @@ class DatagramSocket(BoundSocket):
             raise invalidSocket("the socket is closed")
         if not self._receiving:
             self._receiving = True
+            self._stopReminder()
             if self._port is not None:
                 self._port.startReading()
 
@@ -319,15 +372,22 @@ class DatagramSocket(BoundSocket):
             raise errors.IllegalOperationError(
                 f"the socket is connected to {self._peer[0]}: omit address and port"
             )
+        try:
+            view = memoryview(bytes)
+        except TypeError:
+            hint = ": encode text with str.encode" if isinstance(bytes, str) else ""
+            raise errors.TypeError(
+                f"send: bytes must be a ByteArray or bytes, not {describeValue(bytes)}{hint}"
+            ) from None
         end = offset + length if length else len(bytes)
         if not 0 <= offset <= end <= len(bytes):
-            raise errors.RangeError.numbered(2006)
+            raise errors.RangeError.numbered(2006, words=outside(offset, length, len(bytes)))
         peer = self._peer
         if peer is None:
             peer = (checkAddress(address), checkPort(port, 1))
         self._bindFor(peer[0])
         try:
-            self._port.write(memoryview(bytes)[offset:end].tobytes(), peer)
+            self._port.write(view[offset:end].tobytes(), peer)
         except MessageLengthError as error:
             raise invalidSocket(error) from None
         except OSError as error:
@@ -337,7 +397,7 @@ class DatagramSocket(BoundSocket):
         """
         Run asynchronous listeners. No datagrams are read until they have ended.
         """
-        self._started += [awaitListener(awaitable, event) for awaitable in started]
+        self._started.extend(awaitListener(awaitable, event) for awaitable in started)
 
     def close(self) -> Deferred[None]:
         """
@@ -351,6 +411,7 @@ class DatagramSocket(BoundSocket):
         port, self._port = self._port, None
         self._closed = True
         self._peer = None
+        self._stopReminder()
         return maybeDeferred(lambda: None if port is None else port.stopListening())
 
     def _arrived(self, datagram: bytes, host: str, number: int) -> HandlerResult:
@@ -367,8 +428,11 @@ class DatagramSocket(BoundSocket):
                 data=ByteArray(datagram),
             )
         )
-        started, self._started = self._started, []
-        return _awaitEach(started) if started else None
+        if not self._started:
+            return None
+        started = [*self._started]
+        self._started.clear()
+        return _awaitEach(started)
 
 
 async def _awaitEach(listeners: Iterable[Awaitable[None]]) -> None:

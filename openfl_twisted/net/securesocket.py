@@ -14,6 +14,7 @@ from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.security import X509Certificate
 from openfl_twisted.tls import Trust
 from openfl_twisted.tls.client import HandshakeFailed
+from openfl_twisted.wire.text import describeValue
 from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
 
 
@@ -61,7 +62,9 @@ class SecureSocket(Socket):
         try:
             self.trust = self.trust.adding(bytes(certificate), trusted)
         except ValueError:
-            raise errors.ArgumentError.numbered(2004) from None
+            raise errors.ArgumentError.numbered(
+                2004, words=f"{describeValue(bytes(certificate))} is not a certificate in DER"
+            ) from None
 
     @property
     def serverCertificateStatus(self) -> str:

@@ -13,12 +13,16 @@ from twisted.internet.protocol import Factory
 
 from openfl_twisted import errors
 from openfl_twisted.events import Event, ServerSocketConnectEvent
-from openfl_twisted.net._boundsocket import BoundSocket
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.net._boundsocket import BoundSocket, cannotBind
 from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import LinkProtocol
 from openfl_twisted.net._reasons import invalidSocket
 from openfl_twisted.net.socket import Socket
 from openfl_twisted.transports.tcp import coalesceWrites
+from openfl_twisted.wire.text import describeValue
+
+_log = packageLogger()
 
 
 class _AcceptedConnection(LinkProtocol):
@@ -56,6 +60,8 @@ class ServerSocket(BoundSocket):
         super().__init__(reactor=reactor)
         self._bound: socket.socket | None = None
         self._port: IListeningPort | None = None
+        # Whether the log contains a warning of the missing listener.
+        self._hasWarned = False
 
     def _local(self) -> tuple[str | None, int]:
         return (None, 0) if self._bound is None else self._bound.getsockname()[:2]
@@ -79,20 +85,25 @@ class ServerSocket(BoundSocket):
             bound.bind((address, port))
         except OSError as error:
             bound.close()
-            raise invalidSocket(error.strerror) from None
+            raise cannotBind(address, port, error) from None
         self._bound = bound
 
     def listen(self, backlog: int = 0) -> None:
         """
-        Accept connections.
+        Accept connections. While there is no listener for C{connect}, they are aborted, and the
+        first one is logged.
 
         @param backlog: maximum number of connections waiting to be accepted; 0, or more
             than the system permits, for the system's maximum.
         @raise errors.RangeError: #2006, if C{backlog} is negative.
+        @raise errors.TypeError: without a number, if C{backlog} is not an integer.
         @raise errors.IOError: #2002, if this socket is not bound, or already listens.
         """
+        if not isinstance(backlog, int):
+            raise errors.TypeError(f"backlog must be an integer, not {describeValue(backlog)}")
         if backlog < 0:
-            raise errors.RangeError.numbered(2006)
+            words = f"backlog must be from 0, not {backlog}"
+            raise errors.RangeError.numbered(2006, words=words)
         if self._bound is None or self._port is not None:
             raise invalidSocket(
                 "the socket is not bound: call bind first"
@@ -117,6 +128,16 @@ class ServerSocket(BoundSocket):
         # After a listener has called close(), the port may still deliver connections that it has
         # already accepted.
         if not (hasListener and self.listening):
+            if self.listening and not self._hasWarned:
+                self._hasWarned = True
+                _log.warn(
+                    "{peer} aborted: the ServerSocket at {host}, port {port} has no listener for"
+                    " connect; add it before listen() with"
+                    " addEventListener(ServerSocketConnectEvent.CONNECT, ...) (logged once)",
+                    peer=connection.describePeer(),
+                    host=self.localAddress,
+                    port=self.localPort,
+                )
             connection.transport.abortConnection()
             return
         accepted = Socket.accepted(connection, self._reactor)
@@ -132,7 +153,8 @@ class ServerSocket(BoundSocket):
         @raise errors.Error: if this socket is not bound.
         """
         if self._bound is None:
-            raise errors.Error("the socket is not open")
+            state = "already closed" if self._closed else "not bound"
+            raise errors.Error(f"the socket cannot be closed, because it is {state}")
         bound, self._bound = self._bound, None
         port, self._port = self._port, None
         self._closed = True

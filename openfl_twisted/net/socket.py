@@ -8,11 +8,42 @@ and objects are encoded in AMF.
 
 from typing import Any, Self
 
+from openfl_twisted import errors
 from openfl_twisted.events import OutputProgressEvent, ProgressEvent
 from openfl_twisted.net._handlers import refuseHandlers
 from openfl_twisted.net._link import LinkProtocol
 from openfl_twisted.net._streamsocket import StreamSocket
 from openfl_twisted.utils import ByteArray, IDataInput, IDataOutput
+from openfl_twisted.wire.text import describeValue
+
+
+class _Buffers:
+    """
+    The changing state of a connection. It is separate from the socket, because setting an
+    attribute of a socket is slow, see L{CheckedAttributes}.
+
+    @ivar unread: the received data that the program has not read.
+    @ivar unwritten: the written data that was not flushed.
+    @ivar written: number of bytes written since the connection was established.
+    @ivar pausedReading: whether reading is paused because of C{maxUnread}.
+    @ivar flushing: whether a flush is scheduled for this reactor iteration.
+    @ivar progressing: whether an C{outputProgress} event is scheduled for this reactor iteration.
+    """
+
+    __slots__ = ("flushing", "pausedReading", "progressing", "unread", "unwritten", "written")
+
+    def __init__(self) -> None:
+        self.flushing = self.progressing = False
+        self.clear()
+
+    def clear(self) -> None:
+        """
+        Drop the data of a connection.
+        """
+        self.unread = bytearray()
+        self.unwritten: list[bytes | bytearray] = []
+        self.written = 0
+        self.pausedReading = False
 
 
 @refuseHandlers(
@@ -53,13 +84,7 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         self.autoflush = autoflush
         self._maxUnread = 0
         self.objectEncoding = ByteArray.defaultObjectEncoding
-        self._unread = bytearray()
-        self._unwritten: list[bytes | bytearray] = []
-        self._pausedReading = False
-        # Number of bytes written since the connection was established.
-        self._written = 0
-        # Whether a flush, or an outputProgress event, is scheduled for this reactor iteration.
-        self._flushing = self._progressing = False
+        self._buffers = _Buffers()
         super().__init__(host, port, reactor)
 
     @property
@@ -102,16 +127,13 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         return socket
 
     def _ended(self) -> None:
-        self._unread = bytearray()
-        self._unwritten = []
-        self._written = 0
-        self._pausedReading = False
+        self._buffers.clear()
 
     # Reading
 
     @property
     def bytesAvailable(self) -> int:
-        return len(self._unread)
+        return len(self._buffers.unread)
 
     @property
     def maxUnread(self) -> int:
@@ -123,18 +145,20 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
 
     @maxUnread.setter
     def maxUnread(self, value: int) -> None:
+        if not isinstance(value, int):
+            raise errors.TypeError(f"maxUnread must be an integer, not {describeValue(value)}")
         self._maxUnread = value
         self._readAgain()
 
     def _readAgain(self) -> None:
-        if self._pausedReading and not 0 < self._maxUnread < len(self._unread):
-            self._pausedReading = False
+        if self._buffers.pausedReading and not 0 < self._maxUnread < len(self._buffers.unread):
+            self._buffers.pausedReading = False
             self._link.transport().resumeProducing()
 
     def _received(self, data: bytes) -> None:
-        self._unread += data
-        if 0 < self._maxUnread < len(self._unread):
-            self._pausedReading = True
+        self._buffers.unread += data
+        if 0 < self._maxUnread < len(self._buffers.unread):
+            self._buffers.pausedReading = True
             self._link.transport().pauseProducing()
         self.dispatchEvent(ProgressEvent(ProgressEvent.SOCKET_DATA, bytesLoaded=len(data)))
 
@@ -143,17 +167,18 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
 
     def _take(self, length: int) -> bytes:
         self._link.transport()
-        if not 0 <= length <= len(self._unread):
-            raise self._problems.endOfFile()
-        data = bytes(self._unread[:length])
+        unread = self._buffers.unread
+        if not 0 <= length <= len(unread):
+            raise self._endOfFile(length)
+        data = bytes(unread[:length])
         # Deleting the beginning of a bytearray does not copy the rest.
-        del self._unread[:length]
+        del unread[:length]
         self._readAgain()
         return data
 
     def _window(self) -> tuple[bytes | bytearray, int]:
         self._link.transport()
-        return self._unread, 0
+        return self._buffers.unread, 0
 
     # Writing
 
@@ -164,19 +189,20 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         """
         if self._link.connection is None:
             return 0
-        return sum(map(len, self._unwritten)) + self._link.connection.transport.pending
+        return sum(map(len, self._buffers.unwritten)) + self._link.connection.transport.pending
 
     def _put(self, data: bytes | bytearray) -> None:
         self._link.transport()
-        self._unwritten.append(data)
-        self._written += len(data)
-        if self.autoflush and not self._flushing:
-            self._flushing = True
+        buffers = self._buffers
+        buffers.unwritten.append(data)
+        buffers.written += len(data)
+        if self.autoflush and not buffers.flushing:
+            buffers.flushing = True
             self._link.reactor.callLater(0, self._flushAtTheEnd)
 
     def _flushAtTheEnd(self) -> None:
-        self._flushing = False
-        if self._unwritten:
+        self._buffers.flushing = False
+        if self._buffers.unwritten:
             self.flush()
 
     def flush(self) -> None:
@@ -187,22 +213,22 @@ class Socket(StreamSocket, IDataInput, IDataOutput):
         @raise errors.IOError: #2002, if the socket is not connected.
         """
         transport = self._link.transport()
-        data = b"".join(self._unwritten)
-        self._unwritten = []
+        data = b"".join(self._buffers.unwritten)
+        self._buffers.unwritten = []
         transport.write(data)
 
     def _progressed(self) -> None:
-        if not self._progressing:
-            self._progressing = True
+        if not self._buffers.progressing:
+            self._buffers.progressing = True
             self._link.reactor.callLater(0, self._dispatchProgress)
 
     def _dispatchProgress(self) -> None:
-        self._progressing = False
+        self._buffers.progressing = False
         if self.connected:
             self.dispatchEvent(
                 OutputProgressEvent(
                     OutputProgressEvent.OUTPUT_PROGRESS,
                     bytesPending=self.bytesPending,
-                    bytesTotal=self._written,
+                    bytesTotal=self._buffers.written,
                 )
             )

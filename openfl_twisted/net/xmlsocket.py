@@ -2,6 +2,7 @@
 C{openfl.net.XMLSocket}: NUL-terminated text messages, with events.
 """
 
+import sys
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -49,9 +50,6 @@ class XMLSocket(StreamSocket):
     A connection for NUL-terminated text messages, which need not be XML.
 
     The socket dispatches C{connect}, C{close}, C{data} and C{ioError}.
-
-    @ivar maxLength: maximum length of a received message (bytes). A longer message aborts the
-        connection, and C{ioError} and C{close} are dispatched. Flash has no limit.
     """
 
     _eventTypes = StreamSocket._eventTypes | {DataEvent.DATA}  # noqa: SLF001 - of the base class
@@ -62,13 +60,29 @@ class XMLSocket(StreamSocket):
         @param port: the port to connect to.
         @param reactor: the reactor (default: the global reactor).
         """
-        self.maxLength = MAX_LENGTH
-        self._splitter = MessageSplitter()
+        self._maxLength = MAX_LENGTH
+        self._splitter = MessageSplitter(self.maxLength)
         # The iterators that have paused reading, by the id() of the iterator.
         self._full: set[int] = set()
         # Whether the program has paused reading.
         self._paused = False
         super().__init__(host, port, reactor)
+
+    @property
+    def maxLength(self) -> int:
+        """
+        Maximum length of a received message (bytes; default 1 MiB; 0 for no limit). A longer
+        message aborts the connection, and C{ioError} and C{close} are dispatched. Flash has no
+        limit.
+        """
+        return self._maxLength
+
+    @maxLength.setter
+    def maxLength(self, value: int) -> None:
+        if not isinstance(value, int):
+            raise errors.TypeError(f"maxLength must be an integer, not {describeValue(value)}")
+        self._maxLength = value
+        self._splitter.maxLength = value or sys.maxsize
 
     def send(self, object: Any) -> None:
         """
@@ -151,7 +165,6 @@ class XMLSocket(StreamSocket):
 
     def _received(self, data: bytes) -> None:
         connection = self._link.connection
-        self._splitter.maxLength = self.maxLength
         messages, tooLong = receiveUpTo(self._splitter, data)
         if connection is None:
             return

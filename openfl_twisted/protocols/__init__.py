@@ -31,7 +31,7 @@ from openfl_twisted.lazyimports import lazyImporter
 
 if TYPE_CHECKING:
     from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
-    from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming
+    from openfl_twisted.protocols.bridge import BridgeFactory
     from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
     from openfl_twisted.protocols.datagram import AsyncDatagramProtocol, DatagramEchoProtocol
     from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
@@ -57,7 +57,6 @@ __all__ = [
     "BinarySocketFactory",
     "BinarySocketProtocol",
     "BridgeFactory",
-    "BridgeFraming",
     "BroadcastProtocol",
     "DatagramEchoProtocol",
     "EchoProtocol",
@@ -91,7 +90,6 @@ _MODULES = {
     "BinarySocketFactory": "binarysocket",
     "BinarySocketProtocol": "binarysocket",
     "BridgeFactory": "bridge",
-    "BridgeFraming": "bridge",
     "BroadcastProtocol": "broadcast",
     "EchoProtocol": "broadcast",
     "AsyncDatagramProtocol": "datagram",

@@ -48,8 +48,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Drop unread data, and data that was not flushed. A subclass that overrides this method
-        must call it with C{super}.
+        Drop unread data, and data that was not flushed.
         """
         self._unread = bytearray()
         self._unwritten = []
@@ -104,7 +103,7 @@ class BinarySocketProtocol(StreamProtocol, DataInput, DataOutput):
 
     def _take(self, length: int) -> bytes:
         if not 0 <= length <= len(self._unread):
-            raise self._problems.endOfFile()
+            raise self._endOfFile(length)
         data = bytes(self._unread[:length])
         # Deleting the beginning of a bytearray does not copy the rest.
         del self._unread[:length]

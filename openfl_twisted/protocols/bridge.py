@@ -3,11 +3,10 @@ A bridge to a TCP server. With
 L{OnePortFactory<openfl_twisted.protocols.oneport.OnePortFactory>}, browsers can reach
 the server through WebSockets.
 
-The stream from the server is split into messages at NUL bytes. Each message is sent to a
-browser as one WebSocket message, because OpenFL in a browser requires this.
+The stream from the server is split into messages, at NUL bytes by default. Each message is sent to
+a browser as one WebSocket message, because OpenFL in a browser requires this.
 """
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IPushProducer,
     IReactorTime,
@@ -25,13 +25,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor, tookTooLong
+from openfl_twisted.protocols.gateway import Gateway, NotPermitted
 from openfl_twisted.protocols.streamprotocol import POLICY_VIOLATION, StreamFactory, StreamProtocol
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.keepalive import keepAlive
 from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT
 from openfl_twisted.types import AnyClock
-from openfl_twisted.wire.messages import END, MAX_LENGTH, MessageSplitter, receiveUpTo
+from openfl_twisted.wire.framing import NUL, FrameSplitter, Framing
+from openfl_twisted.wire.messages import MAX_LENGTH, receiveUpTo
 
 CONNECT_TIMEOUT = 10.0
 """
@@ -39,20 +41,13 @@ Default maximum time to connect to the server (seconds).
 """
 
 
+HINT_TIME = 1.0
+"""
+Time without a NUL byte from the server until the log suggests another framing (seconds).
+"""
+
 # The WebSocket close code for a server that cannot be reached.
 _BAD_GATEWAY = 1014
-
-
-class BridgeFraming(enum.Enum):
-    """
-    How the stream from the server is split into messages.
-
-    @cvar XML: the stream is split at NUL bytes, for programs that use C{XMLSocket}.
-    @cvar RAW: the stream is not split, for programs that use C{Socket}.
-    """
-
-    XML = "xml"
-    RAW = "raw"
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ class Target:
     name: str
     endpoint: IStreamClientEndpoint
     description: str
-    framing: BridgeFraming = BridgeFraming.XML
+    framing: Framing = NUL
 
 
 class _BridgeProtocol(StreamProtocol):
@@ -79,9 +74,13 @@ class _BridgeProtocol(StreamProtocol):
     """
 
     factory: "BridgeFactory"
+    _target: Target
     _connecting: Deferred[Any] | None = None
     _backend: "_BackendProtocol | None" = None
-    _splitter: MessageSplitter | None = None
+    _splitter: FrameSplitter | None = None
+    # Warns of a server that sends no NUL byte. It is cancelled at the first one.
+    _hint: IDelayedCall | None = None
+    _hasMessages = False
     # Data received before the server is connected: TLS can deliver data even while reading is
     # paused.
     _early = b""
@@ -93,7 +92,7 @@ class _BridgeProtocol(StreamProtocol):
         """
         Connect to the server. Reading from the client is paused until the server is connected.
         """
-        target = self.factory.targetFor(self.transport.requestPath)
+        target = self.factory.targetFor(self.transport.requestPath, self.transport.getPeer())
         if target is None:
             self.log.warn(
                 "{peer} disconnected: no target has the name in the request path {path}",
@@ -102,8 +101,10 @@ class _BridgeProtocol(StreamProtocol):
             )
             self.closeWith(POLICY_VIOLATION, "unknown target")
             return
-        if target.framing is BridgeFraming.XML:
-            self._splitter = MessageSplitter(self.factory.maxMessage)
+        self._target = target
+        self._splitter = FrameSplitter(target.framing, self.factory.maxMessage)
+        self._hasMessages = target.framing is not NUL
+        self.transport.frameTexts(target.framing)
         if self.factory.proxyProtocol:
             self._header = _proxyHeader(self.transport)
         self.transport.pauseProducing()
@@ -139,6 +140,16 @@ class _BridgeProtocol(StreamProtocol):
             # The client has disconnected.
             return
         self._connecting = None
+        problem = reason.value
+        if isinstance(problem, NotPermitted):
+            self.log.warn(
+                "{peer} disconnected: {problem}: {why}",
+                peer=self.describePeer(),
+                problem=problem,
+                why=problem.reason,
+            )
+            self.closeWith(POLICY_VIOLATION, str(problem))
+            return
         # Do not disclose addresses or errors from the internal network to the client.
         self.log.warn(
             "{peer} disconnected: cannot connect to {target}: {problem}",
@@ -158,19 +169,19 @@ class _BridgeProtocol(StreamProtocol):
         """
         Forward data from the server to the client.
 
-        @param data: a chunk of the stream, of any length. With L{BridgeFraming.XML}, only
-            complete messages are forwarded. A message that is too long closes the
-            connection.
+        @param data: a chunk of the stream, of any length. Only complete messages are forwarded.
+            A message that is too long closes the connection.
         """
         splitter = self._splitter
         if splitter is None:
-            self.transport.write(data)
             return
         messages, tooLong = receiveUpTo(splitter, data)
-        for message in messages:
-            self.transport.write(message + END)
+        if messages:
+            self.transport.writeMessages(messages)
+        if not self._hasMessages:
+            self._watchNUL(bool(messages))
         if tooLong is not None:
-            splitter.clear()
+            self._splitter = None
             self.log.warn(
                 "{peer} disconnected: the server sent a message that is too long: {problem}",
                 peer=self.describePeer(),
@@ -178,12 +189,41 @@ class _BridgeProtocol(StreamProtocol):
             )
             self.closeWith(_BAD_GATEWAY, "the server sent a message that is too long")
 
+    def _watchNUL(self, isFound: bool) -> None:
+        """
+        Warn of a server that sends data without NUL bytes: nothing of it reaches the client.
+
+        @param isFound: whether the server has sent a NUL byte.
+        """
+        if isFound:
+            self._hasMessages = True
+            self._cancelHint()
+        elif self._hint is None and not self.factory.hasHinted:
+            self._hint = self.factory.clock.callLater(HINT_TIME, self._warnOfFraming)
+
+    def _cancelHint(self) -> None:
+        hint, self._hint = self._hint, None
+        if hint is not None and hint.active():
+            hint.cancel()
+
+    def _warnOfFraming(self) -> None:
+        if self._splitter is None or self.factory.hasHinted:
+            return
+        self.factory.hasHinted = True
+        self.log.warn(
+            "{target} has sent {count} bytes without a NUL byte, so the client has received"
+            " nothing; if the program uses Socket instead of XMLSocket, use --framing raw",
+            target=self._target.description,
+            count=self._splitter.pending,
+        )
+
     def backendLost(self) -> None:
         """
         Called when the connection to the server is lost. Forwards the remaining data from the
         server, and closes the connection to the client.
         """
         self._backend = None
+        self._cancelHint()
         if self._splitter is not None and self._splitter.pending:
             self.transport.write(self._splitter.takeRest())
         self.transport.loseConnection()
@@ -196,6 +236,7 @@ class _BridgeProtocol(StreamProtocol):
         self.transport.paused = False
         super().connectionLost(reason)
         self._isLost = True
+        self._cancelHint()
         # If the client has sent data, stay connecting: the data is sent to the server although the
         # client has disconnected.
         if self._connecting is not None and not self._early:
@@ -270,6 +311,8 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
     Connects each client to one of several servers. The request path selects a server by name.
     A plain TCP client, or a client with the path C{/}, is connected to the first server. A
     client with an unknown name is refused.
+
+    @ivar hasHinted: whether the log has suggested another framing.
     """
 
     clock: IReactorTime
@@ -281,20 +324,21 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         connectTimeout: float = CONNECT_TIMEOUT,
         closeTimeout: float = CLOSE_TIMEOUT,
         proxyProtocol: bool = False,
+        gateway: Gateway | None = None,
         maxMessage: int = MAX_LENGTH,
         maxQueue: int = MAX_QUEUE,
         clock: AnyClock | None = None,
     ) -> None:
         """
-        @param targets: at least one target, by name.
+        @param targets: the targets, by name. The first is the default.
         @param connectTimeout: maximum time to connect to a server (seconds); 0 for no
             limit.
         @param closeTimeout: maximum time to send the remaining data from a disconnected client
             to the server (seconds).
         @param proxyProtocol: whether to send the client's address to the server in a
             PROXY protocol header, version 1.
-        @param maxMessage: maximum length of a message from a server whose stream is split at
-            NUL bytes (bytes); 0 for no limit.
+        @param gateway: connects clients to servers that they name (default: only the targets).
+        @param maxMessage: maximum length of a message from a server (bytes); 0 for no limit.
         @param maxQueue: maximum length of the send queue of each connection (bytes).
         @param clock: the clock (default: the global reactor).
         """
@@ -304,18 +348,25 @@ class BridgeFactory(StreamFactory[_BridgeProtocol]):
         self.closeTimeout = closeTimeout
         self.proxyProtocol = proxyProtocol
         self.maxMessage = maxMessage
+        self.gateway = gateway
+        self.hasHinted = False
         self.clock = clockOrReactor(clock)
 
-    def targetFor(self, path: str) -> Target | None:
+    def targetFor(self, path: str, peer: IAddress) -> Target | None:
         """
         Return the target for a request path.
 
         @param path: the path including the query.
+        @param peer: the address of the client.
         @return: the target; C{None} for an unknown name.
         """
+        if self.gateway is not None:
+            endpoint = self.gateway.endpointFor(path, peer)
+            if endpoint is not None:
+                return Target("", endpoint, f"tcp:{endpoint.server}", self.gateway.framing)
         name = path.partition("?")[0].strip("/")
         if not name:
-            return next(iter(self._targets.values()))
+            return next(iter(self._targets.values()), None)
         return self._targets.get(name)
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from twisted.python.failure import Failure
 
@@ -16,12 +17,18 @@ from openfl_twisted.coroutines import (
     isCancellation,
     startHandler,
 )
-from openfl_twisted.logs import logHandlerError, packageLogger
+from openfl_twisted.logs import logHandlerError, logLateHandler, packageLogger
 from openfl_twisted.protocols.streamprotocol import missingHandler
+from openfl_twisted.transports.lowest import clockOf
 
 MAX_DATAGRAM = 65535
 """
 Maximum length of a received datagram (bytes); UDP over IPv4 allows 65507.
+"""
+
+_LATE_TIMEOUT = 60.0
+"""
+Time after which a warning is logged if a handler still runs: 60 seconds.
 """
 
 PREFIX = b"Echo -- "
@@ -48,6 +55,9 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._running: RunningHandler | None = None
+        # The address of the sender of the datagram that is being handled.
+        self._sender: Any = None
+        self._timer: IDelayedCall | None = None
         # The datagrams that were read together with the datagram that is being handled. A port
         # reads at most 256 KiB at a time.
         self._held: deque[tuple[bytes, Any]] = deque()
@@ -77,8 +87,34 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
         handler.deferred.addErrback(self._failed, addr)
         if handler.isRunning:
             self._running = handler
+            self._sender = addr
+            if self._timer is None and hasattr(self.transport, "reactor"):
+                # The timer is not stopped when the handler ends, because starting a timer for
+                # each handler is slow.
+                self._startTimer(handler)
             self.transport.stopReading()
             handler.deferred.addCallback(self._ended)
+
+    def _startTimer(self, handler: RunningHandler) -> None:
+        call = clockOf(self.transport).callLater
+        self._timer = call(_LATE_TIMEOUT, self._checkHandler, handler)
+
+    def _checkHandler(self, handler: RunningHandler) -> None:
+        """
+        Warn if a handler still runs.
+        """
+        self._timer = None
+        if self._running is handler:
+            logLateHandler(
+                self.log,
+                handler,
+                type(self),
+                f"{self._sender[0]}:{self._sender[1]}",
+                _LATE_TIMEOUT,
+                "no datagrams are read",
+            )
+        elif self._running is not None:
+            self._startTimer(self._running)
 
     def _failed(self, reason: Failure, addr: Any) -> None:
         if self.transport is not None or not isCancellation(reason):
@@ -96,6 +132,9 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
         Cancel the running handler, and drop the held datagrams.
         """
         self._held.clear()
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
         running, self._running = self._running, None
         if running is not None:
             running.cancel(clockOrReactor(None))

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature
-from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Framing, Line, LineSplitter
+from openfl_twisted.wire.lines import MAX_LINE_LENGTH, NEWLINE, Line, LineSplitter
 from openfl_twisted.wire.messages import END, MessageTooLong, receiveUpTo
 from openfl_twisted.wire.text import cutLength
 
@@ -31,7 +31,13 @@ _PIECE = 2048
 # answered.
 _FOREIGN = FOREIGN - {Signature.PROXY}
 
-_ownEnds = {Framing.NONE: b"", Framing.NUL: END, Framing.LINE: NEWLINE, Framing.AUTO: NEWLINE}
+_ownEnds = {"raw": b"", "lines": NEWLINE, "nul": END, "auto": NEWLINE}
+
+FRAMINGS = tuple(_ownEnds)
+"""
+The framings: C{raw}, where each received chunk is a message, or the terminator of
+L{LineSplitter<openfl_twisted.wire.lines.LineSplitter>}.
+"""
 
 
 class LineEchoProtocol(StreamProtocol):
@@ -39,14 +45,14 @@ class LineEchoProtocol(StreamProtocol):
     The server side of an echo connection. Subclasses override L{greet} and
     L{textReceived}.
 
-    @cvar framing: how messages are terminated.
+    @cvar framing: how messages are terminated, one of L{FRAMINGS}.
     @cvar terminator: terminator of answers; C{None} for the terminator of the received
         message.
     @cvar MAX_LENGTH: maximum length of a message without its terminator (bytes; default
-        64 KiB; 0 for no limit). Ignored without framing.
+        64 KiB; 0 for no limit). Ignored with the framing C{raw}.
     """
 
-    framing = Framing.AUTO
+    framing = "auto"
     terminator: bytes | None = None
     MAX_LENGTH = MAX_LINE_LENGTH
     _nulSeen = False
@@ -56,9 +62,9 @@ class LineEchoProtocol(StreamProtocol):
             self.framing = self.factory.framing
             self.terminator = self.factory.terminator
         self._splitter = None
-        # Without framing: the received bytes of an incomplete character.
+        # With the framing raw: the received bytes of an incomplete character.
         self._cut = b""
-        if self.framing is not Framing.NONE:
+        if self.framing != "raw":
             self._splitter = LineSplitter(self.framing, self.limits.maxLength)
 
     def connectionMade(self) -> None:
@@ -186,20 +192,24 @@ class LineEchoFactory(StreamFactory[LineEchoProtocol]):
     def __init__(
         self,
         *,
-        framing: Framing | None = None,
+        framing: str | None = None,
         terminator: str = "same",
         maxLength: int | None = None,
         passThrough: Collection[Signature] = (),
     ) -> None:
         """
-        @param framing: how messages are terminated (default: C{framing} of the protocol).
+        @param framing: how messages are terminated, one of L{FRAMINGS} (default: C{framing} of
+            the protocol).
         @param terminator: terminator of answers, one of L{TERMINATORS}.
         @param maxLength: maximum length of a message (bytes; default: C{MAX_LENGTH} of the
             protocol).
         @param passThrough: members of L{Signature} whose clients are not refused
-            (default: none). Without framing, no client is refused.
+            (default: none). With the framing C{raw}, no client is refused.
+        @raise ValueError: if the framing is unknown.
         """
         super().__init__(self.echo, maxLength=maxLength)
         self.refused = _FOREIGN.difference(passThrough)
         self.framing = framing or self.echo.framing
+        if self.framing not in FRAMINGS:
+            raise ValueError(f"{framing!r:.80} is not a framing: use one of {', '.join(FRAMINGS)}")
         self.terminator = TERMINATORS[terminator]

@@ -23,6 +23,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.overrides import startMethod
 from openfl_twisted.transports.acceptanswer import MAX_ANSWER, IAcceptAnswer
 from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -251,6 +252,10 @@ class PolicyFileFactory(Factory[PolicyFileProtocol]):
         self.answered = 0
         self.unanswered = 0
         self.refused = 0
+
+    @startMethod
+    def doStart(self) -> None:
+        super().doStart()
 
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
         answer = None

@@ -8,7 +8,6 @@ between chunks is joined before it is sent back, and text after a NUL byte is al
 """
 
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
-from openfl_twisted.wire.lines import Framing
 
 PORT = 8087
 """
@@ -21,7 +20,7 @@ class _ServerSocketExampleProtocol(LineEchoProtocol):
     Sends a greeting and echoes, like the program in the ActionScript guide.
     """
 
-    framing = Framing.NONE
+    framing = "raw"
 
     def greet(self) -> None:
         self.transport.write(b"Connected." + self.ownEnd)

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.lineecho import LineEchoFactory, LineEchoProtocol
-from openfl_twisted.wire.lines import NEWLINE, Framing
+from openfl_twisted.wire.lines import NEWLINE
 from openfl_twisted.wire.messages import END
 
 PORT = 8080
@@ -35,7 +35,7 @@ class _SimpleServerProtocol(LineEchoProtocol):
     connection after the line C{EXIT}.
     """
 
-    framing = Framing.AUTO
+    framing = "auto"
 
     def greet(self) -> None:
         self.transport.write(_GREETING + (END if self.ownEnd == END else b""))
@@ -62,7 +62,7 @@ class _FaithfulServerProtocol(_SimpleServerProtocol):
     accepts only messages that end with a newline, and closes the connection after the first.
     """
 
-    framing = Framing.LINE
+    framing = "lines"
     factory: "FaithfulServerFactory"
 
     def greet(self) -> None:

@@ -3,11 +3,11 @@ Base classes of the stream protocols of this package and of their factories.
 """
 
 import re
-import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, wraps
 from inspect import Signature as CallSignature
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, cast
 from weakref import WeakSet
 
@@ -29,7 +29,14 @@ from openfl_twisted.coroutines import (
     isCancellation,
     startHandler,
 )
-from openfl_twisted.logs import logHandlerError, packageLogger
+from openfl_twisted.logs import logHandlerError, logLateHandler, packageLogger
+from openfl_twisted.overrides import (
+    checkParameters,
+    isOwn,
+    startMethod,
+    warnCaller,
+    warnOfMethods,
+)
 from openfl_twisted.protocols.foreign import REASONS, FirstBytes, refuse
 from openfl_twisted.similar import misspellingOf, similarTo
 from openfl_twisted.transports.buffered import MAX_QUEUE, BufferedTransport
@@ -43,7 +50,7 @@ from openfl_twisted.transports.fanout import (
 )
 from openfl_twisted.transports.keepalive import canHangUp, loseIfHungUp
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits, checkLimit
-from openfl_twisted.transports.lowest import clockOf
+from openfl_twisted.transports.lowest import clockOf, lowestTransport
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.writebatch import currentBatch
 from openfl_twisted.types import AnyClock
@@ -67,6 +74,9 @@ _SYNCHRONOUS = {
 
 # The names of methods that are called when something has happened.
 _callback = re.compile(r"[a-z][A-Za-z]*(ed|Made|Lost|ByOperator)|joinRoom")
+
+# The class attributes that set a limit under another name, as in LineReceiver.
+_ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
 
 # The classes whose handlers have returned something that was ignored, and logged.
 _warned: "WeakSet[type]" = WeakSet()
@@ -93,6 +103,12 @@ contains the names of the messages.
 _HANG_UP_INTERVAL = 5.0
 """
 Time between two checks for a lost connection while an asynchronous handler runs: 5 seconds.
+"""
+
+_LATE_TIMEOUT = 60.0
+"""
+Time after which a warning is logged if a handler still runs: 60 seconds. It begins with the first
+check of L{_HANG_UP_INTERVAL}.
 """
 
 LIMITS = ("queue", "rate", "message")
@@ -123,6 +139,8 @@ class StreamProtocol(Protocol):
     log = packageLogger()
     # The methods for received data, one of which a subclass must override.
     _handlerNames: ClassVar[tuple[str, ...]] = ("bytesReceived",)
+    # The class attributes that a subclass can set, except the limits.
+    _settingNames: ClassVar[tuple[str, ...]] = ()
     # Whether the class calls the methods that the decorator handler marks.
     _dispatches = False
     maxQueue = MAX_QUEUE
@@ -139,8 +157,12 @@ class StreamProtocol(Protocol):
     _isLost = False
     # The asynchronous handlers that are running; usually at most one.
     _running: tuple[RunningHandler, ...] = ()
-    # The timer of the next check for a lost connection. It can expire after the handler.
-    _hangUpTimer: IDelayedCall | None = None
+    # The timer of the next check of the running handlers and of the connection. It can expire after
+    # the handlers.
+    _handlerTimer: IDelayedCall | None = None
+    # The running handlers at the last check, and the time of their first check; None after a
+    # warning.
+    _checked: Mapping[RunningHandler, float | None] = MappingProxyType({})
     # The messages that are being sent to many receivers.
     _fanOuts: FanOutQueue | None = None
 
@@ -149,23 +171,47 @@ class StreamProtocol(Protocol):
         Check the methods of the subclass. A method whose name is a misspelling of a method that
         is called when something happens, such as C{conectionMade}, is a warning.
 
-        @raise TypeError: if a method that must not be a coroutine function is one, or a handler
-            is a generator.
+        @raise TypeError: if a method that must not be a coroutine function is one, a handler
+            is a generator, a method has the wrong parameters, or a limit is not a number.
+        @raise ValueError: if a limit is negative.
         """
         super().__init_subclass__(**keywords)
-        _warnOfMisspellings(cls)
+        inherited = [vars(base) for base in cls.__mro__[1:]]
+        # A missing handler raises an exception when the factory is created.
+        callbacks = [
+            name
+            for each in inherited
+            for name, value in each.items()
+            if isfunction(value) and name not in cls._handlerNames and _callback.fullmatch(name)
+        ]
+        warnOfMethods(cls, lambda name: misspellingOf(name, callbacks))
         for name in vars(cls).keys() & {*cls._handlerNames}:
             if isgeneratorfunction(vars(cls)[name]) or isasyncgenfunction(vars(cls)[name]):
                 raise TypeError(
                     f"{cls.__name__}.{name} is a generator function, and its body would not run:"
                     " use async def without yield, or decorate it with inlineCallbacks"
                 )
-        for name in _SYNCHRONOUS & vars(cls).keys():
-            if iscoroutinefunction(vars(cls)[name]):
+        for name in _SYNCHRONOUS:
+            # The method can be inherited from another class of the application.
+            if iscoroutinefunction(getattr(cls, name, None)):
                 raise TypeError(
                     f"{cls.__name__}.{name} cannot be a coroutine function: start a coroutine"
                     " in it with Deferred.fromCoroutine"
                 )
+        checkParameters(cls, cls._isCalled)
+        _checkSettings(cls)
+        lost = cls.connectionLost
+        if isfunction(lost) and not (isOwn(lost) or lost in _completed):
+            cls.connectionLost = _complete(lost)  # type: ignore[method-assign]
+
+    @classmethod
+    def _isCalled(cls, name: str, method: object) -> bool:
+        """
+        Return whether a method is called when something happens. The handler of a message is
+        not such a method.
+        """
+        isNamed = name in cls._handlerNames or _callback.fullmatch(name) is not None
+        return isNamed and not hasattr(method, MESSAGE_NAMES)
 
     @classmethod
     def checkHandlers(cls) -> None:
@@ -367,8 +413,8 @@ class StreamProtocol(Protocol):
             return False
         self._running += (handler,)
         self._holdReading()
-        if self._hangUpTimer is None and not self._isLost and canHangUp(self.transport):
-            self._hangUpTimer = self.getClock().callLater(_HANG_UP_INTERVAL, self._checkHangUp)
+        if self._handlerTimer is None and not self._isLost:
+            self._startHandlerTimer()
         handler.deferred.addErrback(self._asyncFailed)
         handler.deferred.addCallback(self._handlerEnded, handler)
         if self._isLost:
@@ -404,20 +450,38 @@ class StreamProtocol(Protocol):
         currentBatch.run(self.handlerFinished)
         self._releaseReading()
 
-    def _checkHangUp(self) -> None:
+    def _startHandlerTimer(self) -> None:
         """
-        Check whether the connection is lost, because the reactor does not report this while
-        reading is paused. The timer expires even if its handler has ended, because starting a
-        timer for each handler is slow.
+        Start the timer of the next check. A transport without a reactor, such as a test double,
+        has no timer.
         """
-        self._hangUpTimer = None
-        if not self._running:
+        interval = _LATE_TIMEOUT
+        if canHangUp(self.transport):
+            interval = _HANG_UP_INTERVAL
+        elif not hasattr(lowestTransport(self.transport), "reactor"):
             return
-        self._hangUpTimer = self.getClock().callLater(_HANG_UP_INTERVAL, self._checkHangUp)
-        loseIfHungUp(self.transport)
+        self._handlerTimer = self.getClock().callLater(interval, self._checkHandlers)
 
-    def _stopHangUpTimer(self) -> None:
-        timer, self._hangUpTimer = self._hangUpTimer, None
+    def _checkHandlers(self) -> None:
+        """
+        Warn if a handler has run for a long time. Check whether the connection is lost, because
+        the reactor does not report this while reading is paused. The timer expires even if its
+        handler has ended, because starting a timer for each handler is slow.
+        """
+        self._handlerTimer = None
+        now = self.getClock().seconds()
+        checked = {handler: self._checked.get(handler, now) for handler in self._running}
+        for handler, since in checked.items():
+            if since is not None and now - since >= _LATE_TIMEOUT:
+                checked[handler] = None
+                logLateHandler(self.log, handler, type(self), self.describePeer(), _LATE_TIMEOUT)
+        self._checked = checked
+        if self._running:
+            self._startHandlerTimer()
+            loseIfHungUp(self.transport)
+
+    def _stopHandlerTimer(self) -> None:
+        timer, self._handlerTimer = self._handlerTimer, None
         if timer is not None and timer.active():
             timer.cancel()
 
@@ -524,12 +588,12 @@ class StreamProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Handle the messages that are held, see L{finishReading}, and cancel a running handler. A
-        subclass that overrides this method must call it with C{super}.
+        Handle the messages that are held, see L{finishReading}, and cancel a running handler. If
+        an override does not call this method with C{super}, it is called after the override.
         """
         self.finishReading(reason)
         self._endInspection()
-        self._stopHangUpTimer()
+        self._stopHandlerTimer()
         self._isLost = True
         for handler in self._running:
             handler.cancel(self.getClock())
@@ -736,26 +800,54 @@ class StreamProtocol(Protocol):
         return describe(self.transport.getPeer())
 
 
-def _warnOfMisspellings(cls: type) -> None:
+def _checkSettings(cls: type[StreamProtocol]) -> None:
     """
-    Warn of the methods of a new protocol class that are never called because of their names.
+    Check the limits that a new protocol class sets. A misspelt limit or other setting is a warning.
+
+    @raise TypeError: if a limit is not a number, or its name is that of a factory's parameter.
+    @raise ValueError: if a limit is negative.
     """
-    inherited = {name: value for base in cls.__mro__[1:] for name, value in vars(base).items()}
-    # A missing handler raises an exception when the factory is created.
-    handlers: Sequence[str] = cls._handlerNames  # type: ignore[attr-defined]
-    callbacks = [
-        name
-        for name, value in inherited.items()
-        if isfunction(value) and name not in handlers and _callback.fullmatch(name)
+    fields = ConnectionLimits._fields
+    limits = [
+        name for name in (_ATTRIBUTES.get(each, each) for each in fields) if hasattr(cls, name)
     ]
+    settings = {name for base in cls.__mro__ for name in vars(base).get("_settingNames", ())}
     for name, value in vars(cls).items():
-        if name in inherited or name.startswith("_") or not isfunction(value):
-            continue
-        right = misspellingOf(name, callbacks)
-        if right is not None:
-            text = f"{cls.__name__}.{name} is never called: did you mean {right}?"
-            code = value.__code__
-            warnings.warn_explicit(text, UserWarning, code.co_filename, code.co_firstlineno)
+        attribute = _ATTRIBUTES.get(name)
+        if name in limits:
+            checkLimit(f"{cls.__name__}.{name}", value)
+        elif attribute in limits:
+            raise TypeError(f"{cls.__name__}.{name} is not used: set {attribute}")
+        elif not (name.startswith("_") or isfunction(value)):
+            right = misspellingOf(name, [*limits, *sorted(settings)])
+            if right is not None:
+                warnCaller(f"{cls.__name__}.{name} is not used: did you mean {right}?")
+
+
+# The overrides of connectionLost that _complete has created.
+_completed: "WeakSet[Callable[..., None]]" = WeakSet()
+
+
+def _complete(override: Callable[..., None]) -> Callable[..., None]:
+    """
+    Wrap an override of C{connectionLost}. If it does not call the method of this package with
+    C{super}, or raises an exception before, that method is called after it. Otherwise, the
+    connection would stay in the factory and in its room, and its handlers would not be cancelled.
+    """
+
+    @wraps(override)
+    def connectionLost(self: StreamProtocol, reason: Failure = connectionDone) -> None:
+        try:
+            override(self, reason)
+        finally:
+            # A protocol without a transport was never connected.
+            if not self._isLost and self.transport is not None:
+                methods = (vars(base).get("connectionLost") for base in type(self).__mro__)
+                own: Any = next(method for method in methods if isOwn(method))
+                own(self, reason)
+
+    _completed.add(connectionLost)
+    return connectionLost
 
 
 def _describeMissing(cls: type) -> tuple[str, bool]:
@@ -792,9 +884,6 @@ _setFactory = _slots.factory.__set__
 _setTransport = _slots.transport.__set__
 
 _P = TypeVar("_P", bound=StreamProtocol)
-
-# The class attributes that set a limit under another name, as in LineReceiver.
-_ATTRIBUTES = {"maxLength": "MAX_LENGTH"}
 
 
 @lru_cache(maxsize=256)
@@ -895,6 +984,10 @@ class StreamFactory(Factory[_P]):
         self.foreign = {signature.value: 0 for signature in FOREIGN}
         self.given = {name: limit for name, limit in limits.items() if limit is not None}
         self._limits: tuple[type | None, ConnectionLimits] = (None, NO_LIMITS)
+
+    @startMethod
+    def doStart(self) -> None:
+        super().doStart()
 
     def limitsOf(self, protocol: type[StreamProtocol]) -> ConnectionLimits:
         """

@@ -50,6 +50,7 @@ class TelnetProtocol(StreamProtocol):
 
     _handlerNames = ("textReceived",)
     _factoryName = "TelnetFactory"
+    _settingNames = ("encoding", "newline")
     encoding = "utf-8"
     newline = NEWLINE
 
@@ -97,7 +98,7 @@ class TelnetProtocol(StreamProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         Called when the connection is lost. Inside TLS, L{readConnectionLost} is not called
-        before this method. A subclass that overrides this method must call it with C{super}.
+        before this method.
         """
         self._decodeEnd()
         super().connectionLost(reason)

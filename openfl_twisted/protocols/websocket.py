@@ -58,6 +58,11 @@ Default maximum time until the peer answers a ping (seconds).
 # Maximum number of received characters in a log line.
 _MAX_SHOWN = 200
 
+SUBPROTOCOLS = ("binary",)
+"""
+The default subprotocols.
+"""
+
 NO_MORE = "The server accepts no more connections."
 """
 The text of the answer 503.
@@ -228,6 +233,7 @@ class WebSocketFactory(WrapperFactory[Any]):
     @ivar silences: timer of the WebSockets that wait for C{pingInterval}, see
         L{SharedTimer}.
     @ivar pongs: timer of the WebSockets that wait for C{pongTimeout}.
+    @ivar hasExplainedText: whether the log explains text messages without a NUL byte.
     @ivar refusedRequests: number of HTTP requests answered with an error.
     """
 
@@ -246,13 +252,13 @@ class WebSocketFactory(WrapperFactory[Any]):
         origins: Callable[[str | None], bool] | None = None,
         trustedProxies: Sequence[IPNetwork] = (),
         compress: bool = False,
-        subprotocols: Sequence[str] = (),
+        subprotocols: Sequence[str] = SUBPROTOCOLS,
         accept: bool = True,
         clock: AnyClock | None = None,
     ) -> None:
         """
         @param maxHead: maximum length of a request head (bytes).
-        @param maxFrame: maximum length of a text frame, a fragment or a compressed
+        @param maxFrame: maximum length of a text message, a fragment or a compressed
             message, both before and after decompression (bytes). Other messages have no
             limit: their payload is delivered as it is received.
         @param openTimeout: maximum time until the request head is complete (seconds).
@@ -268,7 +274,8 @@ class WebSocketFactory(WrapperFactory[Any]):
             header is used. If a request contains both headers, both are ignored.
         @param compress: whether to compress messages for clients that offer compression.
             Compression costs CPU time, and memory for each connection.
-        @param subprotocols: accepted subprotocols, in order of preference.
+        @param subprotocols: subprotocols to agree to, in order of preference (default: C{binary},
+            which some libraries require). Clients that offer no subprotocol need none.
         @param accept: whether to accept WebSockets (default C{True}). If C{False}, every
             request is answered with an error.
         @param clock: the clock (default: the global reactor).
@@ -286,6 +293,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         self.subprotocols = tuple(subprotocols)
         self.accept = accept
         self.refusedRequests = 0
+        self.hasExplainedText = False
         self.clock = clockOrReactor(clock)
         self.silences = SharedTimer(self.clock, pingInterval, WebSocketTransport.checkSilence)
         self.pongs = SharedTimer(self.clock, pongTimeout, WebSocketTransport.checkPong)

@@ -10,26 +10,30 @@ in C{LineReceiver}, the processing time is proportional to the number of receive
 from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
 from functools import lru_cache, partial
 from inspect import isawaitable
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self, cast
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from typing_extensions import TypeVar
 
 from openfl_twisted.coroutines import HandlerResult
+from openfl_twisted.overrides import warnCaller
 from openfl_twisted.protocols.policyfile import PolicySource, answerRequest, checkPolicy
 from openfl_twisted.protocols.ratelimit import RateLimiter
 from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol, missingHandler
+from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.receivebuffer import MAX_WORK
 from openfl_twisted.transports.websocket import MESSAGE_TOO_BIG
 from openfl_twisted.transports.writebatch import currentBatch
 from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.firstbytes import FOREIGN, Signature
+from openfl_twisted.wire.framing import NUL, FrameSplitter, Framing, framingOf
 from openfl_twisted.wire.messages import (
     END,
     MAX_LENGTH,
     MessageSplitter,
     MessageTooLong,
+    receiveUpTo,
     splitWhole,
 )
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -91,10 +95,12 @@ class _NotConnected:
 _notConnected: Any = _NotConnected()
 
 
-def _encodeAll(messages: Iterable[str]) -> list[bytes]:
+def _encodeAll(messages: Iterable[str], framing: Framing) -> list[bytes]:
     """
-    Encode messages, and append a NUL byte to each.
+    Encode and frame messages.
     """
+    if framing is not NUL:
+        return [framing.frame(encodeUTF8(_checkText(message))) for message in messages]
     try:
         # encodeUTF8, inlined for speed.
         return [(message + "\0").encode() for message in messages]
@@ -108,12 +114,17 @@ class XMLSocketProtocol(StreamProtocol):
     methods: L{messageReceived}; L{messagesReceived}, which is faster for many messages per
     read; or L{lineReceived}, which receives bytes.
 
-    A message need not be XML. All messages written during one read are sent in one write.
+    A message need not be XML, nor end with a NUL byte, see C{framing}. All messages written
+    during one read are sent in one write.
     After C{loseConnection}, no further message is delivered, not even a message that was
     already received, as in Flash.
 
     @cvar MAX_LENGTH: maximum length of a message without its NUL byte (bytes; default 1
         MiB; 0 for no limit).
+    @cvar framing: how the stream is divided into messages: C{nul}, C{lines}, C{crlf}, C{u16},
+        C{u32} or C{raw}, see L{openfl_twisted.wire.framing} (default: C{nul}, as in
+        C{XMLSocket}). The descriptions of this class say NUL byte for the terminator or the length
+        of any framing.
     @cvar policy: the answer to a policy request that is the first message; C{None} to deliver
         such a request like any other message. On a shared port,
         L{openfl_twisted.protocols.oneport} answers the requests before, except a request that
@@ -136,8 +147,10 @@ class XMLSocketProtocol(StreamProtocol):
         "messagesReceived",
         "lineReceived",
     )
+    _settingNames: ClassVar[tuple[str, ...]] = ("policy",)
     _factoryName = "XMLSocketFactory"
     MAX_LENGTH = MAX_LENGTH
+    framing = NUL.name
     policy: PolicySource = None
     messageRate = 0.0
     byteRate = 0.0
@@ -145,8 +158,10 @@ class XMLSocketProtocol(StreamProtocol):
     messagesOut = 0
     answered = 0
     unanswered = 0
-    # The splitter exists only while a message is incomplete.
-    _splitter: MessageSplitter | None
+    # The splitter exists only while a message is incomplete, or always with another framing.
+    _splitter: MessageSplitter | FrameSplitter | None
+    # The framing, if it is not NUL.
+    _framing: Framing | None = None
     _rateLimiter: RateLimiter | None = None
     # The object that counts the messages: the factory or the protocol.
     factory: "XMLSocketFactory[Self]"
@@ -188,14 +203,34 @@ class XMLSocketProtocol(StreamProtocol):
         if isinstance(factory, XMLSocketFactory):
             self._counter = factory
             factory.countIn(self)
+        self._setFraming()
         if self._counter.policy is not None:
             self.refused = _withPolicy(frozenset(self.refused))
         self._updateInspects()
 
+    def _setFraming(self) -> None:
+        factory: Any = self.factory
+        hasFactory = isinstance(factory, XMLSocketFactory)
+        framing = (factory.framing if hasFactory else None) or framingOf(self.framing)
+        if hasFactory:
+            factory.framing = framing
+        if framing is not NUL:
+            self._framing = framing
+            self._clearSplitter()
+        if isinstance(self.transport, Connection):
+            self.transport.frameTexts(framing)
+
+    def _clearSplitter(self) -> None:
+        """
+        Discard an incomplete message.
+        """
+        self._splitter = None
+        if self._framing is not None:
+            self._splitter = FrameSplitter(self._framing, self.limits.maxLength)
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Remove the protocol from the factory's connections. A subclass that overrides this
-        method must call it with C{super}.
+        Remove the protocol from the factory's connections.
         """
         try:
             self.finishReading(reason)
@@ -231,7 +266,7 @@ class XMLSocketProtocol(StreamProtocol):
                 peer=self.describePeer(),
                 count=begun,
             )
-        self._splitter = None
+        self._clearSplitter()
 
     # Receiving
 
@@ -268,7 +303,7 @@ class XMLSocketProtocol(StreamProtocol):
             except UnicodeDecodeError:
                 text = self._decodeInvalid(line)
             if "\0" in text:
-                self._deliverTexts(text)
+                self._deliverTexts(text.split("\0"))
             else:
                 self._counter.messagesIn += 1
                 if self._wantsLists:
@@ -311,9 +346,14 @@ class XMLSocketProtocol(StreamProtocol):
 
     def _partReceived(self, data: bytes) -> None:
         """
-        Split a chunk that contains an incomplete message, and deliver the complete messages.
+        Split a chunk that contains an incomplete message, or has another framing, and deliver the
+        complete messages.
         """
-        splitter = self._splitter = self._splitter or MessageSplitter(self.limits.maxLength)
+        splitter = self._splitter or MessageSplitter(self.limits.maxLength)
+        if isinstance(splitter, FrameSplitter):
+            self._framesReceived(splitter, data)
+            return
+        self._splitter = splitter
         joined: bytes | None = None
         messages: Sequence[bytes] = ()
         tooLong = None
@@ -333,6 +373,16 @@ class XMLSocketProtocol(StreamProtocol):
         if tooLong is not None:
             self.deliverEach((tooLong,), self._tooLong)
 
+    def _framesReceived(self, splitter: FrameSplitter, data: bytes) -> None:
+        """
+        Split a chunk with another framing, and deliver the complete messages.
+        """
+        frames, tooLong = receiveUpTo(splitter, data)
+        contentOf = cast("Framing", self._framing).content
+        self._deliverInspected([*map(contentOf, frames)], len(data))
+        if tooLong is not None:
+            self.deliverEach((tooLong,), self._tooLong)
+
     def _deliverJoined(self, joined: bytes) -> None:
         """
         Decode messages, and deliver them.
@@ -344,11 +394,10 @@ class XMLSocketProtocol(StreamProtocol):
             text = joined.decode()
         except UnicodeDecodeError:
             text = self._decodeInvalid(joined)
-        self._deliverTexts(text)
-
-    def _deliverTexts(self, text: str) -> None:
         # For a long message, searching for a NUL first is faster than calling split().
-        messages = text.split("\0") if "\0" in text else [text]
+        self._deliverTexts(text.split("\0") if "\0" in text else [text])
+
+    def _deliverTexts(self, messages: list[str]) -> None:
         self._counter.messagesIn += len(messages)
         if not self._wantsLists:
             self.deliverEach(messages, self.messageReceived)
@@ -383,8 +432,10 @@ class XMLSocketProtocol(StreamProtocol):
             if self._wantsLines:
                 self._counter.messagesIn += len(messages)
                 self.deliverEach(messages, self.lineReceived)
-            else:
+            elif self._framing is None:
                 self._deliverJoined(END.join(messages))
+            else:
+                self._deliverTexts([*map(self._decode, messages)])
 
     def _rateExceeded(self) -> None:
         limits = self.limits
@@ -411,7 +462,7 @@ class XMLSocketProtocol(StreamProtocol):
         self._counter.unanswered += not found
 
     def _tooLong(self, problem: MessageTooLong) -> None:
-        self._splitter = None
+        self._clearSplitter()
         self.limitExceeded("message")
         self.lineLengthExceeded(problem)
         self.transport.loseConnection()
@@ -422,14 +473,17 @@ class XMLSocketProtocol(StreamProtocol):
 
         @param line: the message without its NUL byte.
         """
-        try:
-            message = line.decode()
-        except UnicodeDecodeError:
-            message = self._decodeInvalid(line)
+        message = self._decode(line)
         # The result is returned, because an override can be a coroutine function.
         if self._wantsLists:
             return self.messagesReceived([message])
         return self.messageReceived(message)
+
+    def _decode(self, data: bytes) -> str:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return self._decodeInvalid(data)
 
     def _decodeInvalid(self, data: bytes) -> str:
         """
@@ -486,15 +540,17 @@ class XMLSocketProtocol(StreamProtocol):
 
         @param message: the message. The receiver splits it at NUL characters, which
             cannot be escaped.
+        @raise ValueError: if the message is too long for the framing.
         """
         self._counter.messagesOut += 1
-        # encodeUTF8, inlined for speed.
+        # encodeUTF8, inlined for speed. With another framing, there is always a splitter.
         try:
-            data = None if len(message) > _LONG else (message + "\0").encode()
+            isSpecial = len(message) > _LONG or self._splitter is not None
+            data = None if isSpecial else (message + "\0").encode()
         except (UnicodeEncodeError, TypeError):
             data = encodeUTF8(_checkText(message) + "\0")
         if data is None:
-            self._sendLong(encodeUTF8(_checkText(message)))
+            self._sendSpecial(encodeUTF8(_checkText(message)))
         else:
             self.transport.write(data)
 
@@ -509,18 +565,19 @@ class XMLSocketProtocol(StreamProtocol):
         count = len(messages)
         transport = self.transport
         self._counter.messagesOut += count
+        framing = self._framing
+        if framing is not None or (transport.preservesMessages and count != 1):
+            transport.writeMessages(_encodeAll(messages, framing or NUL))
+            return
         if count == 1:
             text = messages[0]
-        elif transport.preservesMessages:
-            transport.writeMessages(_encodeAll(messages))
-            return
         else:
             try:
                 text = "\0".join(messages)
             except TypeError:
                 text = "\0".join(map(_checkText, messages))
         if len(text) > _LONG:
-            self._sendLong(encodeUTF8(_checkText(text)))
+            self._sendSpecial(encodeUTF8(_checkText(text)))
         elif count:
             # encodeUTF8, inlined for speed.
             try:
@@ -534,18 +591,23 @@ class XMLSocketProtocol(StreamProtocol):
         Send a message given as bytes.
 
         @param line: the message without its NUL byte.
+        @raise ValueError: if the message is too long for the framing.
         """
         self._counter.messagesOut += 1
-        if len(line) > _LONG:
-            self._sendLong(line)
+        if len(line) > _LONG or self._framing is not None:
+            self._sendSpecial(line)
         else:
             self.transport.write(line + END)
 
-    def _sendLong(self, line: bytes) -> None:
+    def _sendSpecial(self, line: bytes) -> None:
         """
-        Send a message without copying it to append the NUL byte.
+        Send a long message, without copying it to append the NUL byte, or a message with another
+        framing.
         """
-        self.transport.writeSequence((line, END))
+        if self._framing is None:
+            self.transport.writeSequence((line, END))
+        else:
+            self.transport.write(self._framing.frame(line))
 
 
 _P = TypeVar("_P", bound=XMLSocketProtocol, default=Any)
@@ -556,6 +618,7 @@ class XMLSocketFactory(StreamFactory[_P]):
     The factory of L{XMLSocketProtocol}. The factory stores the connected protocols.
 
     @ivar connections: the connected protocols, oldest first; a read-only set.
+    @ivar framing: the framing of all connections; C{None} if it is not known yet.
     @ivar policy: the answer to a policy request that is the first message. The attribute can
         be changed at any time.
     @ivar messagesIn: number of messages received.
@@ -573,6 +636,7 @@ class XMLSocketFactory(StreamFactory[_P]):
         maxQueue: int | None = None,
         messageRate: float | None = None,
         byteRate: float | None = None,
+        framing: str | None = None,
         policy: PolicySource = PolicyFile.forPort,
         passThrough: Collection[Signature] = (),
         clock: AnyClock | None = None,
@@ -587,6 +651,8 @@ class XMLSocketFactory(StreamFactory[_P]):
             (default: C{messageRate} of the protocol).
         @param byteRate: maximum number of bytes per second from one client (default:
             C{byteRate} of the protocol).
+        @param framing: how the streams are divided into messages (default: C{framing} of the
+            protocol).
         @param policy: the answer to a policy request that is the first message
             (default: allow all domains to connect to the port of the connection).
             C{None} for no answer.
@@ -595,6 +661,7 @@ class XMLSocketFactory(StreamFactory[_P]):
             refused (default: none). With C{Signature.HTTP}, web pages can send messages
             in HTTP requests.
         @param clock: the clock (default: the reactor of each connection).
+        @raise ValueError: if the framing is unknown.
         """
         super().__init__(
             protocol,
@@ -604,8 +671,20 @@ class XMLSocketFactory(StreamFactory[_P]):
             byteRate=byteRate,
         )
         self.refused = FOREIGN.difference(passThrough)
+        if (
+            framing is None
+            and isinstance(protocol, type)
+            and issubclass(protocol, XMLSocketProtocol)
+        ):
+            framing = protocol.framing
+        self.framing = None if framing is None else framingOf(framing)
         self.clock = clock
         checkPolicy(policy)
+        if isinstance(protocol, type) and getattr(protocol, "policy", None) is not None:
+            warnCaller(
+                f"{protocol.__name__}.policy is not used with a factory: pass policy= to the"
+                " factory, or use --policy"
+            )
         self.policy = policy
         # A dictionary instead of a set, which would use up to four times as much memory.
         self._connected: dict[_P, None] = {}
@@ -666,7 +745,7 @@ class XMLSocketFactory(StreamFactory[_P]):
         receivers = self.connections - exclude if exclude else [*self.connections]
         count = len(receivers)
         self.messagesOut += len(messages) * count
-        lines = _encodeAll(messages)
+        lines = _encodeAll(messages, self.framing or NUL)
         block = b"".join(lines)
         if sender is not None and sender.countFanOut(count, len(block)):
             sender.fanOut(receivers, partial(_sendBlock, lines, block), len(block))

@@ -9,14 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, Self, SupportsIndex
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.coroutines import HandlerResult, startHandler
-from openfl_twisted.logs import packageLogger
+from openfl_twisted.logs import errorSink, packageLogger
+from openfl_twisted.overrides import checkParameters, isOwnName, warnOfMethods
 from openfl_twisted.rooms.membership import Membership
 from openfl_twisted.rooms.room import (
     REFUSALS,
@@ -28,7 +29,21 @@ from openfl_twisted.rooms.room import (
     displayed,
     exceeds,
 )
+from openfl_twisted.similar import similarTo
 from openfl_twisted.types import AnyClock
+from openfl_twisted.wire.text import describeValue
+
+# The methods that a lobby calls, and other words for them.
+_EVENTS = ("joined", "imported", "left", "messageSent", "roomOpened", "roomClosed")
+_WORDS = {"leave": "left", "leaved": "left", "leaves": "left", "quit": "left"}
+
+
+def _suggestEvent(name: str) -> str | None:
+    """
+    Return the method of an observer for which another name was probably written.
+    """
+    plain = name.removeprefix("on").lower()
+    return similarTo(plain, _EVENTS, 0.75) or _WORDS.get(plain)
 
 
 class LobbyObserver:
@@ -36,6 +51,18 @@ class LobbyObserver:
     Observes a lobby; override the methods that you need. They can be coroutine functions. The
     lobby does not wait for them, so calls can overlap.
     """
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """
+        Check the methods of the subclass. A method whose name is similar to that of a method of
+        this class, such as C{join}, is a warning.
+
+        @raise TypeError: if a method has the wrong parameters.
+        """
+        super().__init_subclass__(**keywords)
+        checkParameters(cls, lambda name, method: name in _EVENTS)
+        if not isOwnName(cls.__module__):
+            warnOfMethods(cls, _suggestEvent)
 
     def joined(self, member: Member, room: Room) -> HandlerResult:
         """
@@ -77,6 +104,38 @@ class LobbyObserver:
 
         @param room: the room; a new room with the same name can be opened.
         """
+
+
+class _Observers(list[LobbyObserver]):
+    """
+    The observers of a lobby. A class instead of an observer is refused.
+    """
+
+    def append(self, observer: LobbyObserver) -> None:
+        super().append(self._check(observer))
+
+    def insert(self, index: SupportsIndex, observer: LobbyObserver) -> None:
+        super().insert(index, self._check(observer))
+
+    def extend(self, observers: Iterable[LobbyObserver]) -> None:
+        super().extend([self._check(each) for each in observers])
+
+    def __iadd__(self, observers: Iterable[LobbyObserver]) -> Self:  # type: ignore[override,misc]
+        self.extend(observers)
+        return self
+
+    def _check(self, observer: Any) -> LobbyObserver:
+        if isinstance(observer, type):
+            raise TypeError(
+                f"an observer must be an object, not the class {observer.__name__}: pass"
+                f" {observer.__name__}()"
+            )
+        if not isinstance(observer, LobbyObserver):
+            raise TypeError(
+                "an observer must be an instance of your subclass of LobbyObserver, not "
+                + describeValue(observer)
+            )
+        return observer
 
 
 class RemoteRooms(Protocol):
@@ -189,14 +248,21 @@ class Lobby:
         """
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         @param roomLimits: separate limits for some rooms, by the name of the room.
+        @raise TypeError: if the limits are not C{RoomLimits}.
         """
+        for each in (limits, *(roomLimits or {}).values()):
+            if not (each is None or isinstance(each, RoomLimits)):
+                raise TypeError(
+                    "limits must be RoomLimits, such as RoomLimits(maxMembers=8), not "
+                    + describeValue(each)
+                )
         self.limits = limits or RoomLimits()
         self._roomLimits = roomLimits or {}
         self.rooms: dict[str, Room] = {}
         self.refused = dict.fromkeys(REFUSALS, 0)
         self.lost = 0
         self.deliveries = 0
-        self.observers: list[LobbyObserver] = []
+        self.observers: list[LobbyObserver] = _Observers()
         self.remoteRooms: RemoteRooms | None = None
         self.clock = clockOrReactor(clock)
         self._tokens: dict[str, Member] = {}
@@ -228,6 +294,7 @@ class Lobby:
             member has the same name, or a name that looks the same; C{full} if the room has
             its maximum number of members; C{rooms} if the lobby has its maximum number of
             rooms.
+        @raise TypeError: if a name is not text.
         """
         member, room = self._add(roomName, recipient, name)
         self._notify("joined", member, room)
@@ -601,7 +668,14 @@ class Lobby:
             attribute.
         @raise LobbyError: with the code C{data} if a limit is exceeded; C{room} if the member
             is in no room.
+        @raise TypeError: if the key or the value is not text.
         """
+        if not (isinstance(key, str) and isinstance(value, str)):
+            name, wrong = ("value", value) if isinstance(key, str) else ("key", key)
+            raise TypeError(
+                f"the {name} of an attribute must be text, not {describeValue(wrong)}: convert it"
+                " with str()"
+            )
         limits = (what if isinstance(what, Room) else self._roomOf(what)).limits
         data = what.data
         if exceeds(max(len(key), len(value)), limits.maxName):
@@ -643,6 +717,11 @@ class Lobby:
         return member.room
 
     def _checkName(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"a room or member name must be text, not {describeValue(name)}: convert it with"
+                " str()"
+            )
         if not name:
             raise self.refuse("name", "a name must not be empty")
         if exceeds(len(name), self.limits.maxName):
@@ -668,10 +747,11 @@ class Lobby:
                 handler = None if result is None else startHandler(result)
             except Exception:
                 # An exception in an observer must not affect the room and its members.
-                self.log.failure("error in {method} of a lobby observer", method=method)
+                self._observerFailed(Failure(), method)
                 continue
             if handler is not None:
                 handler.deferred.addErrback(self._observerFailed, method)
 
     def _observerFailed(self, reason: Failure, method: str) -> None:
+        errorSink.report(reason)
         self.log.failure("error in {method} of a lobby observer", reason, method=method)

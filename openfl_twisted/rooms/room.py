@@ -11,6 +11,8 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
+from openfl_twisted.transports.limits import checkLimit
+
 
 class Recipient(Protocol):
     """
@@ -57,6 +59,10 @@ class RoomLimits:
     maxKept: int = 10_000
     maxMissed: int = 100
     maxMissedBytes: int = 64 * 1024
+
+    def __post_init__(self) -> None:
+        for name, limit in vars(self).items():
+            checkLimit(name, limit)
 
 
 REFUSALS = ("name", "taken", "full", "rooms", "data", "token", "busy")

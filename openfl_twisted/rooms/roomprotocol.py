@@ -7,11 +7,13 @@ C{XMLSocket} clients in rooms.
     L{openfl_twisted.rooms.vocabulary}.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import isawaitable
 from typing import Any, Self
 from urllib.parse import unquote
+from weakref import WeakSet
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
@@ -25,8 +27,10 @@ from openfl_twisted.rooms import vocabulary
 from openfl_twisted.rooms.lobby import Lobby, LobbyObserver
 from openfl_twisted.rooms.room import REFUSALS, LobbyError, Member, Room
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError
+from openfl_twisted.similar import similarTo
+from openfl_twisted.wire.framing import NUL
 from openfl_twisted.wire.messages import END
-from openfl_twisted.wire.text import decodeUTF8, encodeUTF8
+from openfl_twisted.wire.text import decodeUTF8, describeValue, encodeUTF8
 
 # The number of deliveries, or of elements in a list, that count as one message; see
 # StreamProtocol.spend.
@@ -35,6 +39,10 @@ _ELEMENTS_PER_WORK = 8
 
 # The methods that receive the messages.
 _RECEIVERS = {"handleLine", "lineReceived", "dataReceived"}
+
+
+# The classes whose joinRoom has not joined a room, and was logged.
+_warned: "WeakSet[type]" = WeakSet()
 
 
 class RoomProtocol(XMLSocketProtocol):
@@ -79,7 +87,7 @@ class RoomProtocol(XMLSocketProtocol):
         path = self.transport.requestPath.partition("?")[0].strip("/")
         if path and not self.transport.disconnecting:
             try:
-                result = self.joinRoom(unquote(path))
+                result = self._enter(unquote(path))
             except LobbyError as problem:
                 self.refuse(problem.code, str(problem))
                 return
@@ -108,6 +116,22 @@ class RoomProtocol(XMLSocketProtocol):
         """
         self.member = self.lobby.join(room, self, name)
         return None
+
+    def _enter(self, *arguments: Any) -> HandlerResult:
+        """
+        Call L{joinRoom}. The first time that a class does not join a room, this is logged.
+        """
+        result = self.joinRoom(*arguments)
+        cls = type(self)
+        isOutside = result is None and self.member is None and not self.transport.disconnecting
+        if isOutside and cls not in _warned:
+            _warned.add(cls)
+            self.log.warn(
+                "{name}.joinRoom has not joined a room: call super().joinRoom(room, name), or raise"
+                " a LobbyError",
+                name=cls.__name__,
+            )
+        return result
 
     def deliverMessage(self, message: bytes) -> None:
         """
@@ -264,7 +288,7 @@ class PathRoomProtocol(RoomProtocol):
         names the room.
         """
         if self.member is None:
-            return self.joinRoom(decodeUTF8(line))
+            return self._enter(decodeUTF8(line))
         self.sendToRoom(line)
         return None
 
@@ -357,7 +381,7 @@ class XMLRoomProtocol(RoomProtocol):
         return self.member, self.member.room
 
     def _join(self, request: Request) -> HandlerResult:
-        return self.joinRoom(request.attributes.get("room", ""), request.attributes.get("name"))
+        return self._enter(request.attributes.get("room", ""), request.attributes.get("name"))
 
     def _leave(self, request: Request) -> None:
         member, _ = self._needMember()
@@ -436,6 +460,9 @@ class _Announcer(LobbyObserver):
         self._lobby.announce(room, vocabulary.left(member))
 
 
+# The keyword arguments of XMLSocketFactory.
+_SETTINGS = tuple(inspect.signature(XMLSocketFactory).parameters)[1:]
+
 _P = TypeVar("_P", bound=RoomProtocol, default=Any)
 
 
@@ -457,8 +484,20 @@ class RoomFactory(XMLSocketFactory[_P]):
         """
         @param announces: whether members receive C{<joined>} and C{<left>}.
         @param settings: see L{XMLSocketFactory}.
+        @raise ValueError: if the framing is not C{nul}: rooms send encoded messages.
+        @raise TypeError: if the lobby is not a C{Lobby}, or a setting is unknown.
         """
+        if not isinstance(lobby, Lobby):
+            advice = ": pass Lobby()" if isinstance(lobby, type) else ""
+            raise TypeError(f"lobby must be a Lobby, not {describeValue(lobby)}{advice}")
+        wrong = next((name for name in settings if name not in _SETTINGS), None)
+        if wrong is not None:
+            right = similarTo(wrong, [*_SETTINGS, "announces"])
+            advice = f": did you mean {right}?" if right else ""
+            raise TypeError(f"RoomFactory has no argument {wrong}{advice}")
         super().__init__(protocol, **settings)  # type: ignore[arg-type]
+        if self.framing not in (None, NUL):
+            raise ValueError(f"rooms require the framing nul, not {self.framing.name}")
         self.lobby = lobby
         if announces:
             lobby.observers.append(_Announcer(lobby))

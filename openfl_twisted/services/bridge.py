@@ -16,18 +16,21 @@ from openfl_twisted.endpoints import describeEndpointError, seconds
 from openfl_twisted.protocols.bridge import (
     CONNECT_TIMEOUT,
     BridgeFactory,
-    BridgeFraming,
     Target,
 )
+from openfl_twisted.protocols.gateway import Gateway, Rule
 from openfl_twisted.services.configuration import readTable, toTOML
 from openfl_twisted.services.options import listenOption, oneOf, size
 from openfl_twisted.services.playoptions import PlayOptions
 from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
+from openfl_twisted.wire.dialects import dialectOfFraming
+from openfl_twisted.wire.framing import FRAMINGS, NUL
 from openfl_twisted.wire.messages import MAX_LENGTH
 
-_FRAMINGS = tuple(framing.value for framing in BridgeFraming)
 _KEYS = {"name", "connect", "framing"}
+# Twisted requires a timeout; this is a day (seconds).
+_DAY = 86400.0
 _name = re.compile(r"[A-Za-z0-9_.-]+")
 _tcp = re.compile(r"(?:tcp|ssl|tls|hostname):(?:host=)?([^:]+):(?:port=)?([0-9]+)")
 
@@ -42,7 +45,7 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
 
     if not _name.fullmatch(name):
         raise usage.UsageError(f"{name!r} is not a valid target name: use letters, digits and -._")
-    oneOf("framing", framing, _FRAMINGS)
+    oneOf("framing", framing, tuple(FRAMINGS))
     try:
         endpoint = clientFromString(reactor, connect)
     except Exception as problem:
@@ -51,7 +54,7 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
         raise usage.UsageError(
             f"--connect={connect}: {reason}; try for example tcp:game.example:9339"
         ) from None
-    return Target(name, endpoint, connect, BridgeFraming(framing))
+    return Target(name, endpoint, connect, FRAMINGS[framing])
 
 
 def _readTargets(path: str, framing: str) -> dict[str, Target]:
@@ -60,9 +63,12 @@ def _readTargets(path: str, framing: str) -> dict[str, Target]:
 
     @raise usage.UsageError: if the file or a target is invalid.
     """
-    entries = readTable(path).get("target")
-    if not isinstance(entries, list) or not entries:
-        raise usage.UsageError(f"--config={path}: at least one [[target]] table is required")
+    table = readTable(path)
+    entries = table.get("target", [] if "gateway" in table else None)
+    if not isinstance(entries, list) or not (entries or "gateway" in table):
+        raise usage.UsageError(
+            f"--config={path}: at least one [[target]] or [[gateway]] table is required"
+        )
     targets: dict[str, Target] = {}
     for entry in entries:
         texts = isinstance(entry, dict) and all(isinstance(each, str) for each in entry.values())
@@ -76,6 +82,29 @@ def _readTargets(path: str, framing: str) -> dict[str, Target]:
             raise usage.UsageError(f"--config={path}: two targets are named {target.name}")
         targets[target.name] = target
     return targets
+
+
+def _readRules(path: str) -> list[Rule]:
+    """
+    Read the rules of the gateway from a configuration file.
+
+    @raise usage.UsageError: if a rule is invalid.
+    """
+    entries = readTable(path).get("gateway", [])
+    rules: list[Rule] = []
+    for entry in entries if isinstance(entries, list) else [entries]:
+        isTable = isinstance(entry, dict) and entry.keys() == {"allow"}
+        allow = entry["allow"] if isTable else None
+        if not isinstance(allow, list) or not all(isinstance(each, str) for each in allow):
+            raise usage.UsageError(
+                f"--config={path}: [[gateway]] must have only a list of texts named allow, such as"
+                f' allow = ["game.example:9339"]: {entry!r:.80}'
+            )
+        try:
+            rules += map(Rule.parse, allow)
+        except ValueError as problem:
+            raise usage.UsageError(f"--config={path}: [[gateway]]: {problem}") from None
+    return rules
 
 
 def _addressesOf(targets: dict[str, Target]) -> list[tuple[str, int, str]]:
@@ -103,17 +132,17 @@ class Options(PlayOptions):
     targets by name.
     """
 
-    ownTables = PlayOptions.ownTables | {"target"}
+    ownTables = PlayOptions.ownTables | {"target", "gateway"}
 
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
 
     @property
     def serverDialect(self) -> str:  # type: ignore[override]
         """
-        The dialect of recordings: C{xml} if all targets have this framing.
+        The dialect of recordings: that of the framing, if all targets have the same one.
         """
-        framings = {target.framing for target in self["targets"].values()}
-        return "xml" if framings == {BridgeFraming.XML} else "raw"
+        dialects = {dialectOfFraming(each.framing.name) for each in self["targets"].values()}
+        return dialects.pop() if len(dialects) == 1 else "raw"
 
     longdesc = (
         "Bridge WebSocket clients, such as Ruffle and OpenFL HTML5, to TCP servers. Clients can "
@@ -133,10 +162,11 @@ class Options(PlayOptions):
             "framing",
             "FRAMING",
             (
-                "How to split the server's data into WebSocket messages: xml (one for each "
-                "NUL-terminated message) or raw (as received)."
+                "How to split the server's data into WebSocket messages: nul (one for each "
+                "NUL-terminated message), lines, crlf, u16, u32 (a length before each) or raw (as "
+                "received)."
             ),
-            "xml",
+            NUL.name,
         ),
         Option(
             Group.APPLICATION,
@@ -182,7 +212,7 @@ class Options(PlayOptions):
     def _resolved(self, arguments: list[str]) -> str:
         tables = [
             f"\n[[target]]\nname = {toTOML(target.name)}\n"
-            f"connect = {toTOML(target.description)}\nframing = {toTOML(target.framing.value)}\n"
+            f"connect = {toTOML(target.description)}\nframing = {toTOML(target.framing.name)}\n"
             for target in self["targets"].values()
         ]
         return super()._resolved(arguments) + "".join(tables)
@@ -194,6 +224,7 @@ class Options(PlayOptions):
         @raise usage.UsageError: if a target is missing, or an option is invalid.
         @raise SystemExit: with status 0, after printing Ruffle's configuration.
         """
+        self["rules"] = [] if self["config"] is None else _readRules(self["config"])
         if self["connect"] is None:
             if self["config"] is None:
                 raise usage.UsageError("--connect is required, or --config with [[target]]")
@@ -217,11 +248,25 @@ def makeService(options: Options) -> IService:
     @return: a L{ServerService<openfl_twisted.services.serving.ServerService>}, which
         opens its ports when it is started.
     """
+    from twisted.internet import reactor
+
+    gateway = None
+    if options["rules"]:
+        gateway = Gateway(
+            options["rules"],
+            reactor,
+            timeout=options["connect-timeout"] or _DAY,
+            framing=FRAMINGS[options["framing"]],
+        )
     factory = BridgeFactory(
         options["targets"],
+        gateway=gateway,
         connectTimeout=options["connect-timeout"],
         proxyProtocol=bool(options["proxy-protocol"]),
         maxMessage=options["max-message"],
         maxQueue=options["max-queue"],
     )
-    return serveData(options, factory)
+    service = serveData(options, factory)
+    if gateway is not None:
+        gateway.ownPorts = service.ownPorts
+    return service

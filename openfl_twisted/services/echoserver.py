@@ -14,18 +14,17 @@ from twisted.python import usage
 from openfl_twisted.commandline import Group, Option
 from openfl_twisted.protocols import serversocketexample, simpleserver
 from openfl_twisted.protocols.datagram import DatagramEchoProtocol
-from openfl_twisted.protocols.lineecho import TERMINATORS
+from openfl_twisted.protocols.lineecho import FRAMINGS, TERMINATORS
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.protocols.simpleserver import FaithfulServerFactory, SimpleServerFactory
 from openfl_twisted.services.options import DataServerOptions, listenOption, oneOf, size
 from openfl_twisted.services.serving import DatagramService, serveData, supportsWorkers
-from openfl_twisted.wire.lines import MAX_LINE_LENGTH, Framing
+from openfl_twisted.wire.lines import MAX_LINE_LENGTH
 
 _STYLES = {
     "server-socket-example": (ServerSocketExampleFactory, serversocketexample.PORT),
     "simple-server": (SimpleServerFactory, simpleserver.PORT),
 }
-_FRAMINGS = tuple(framing.value for framing in Framing)
 
 
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - also the default of Twisted's endpoints
@@ -53,8 +52,8 @@ def _udpAddress(description: str) -> tuple[int, str]:
 
 class Options(DataServerOptions):
     """
-    The options of C{twistd openfl-echo}. After parsing, C{framing} is a L{Framing}, or C{None}
-    for the style's default. With C{udp}, C{listen} is a list of (port, IP address) pairs.
+    The options of C{twistd openfl-echo}. After parsing, C{framing} is one of L{FRAMINGS}, or
+    C{None} for the style's default. With C{udp}, C{listen} is a list of (port, IP address) pairs.
     """
 
     longdesc = (
@@ -78,10 +77,10 @@ class Options(DataServerOptions):
             "framing",
             "FRAMING",
             (
-                "How to split received data into messages: none (as received), line, nul, or auto "
-                "(line or NUL byte)."
+                "How to split received data into messages: raw (as received), lines, nul, or auto "
+                "(lines or NUL bytes)."
             ),
-            shown="none; auto for simple-server",
+            shown="raw; auto for simple-server",
         ),
         Option(
             Group.APPLICATION,
@@ -157,7 +156,7 @@ class Options(DataServerOptions):
                 " --framing and --terminator cannot be used with it"
             )
         if self["framing"] is not None:
-            self["framing"] = Framing(oneOf("framing", self["framing"], _FRAMINGS))
+            oneOf("framing", self["framing"], FRAMINGS)
 
 
 @supportsWorkers

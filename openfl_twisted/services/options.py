@@ -53,8 +53,9 @@ _colon = re.compile(r"(?<!\\):")
 # The types of endpoints that listen on all interfaces by default.
 _LOOPBACK = {"tcp": "127.0.0.1", "tcp4": "127.0.0.1", "tcp6": r"\:\:1", "ssl": "127.0.0.1"}
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
-# Matches an access token (RFC 6750).
+# Matches an access token (RFC 6750), and the name of a subprotocol (RFC 6455, 4.1).
 _token = re.compile(r"[A-Za-z0-9._~+/=-]+")
+_subprotocol = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _size = re.compile(r"([0-9]{1,15})([KM]?)", re.IGNORECASE)
 
 
@@ -497,6 +498,12 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             "Compress the messages of WebSocket clients that offer permessage-deflate.",
         ),
         Option(
+            Group.LISTENING,
+            "subprotocol",
+            "NAME",
+            "WebSocket subprotocol to agree to, in addition to binary; can be repeated.",
+        ),
+        Option(
             Group.ACCESS,
             "policy",
             "SOURCE",
@@ -537,6 +544,7 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
     def __init__(self) -> None:
         super().__init__()
         self["trusted-proxies"] = []
+        self["subprotocols"] = []
         self["http"] = None
         self["record-hide"] = {}
 
@@ -557,6 +565,16 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
         if not (name and equals):
             raise usage.UsageError(f"--record-hide={text}: must have the form NAME=REGEX")
         self["record-hide"][name] = pattern
+
+    def opt_subprotocol(self, name: str) -> None:
+        """
+        Agree to a WebSocket subprotocol; can be repeated.
+        """
+        if not _subprotocol.fullmatch(name):
+            raise usage.UsageError(
+                f"--subprotocol={name}: must be one name, such as chat, without spaces and commas"
+            )
+        self["subprotocols"].append(name)
 
     def opt_trusted_proxy(self, network: str) -> None:
         """
@@ -590,4 +608,13 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
         if self["policy"] not in ("port", "none"):
             self["policy-file"] = self["policy"]
         self["policy"] = readPolicy(self["policy"], parsePolicy)
+        self.readApplication()
         self["recorder"] = makeRecorder(self)
+
+    def readApplication(self) -> None:
+        """
+        Parse the options of the application. They are parsed before those of recordings, since the
+        application can determine the dialect. The default does nothing.
+
+        @raise usage.UsageError: if an option is invalid.
+        """

@@ -20,7 +20,7 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.datagram import MAX_DATAGRAM
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicySource, policyFor
-from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.protocols.websocket import SUBPROTOCOLS, WebSocketFactory
 from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
@@ -107,7 +107,8 @@ class ServerService(MultiService):
             port = StreamServerEndpointService(ListeningEndpoint(endpoint, self.portOpened), served)
             port.setServiceParent(self)
             self._ports.append(port)
-        for each in self._adminServices(options):
+        self._admin = [*self._adminServices(options)]
+        for each in self._admin:
             each.setServiceParent(self)
         # Not a child service, so that SIGHUP is handled until all connections are closed: without a
         # handler, the signal would end the process.
@@ -121,7 +122,7 @@ class ServerService(MultiService):
         """
         return dialectOf("dialect", self._dialectName)
 
-    def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
+    def _adminServices(self, options: ServerOptions) -> Iterator[Any]:
         """
         Create the services of the metrics and the dashboard. Their modules are imported only
         if they are used.
@@ -149,6 +150,13 @@ class ServerService(MultiService):
             self.log.emit(level, "{line}", line=line)
         self._hosts.append(host)
         self._checkPolicy(host)
+
+    def ownPorts(self) -> set[int]:
+        """
+        Return the port numbers of this server, its metrics and its dashboard.
+        """
+        ports = [*map(portOf, self._hosts), *(each.ownPort for each in self._admin)]
+        return {port for port in ports if port is not None}
 
     def _checkPolicy(self, host: IAddress) -> None:
         if self.policy is None:
@@ -365,6 +373,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         maxFrame=max(MAX_FRAME, options["max-message"] + 1),
         pingInterval=options["ping-interval"],
         trustedProxies=options["trusted-proxies"],
+        subprotocols=(*options["subprotocols"], *SUBPROTOCOLS),
         compress=bool(options["compress"]),
     )
     detection = OnePortFactory(

@@ -4,9 +4,10 @@ C{twistd openfl-xml}: a server for C{XMLSocket} programs.
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -31,6 +32,8 @@ from openfl_twisted.services.options import count, listenOption, oneOf, rate, si
 from openfl_twisted.services.playoptions import PlayOptions
 from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
+from openfl_twisted.wire.dialects import dialectOfFraming
+from openfl_twisted.wire.framing import FRAMINGS, NUL
 from openfl_twisted.wire.messages import MAX_LENGTH
 
 
@@ -67,6 +70,27 @@ _ROOMS: dict[str, type[XMLSocketProtocol]] = {
 }
 
 
+# The attribute of the protocol class for each option whose default is a limit of the class.
+_LIMITS = {
+    "max-message": "MAX_LENGTH",
+    "max-queue": "maxQueue",
+    "message-rate": "messageRate",
+    "byte-rate": "byteRate",
+}
+
+
+def _limit(
+    name: str, value: str, meaning: str, default: float, parse: Callable[[str], Any]
+) -> Option:
+    """
+    Create an option for a limit. Without the option, the limit of the protocol class applies.
+
+    @param default: the limit of a class that does not set the limit.
+    """
+    option = Option(Group.LIMITS, name, value, meaning, default, parse)
+    return option._replace(default=None, shown=option.writtenDefault)
+
+
 class Options(PlayOptions):
     """
     The options of C{twistd openfl-xml}. After parsing, C{app} is the protocol class, and
@@ -74,7 +98,13 @@ class Options(PlayOptions):
     """
 
     defaultEndpoint = "tcp:8080:interface=127.0.0.1"
-    serverDialect = "xml"
+
+    @property
+    def serverDialect(self) -> str:  # type: ignore[override]
+        """
+        The dialect of the framing.
+        """
+        return dialectOfFraming(self["framing"] or self["app"].framing)
 
     longdesc = (
         "Serve XMLSocket clients: NUL-terminated text messages over TCP, WebSocket and TLS. By "
@@ -95,6 +125,16 @@ class Options(PlayOptions):
         ),
         Option(
             Group.APPLICATION,
+            "framing",
+            "FRAMING",
+            (
+                "How to divide the data into messages: nul, lines, crlf (lines that end with CR "
+                "LF), u16 or u32 (a length before each) or raw (as received)."
+            ),
+            shown="nul, or that of the application",
+        ),
+        Option(
+            Group.APPLICATION,
             "reload",
             "",
             "For development: restart the application when one of its modules changes.",
@@ -110,25 +150,22 @@ class Options(PlayOptions):
             ),
             "none",
         ),
-        Option(Group.LIMITS, "max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
-        Option(
-            Group.LIMITS,
+        _limit("max-message", "BYTES", "Maximum message size.", MAX_LENGTH, size),
+        _limit(
             "max-queue",
             "BYTES",
             "Maximum size of a client's send queue; beyond it, the client is disconnected.",
             MAX_QUEUE,
             size,
         ),
-        Option(
-            Group.LIMITS,
+        _limit(
             "message-rate",
             "N",
             "Maximum number of messages per second from one client.",
             0.0,
             seconds,
         ),
-        Option(
-            Group.LIMITS,
+        _limit(
             "byte-rate",
             "BYTES",
             "Maximum number of bytes per second from one client.",
@@ -211,8 +248,7 @@ class Options(PlayOptions):
             raise usage.UsageError(f"--room-members={limit}: must be NAME=N, such as chess=2")
         self["room-members"][name] = int(number)
 
-    def postOptions(self) -> None:
-        super().postOptions()
+    def readApplication(self) -> None:
         oneOf("rooms", self["rooms"], tuple(_ROOMS))
         if self["reload"]:
             self._checkReload()
@@ -224,6 +260,13 @@ class Options(PlayOptions):
             raise usage.UsageError("--echo and --app cannot be used together")
         else:
             self["app"] = loadProtocol(self["app"])
+        if self["framing"] is not None:
+            oneOf("framing", self["framing"], tuple(FRAMINGS))
+            if issubclass(self["app"], RoomProtocol) and self["framing"] != NUL.name:
+                raise usage.UsageError(f"--framing={self['framing']}: rooms require nul")
+        for name, attribute in _LIMITS.items():
+            if self[name] is None:
+                self[name] = getattr(self["app"], attribute)
         if self["broker"] is not None and not issubclass(self["app"], RoomProtocol):
             raise usage.UsageError(
                 "--broker requires --rooms=path, --rooms=xml or an --app that is a RoomProtocol"
@@ -316,6 +359,7 @@ def makeService(options: Options) -> IService:
         "maxQueue": options["max-queue"],
         "messageRate": options["message-rate"],
         "byteRate": options["byte-rate"],
+        "framing": options["framing"],
         "policy": options["policy"],
         "passThrough": options["pass-through"],
     }

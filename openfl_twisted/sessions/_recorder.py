@@ -17,11 +17,12 @@ from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.sessions._limits import MAX_RUN, MAX_SESSION
 from openfl_twisted.sessions._session import CLIENT, SERVER, SIDES, Header, Hider, headerLine
-from openfl_twisted.sessions._writer import Event, SessionWriter, WriterThread
+from openfl_twisted.sessions._writer import PARTIAL, Event, SessionWriter, WriterThread
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.tap import Tap
 from openfl_twisted.types import AnyClock
-from openfl_twisted.wire.dialects import Cutter, Dialect
+from openfl_twisted.wire.dialects import Dialect
+from openfl_twisted.wire.framing import Cutter
 
 MAX_MESSAGE = 1024 * 1024
 """
@@ -447,7 +448,9 @@ class Recording:
             return
         try:
             whole = cutter.feed(data)
-            part = cutter.rest() if cutter.pending > MAX_MESSAGE else b""
+            # A cutter that returns the same object holds as much as before.
+            isLong = whole is not data and cutter.pending > MAX_MESSAGE
+            part = cutter.rest() if isLong else b""
         except Exception:
             self._dialectFailed(side, data)
             return
@@ -461,7 +464,7 @@ class Recording:
                 recorder.add(self, side, whole)
         if part:
             self._isBroken |= {side}
-            self._add(_PARTIAL + side, part)
+            self._add(PARTIAL + side, part)
 
     def _takeRest(self, side: str, cutter: Cutter, data: bytes) -> None:
         """
@@ -470,7 +473,7 @@ class Recording:
         dialect = self._recorder.dialect
         if side in self._failed or not dialect.isText:
             # The end of the message cannot be found.
-            self._add(_PARTIAL + side, data)
+            self._add(PARTIAL + side, data)
             return
         try:
             whole = cutter.feed(data)
@@ -478,7 +481,7 @@ class Recording:
         except Exception:
             self._dialectFailed(side, data)
             return
-        self._add(_PARTIAL + side, rest)
+        self._add(PARTIAL + side, rest)
         if whole:
             self._isBroken -= {side}
         if messages:
@@ -492,7 +495,7 @@ class Recording:
         self._recorder.dialectFailed()
         self._failed |= {side}
         self._isBroken |= {side}
-        self._add(_PARTIAL + side, data)
+        self._add(PARTIAL + side, data)
 
     def _add(self, kind: str, data: bytes) -> None:
         recorder = self._recorder
@@ -539,7 +542,7 @@ class Recording:
         ):
             rest = b"" if side in self._failed else cutter.rest()
             if rest:
-                self._add(_PARTIAL + side, rest)
+                self._add(PARTIAL + side, rest)
         if self._gaps:
             self._addGaps()
         self._recorder.add(self, "end", how.encode())
@@ -554,7 +557,6 @@ class Recording:
             self._recorder.ended(self)
 
 
-_PARTIAL = "partial "
 # The reasons of gaps.
 _DISK = "disk"
 _HIDDEN = "hidden"

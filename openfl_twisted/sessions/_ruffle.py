@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from openfl_twisted.sessions._session import CLIENT, SERVER, End, Header, Message, Session
-from openfl_twisted.wire.dialects import Cutter, Dialect
+from openfl_twisted.wire.dialects import Dialect
+from openfl_twisted.wire.framing import Cutter
 
 
 def fromRuffle(

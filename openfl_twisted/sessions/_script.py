@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from openfl_twisted.sessions._masks import Known, Masks
 from openfl_twisted.sessions._session import CLIENT, SERVER, Message, Session
-from openfl_twisted.wire.dialects import Cutter, Dialect
+from openfl_twisted.wire.dialects import Dialect
+from openfl_twisted.wire.framing import Cutter
 
 MAX_PAUSE = 10.0
 """

@@ -9,7 +9,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from json.encoder import encode_basestring
 from pathlib import Path
@@ -46,6 +46,12 @@ _MAX_LINE = 256 * 1024 * 1024
 # The control characters that a line does not contain as text, because they could control the
 # terminal of a user who prints the file. JSON escapes those below a space.
 _control = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+# The ASCII characters among them.
+_ASCII_CONTROLS = bytes(each for each in range(128) if _control.match(chr(each)))
+
+# Joins the data of several entries. It is a control character that JSON does not escape.
+_BETWEEN = b"\x7f"
 
 # A file can contain them as JSON escapes only.
 _surrogate = re.compile("[\ud800-\udfff]")
@@ -177,6 +183,25 @@ def dataLine(t: float, n: int, side: str, data: bytes, isPartial: bool = False) 
         content = f'"text": {encode_basestring(text)}'
     partial = ', "partial": true' if isPartial else ""
     return f'{{"t": {t:.4f}, "n": {n}, "from": "{side}", {content}{partial}}}\n'.encode()
+
+
+def dataLines(events: Sequence[tuple[float, int, str, bytes]]) -> bytes:
+    """
+    Return the lines of several entries of messages, as L{dataLine} does for one entry. ASCII data
+    of all entries is encoded together, which takes a fraction of the time.
+
+    @param events: the time, the position in the run, the side and the data of each entry.
+    """
+    joined = _BETWEEN.join([data for _, _, _, data in events])
+    controls = len(joined) - len(joined.translate(None, _ASCII_CONTROLS))
+    if not joined.isascii() or controls >= len(events):
+        return b"".join([dataLine(*event) for event in events])
+    contents = encode_basestring(joined.decode("ascii"))[1:-1].split(_BETWEEN.decode())
+    lines = [
+        f'{{"t": {t:.4f}, "n": {n}, "from": "{side}", "text": "{content}"}}\n'
+        for (t, n, side, _), content in zip(events, contents, strict=True)
+    ]
+    return "".join(lines).encode()
 
 
 def gapLine(t: float, n: int, length: int, why: str) -> bytes:

@@ -12,7 +12,15 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import BinaryIO, NamedTuple
 
-from openfl_twisted.sessions._session import SUFFIX, Hider, dataLine, endLine, gapLine
+from openfl_twisted.sessions._session import (
+    SIDES,
+    SUFFIX,
+    Hider,
+    dataLine,
+    dataLines,
+    endLine,
+    gapLine,
+)
 from openfl_twisted.wire.dialects import Dialect
 
 MAX_FILES = 64
@@ -49,7 +57,10 @@ class Event(NamedTuple):
     length: int = 0
 
 
-_PARTIAL = "partial "
+PARTIAL = "partial "
+"""
+Begins the kind of an event with part of a message.
+"""
 
 
 class SessionWriter:
@@ -73,55 +84,73 @@ class SessionWriter:
 
     def write(self, events: Iterable[Event]) -> None:
         """
-        Write events, and flush their files.
+        Write events, and flush their files. The lines of each file are written together.
 
         @raise OSError: if a file cannot be written.
         """
-        touched: dict[int, BinaryIO] = {}
+        sessions: dict[int, list[Event]] = {}
         for event in events:
-            stream = self._fileFor(event)
-            line = self._lineOf(event)
-            stream.write(line)
-            self.written += len(line)
-            if event.kind == "end":
-                touched.pop(event.session, None)
-                self._files.pop(event.session).close()
+            sessions.setdefault(event[0], []).append(event)
+        for session, ofSession in sessions.items():
+            stream = self._fileFor(session, isNew=ofSession[0].kind == "header")
+            lines = self._linesOf(ofSession)
+            stream.write(lines)
+            self.written += len(lines)
+            if ofSession[-1].kind == "end":
+                self._files.pop(session).close()
             else:
-                touched[event.session] = stream
-        for session, stream in touched.items():
-            if session in self._files:
                 stream.flush()
 
-    def _fileFor(self, event: Event) -> BinaryIO:
-        stream = self._files.get(event.session)
+    def _fileFor(self, session: int, *, isNew: bool) -> BinaryIO:
+        stream = self._files.get(session)
         if stream is not None:
-            self._files.move_to_end(event.session)
+            self._files.move_to_end(session)
             return stream
         if len(self._files) >= MAX_FILES:
             _, oldest = self._files.popitem(last=False)
             oldest.close()
-        path = self._folder / f"{event.session:06}{SUFFIX}"
+        path = self._folder / f"{session:06}{SUFFIX}"
         flags = (
             os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         )
-        if event.kind == "header":
+        if isNew:
             flags |= os.O_CREAT | os.O_EXCL
         stream = os.fdopen(os.open(path, flags, 0o600), "ab")
-        self._files[event.session] = stream
+        self._files[session] = stream
         return stream
 
-    def _lineOf(self, event: Event) -> bytes:
-        _, t, n, kind, data, length = event
+    def _linesOf(self, events: list[Event]) -> bytes:
+        """
+        Return the lines of events of one session.
+        """
+        lines: list[bytes] = []
+        messages: list[tuple[float, int, str, bytes]] = []
+        for _, t, n, kind, data, length in events:
+            if kind in SIDES:
+                messages.append((t, n, kind, self._withoutSecrets(data)))
+                continue
+            if messages:
+                lines.append(dataLines(messages))
+                messages = []
+            lines.append(self._lineOf(t, n, kind, data, length))
+        if messages:
+            lines.append(dataLines(messages))
+        return b"".join(lines)
+
+    def _lineOf(self, t: float, n: int, kind: str, data: bytes, length: int) -> bytes:
         if kind == "header":
             return data
         if kind == "end":
             return endLine(t, n, data.decode())
         if kind == "gap":
             return gapLine(t, n, length, data.decode())
-        if self._hider is not None:
-            # A pattern must not match parts of two messages.
-            data = b"".join(map(self._hider.hide, self._dialect.split(data)))
-        return dataLine(t, n, kind.removeprefix(_PARTIAL), data, kind.startswith(_PARTIAL))
+        return dataLine(t, n, kind.removeprefix(PARTIAL), self._withoutSecrets(data), True)
+
+    def _withoutSecrets(self, data: bytes) -> bytes:
+        if self._hider is None:
+            return data
+        # A pattern must not match parts of two messages.
+        return b"".join(map(self._hider.hide, self._dialect.split(data)))
 
     def close(self) -> None:
         """

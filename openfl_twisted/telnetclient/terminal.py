@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.telnetclient.connection import ClientProtocol
-from openfl_twisted.wire.lines import Framing, LineSplitter
+from openfl_twisted.wire.lines import LineSplitter
 from openfl_twisted.wire.messages import receiveUpTo
 
 _CONTROLS = [number for number in range(0x20) if chr(number) not in "\t\n"] + [0x7F]
@@ -97,7 +97,7 @@ class PlainTerminal(protocol.Protocol):
         self._inputEncoding = inputEncoding
         self._outputEncoding = outputEncoding
         self._descriptors = descriptors
-        self._splitter = LineSplitter(Framing.LINE)
+        self._splitter = LineSplitter("lines")
         self._stopped: Deferred[None] = Deferred()
 
     def start(self, connection: ClientProtocol) -> None:

@@ -159,10 +159,12 @@ class MemoryNetwork(NetworkSettings):
 
     def check(self) -> None:
         """
-        Raise the first exception that a delayed call or a protocol has raised. Then verify the
+        Raise the first exception that a delayed call, a protocol or a listener has raised. An
+        error event without a listener is also raised, as the error #2044. Then verify the
         scripted peers that the test has started but not verified. The pytest fixture
         C{memoryNetwork} calls this method at the end of a test.
 
+        @raise errors.Error: #2044, if an error event had no listener.
         @raise AssertionError: if the script of a peer has failed or is not complete.
         """
         if self._reactor.failures:

@@ -22,6 +22,7 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.limits import ConnectionLimits
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
 from openfl_twisted.transports.states import State
+from openfl_twisted.wire.framing import Framing
 
 _log = packageLogger()
 
@@ -436,6 +437,14 @@ class Connection:
         @param messages: the messages.
         """
         self.writeSequence(messages)
+
+    def frameTexts(self, framing: Framing) -> None:
+        """
+        Set the framing of text messages that are received from a WebSocket: each of them is
+        delivered as one message. The default does nothing, for other connections.
+
+        @param framing: the framing of the protocol.
+        """
 
     def addTap(self, tap: Callable[[bytes], object]) -> None:
         """

@@ -41,7 +41,8 @@ from openfl_twisted.transports.flowcontrol import PullAdapter, PushAdapter
 from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK, ReceiveBuffer
 from openfl_twisted.transports.sharedtimer import Group, SharedTimer
-from openfl_twisted.wire.websocket.frames import Arrival, End, Pings, WebSocketFrames
+from openfl_twisted.wire.framing import NUL, Framing
+from openfl_twisted.wire.websocket.frames import Arrival, End, Pings, Texts, WebSocketFrames
 from openfl_twisted.wire.websocket.messages import (
     PING,
     SHORT_HEADERS,
@@ -83,6 +84,7 @@ class Settings(Protocol):
         no pings.
     @ivar pongTimeout: maximum time until the peer answers a ping (seconds).
     @ivar clock: the clock.
+    @ivar hasExplainedText: whether the log explains text messages without a NUL byte.
     @ivar silences: timer of the WebSockets that wait for C{pingInterval}.
     @ivar pongs: timer of the WebSockets that wait for C{pongTimeout}.
     """
@@ -91,6 +93,7 @@ class Settings(Protocol):
     pingInterval: float
     pongTimeout: float
     clock: IReactorTime
+    hasExplainedText: bool
     silences: "SharedTimer[WebSocketTransport]"
     pongs: "SharedTimer[WebSocketTransport]"
 
@@ -303,6 +306,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
     def getHost(self) -> IAddress:
         return self.transport.getHost()
 
+    def frameTexts(self, framing: Framing) -> None:
+        self._frames.texts = Texts(framing)
+
     # The owner of the underlying connection
 
     @property
@@ -469,6 +475,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
         self.delivering = True
         try:
             arrived = frames.receive(data)
+            if frames.texts.answers:
+                self._textReceived()
             if frames.compressed:
                 # The data of one read is processed in many calls, so add the work instead of
                 # resetting it.
@@ -488,6 +496,20 @@ class WebSocketTransport(Connection, TwistedProtocol):
             buffer = self.ensureBuffer()
             buffer.putBack(self._takeFrames, (b"",))
             buffer.yieldTurn()
+
+    def _textReceived(self) -> None:
+        """
+        Answer with text messages, and explain the first text message without a NUL byte.
+        """
+        self._flows = False
+        framing, _, keepsEnd = self._frames.texts
+        if framing is NUL and not keepsEnd and not self.settings.hasExplainedText:
+            self.settings.hasExplainedText = True
+            self.log.info(
+                "{peer} sends text messages without a NUL byte: each is one message, and is"
+                " answered with text messages without a NUL byte (logged once)",
+                peer=self.getPeer(),
+            )
 
     def _deliverArrivals(self, arrived: Sequence[Arrival]) -> None:
         """
@@ -600,10 +622,13 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self._tap is not None:
             for message in filter(None, messages):
                 self._tap(message)
-        self._flows = not (self._frames.compressed or self._tap or self.disconnecting)
-        frames = self._frames.messages(messages)
-        if frames:
-            self.transport.write(frames)
+        frames = self._frames
+        self._flows = not (
+            frames.compressed or frames.texts.answers or self._tap or self.disconnecting
+        )
+        data = frames.messages(messages)
+        if data:
+            self.transport.write(data)
 
     # Producers, see FlowListener
 

@@ -25,6 +25,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementedBy, implementer
 
+from openfl_twisted.overrides import startMethod
 from openfl_twisted.transports.buffered import BufferedTransport
 from openfl_twisted.transports.connection import (
     Connection,
@@ -77,6 +78,7 @@ class WrapperFactory(Factory[_P]):
         name = type(self.wrappedFactory).__name__ if wrapped is None else wrapped.logPrefix()
         return f"{name} ({self.kind})"
 
+    @startMethod
     def doStart(self) -> None:
         self.wrappedFactory.doStart()
         super().doStart()

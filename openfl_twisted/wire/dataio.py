@@ -78,13 +78,14 @@ class Problems:
         return TypeError(f"{parameter} must be non-null")
 
     @staticmethod
-    def notAccepted(parameter: str) -> Exception:
+    def notAccepted(parameter: str, words: str) -> Exception:
         """
         Create the exception for a parameter with an unknown value.
 
+        @param words: the value, and the accepted values.
         @return: a C{ValueError}; Flash throws error #2008, an C{ArgumentError}.
         """
-        return ValueError(f"{parameter} must be one of the accepted values")
+        return ValueError(f"{parameter}: {words}")
 
     @staticmethod
     def wrongType(text: str) -> Exception:
@@ -97,23 +98,38 @@ class Problems:
         return TypeError(text)
 
     @staticmethod
-    def outOfBounds() -> Exception:
+    def outOfBounds(words: str) -> Exception:
         """
         Create the exception for an index outside an array, or for text that is too long
         for its length field.
 
+        @param words: the value, and the rule.
         @return: an C{IndexError}; Flash throws error #2006, a C{RangeError}.
         """
-        return IndexError("the supplied index is out of bounds")
+        return IndexError(words)
 
     @staticmethod
-    def endOfFile() -> Exception:
+    def endOfFile(words: str) -> Exception:
         """
         Create the exception for a read of more bytes than are available.
 
+        @param words: the number of bytes, and the remedy.
         @return: an C{EOFError}; Flash throws error #2030.
         """
-        return EOFError("end of file was encountered")
+        return EOFError(words)
+
+
+def outside(offset: int, length: int, available: int) -> str:
+    """
+    Describe a part that is not inside an array.
+
+    @param offset: the beginning of the part.
+    @param length: the length of the part; 0 for the rest of the array.
+    @param available: the length of the array.
+    @return: the words for an error.
+    """
+    end = f" and length {length}" if length else ""
+    return f"offset {offset}{end} must be inside the array of {available} bytes"
 
 
 class _ByteOrder:
@@ -122,6 +138,15 @@ class _ByteOrder:
 
     _numbers = _bigEndian
     _problems: type[Problems] = Problems
+
+    def _notIndex(self, method: str, offset: object, length: object) -> Exception:
+        """
+        Create the exception for an offset or a length that is not an integer.
+        """
+        return self._problems.wrongType(
+            f"{method}: offset and length must be integers, not {describeValue(offset)} and"
+            f" {describeValue(length)}"
+        )
 
     @property
     def endian(self) -> str:
@@ -140,7 +165,11 @@ class _ByteOrder:
         elif value is None:
             raise self._problems.null("endian")
         else:
-            raise self._problems.notAccepted("endian")
+            raise self._problems.notAccepted(
+                "endian",
+                f"{describeValue(value)} must be Endian.BIG_ENDIAN or Endian.LITTLE_ENDIAN:"
+                f" {BIG_ENDIAN!r} or {LITTLE_ENDIAN!r}",
+            )
 
 
 class DataInput(_ByteOrder):
@@ -169,6 +198,32 @@ class DataInput(_ByteOrder):
         @raise EOFError: if fewer bytes are available. In this case, no bytes are consumed.
         """
         raise NotImplementedError
+
+    def _endOfFile(self, length: int) -> Exception:
+        """
+        Create the exception for a read of more bytes than are available.
+
+        @param length: the number of bytes to read.
+        """
+        if length < 0:
+            return self._problems.endOfFile(f"the length must be from 0, not {length}")
+        available = self.bytesAvailable
+        return self._problems.endOfFile(
+            f"{length} byte{'s' * (length != 1)} to read, {available} available: check"
+            " bytesAvailable first"
+        )
+
+    def _notLength(self, method: str, length: object, error: TypeError) -> Exception:
+        """
+        Create the exception for a length that is not an integer.
+
+        @param error: the exception that was raised; returned if the length is an integer.
+        """
+        if isinstance(length, int):
+            return error
+        return self._problems.wrongType(
+            f"{method}: the length must be an integer, not {describeValue(length)}"
+        )
 
     def _begin(self) -> None:
         """
@@ -259,15 +314,29 @@ class DataInput(_ByteOrder):
         @raise EOFError: if fewer bytes are available. In this case, the array is unchanged.
         @raise IndexError: if the position is negative, or the array would be longer
             than 4294967295 bytes.
-        @raise TypeError: if C{bytes} is C{None}.
+        @raise TypeError: if C{bytes} is C{None}, or not a C{bytearray}.
         """
         self._begin()
-        if bytes is None:
-            raise self._problems.null("bytes")
+        if not isinstance(bytes, bytearray):
+            if bytes is None:
+                raise self._problems.null("bytes")
+            raise self._problems.wrongType(
+                "readBytes: bytes must be the ByteArray or bytearray that receives the data, not "
+                + describeValue(bytes)
+            )
         length = length or self.bytesAvailable
-        if not 0 <= offset <= _MAX_ARRAY_LENGTH - length:
-            raise self._problems.outOfBounds()
-        data = self._take(length)
+        try:
+            isInside = 0 <= offset <= _MAX_ARRAY_LENGTH - length
+        except TypeError:
+            raise self._notIndex("readBytes", offset, length) from None
+        if not isInside:
+            raise self._problems.outOfBounds(
+                f"the offset {offset} must be from 0 to {_MAX_ARRAY_LENGTH} minus the length"
+            )
+        try:
+            data = self._take(length)
+        except TypeError as error:
+            raise self._notLength("readBytes", length, error) from None
         if len(bytes) < offset:
             bytes.extend(b"\0" * (offset - len(bytes)))
         bytes[offset : offset + len(data)] = data
@@ -291,7 +360,10 @@ class DataInput(_ByteOrder):
             L{openfl_twisted.wire.text.decodeUTF8}.
         @raise EOFError: if fewer bytes are available. In this case, no bytes are consumed.
         """
-        data = self._take(length)
+        try:
+            data = self._take(length)
+        except TypeError as error:
+            raise self._notLength("readUTFBytes", length, error) from None
         return decodeUTF8(data.removeprefix(BYTE_ORDER_MARK).partition(b"\0")[0])
 
     def readMultiByte(self, length: int, charSet: str) -> str:
@@ -306,7 +378,11 @@ class DataInput(_ByteOrder):
         self._begin()
         if charSet is None:
             raise self._problems.null("charSet")
-        return decodeText(self._take(length), charSet).partition("\0")[0]
+        try:
+            data = self._take(length)
+        except TypeError as error:
+            raise self._notLength("readMultiByte", length, error) from None
+        return decodeText(data, charSet).partition("\0")[0]
 
 
 class DataOutput(_ByteOrder):
@@ -468,9 +544,13 @@ class DataOutput(_ByteOrder):
         self._begin()
         if not isinstance(bytes, _BINARY):
             bytes = self._toBinary(bytes)
-        end = offset + length if length else len(bytes)
-        if not 0 <= offset <= end <= len(bytes):
-            raise self._problems.outOfBounds()
+        try:
+            end = offset + length if length else len(bytes)
+            isInside = 0 <= offset <= end <= len(bytes)
+        except TypeError:
+            raise self._notIndex("writeBytes", offset, length) from None
+        if not isInside:
+            raise self._problems.outOfBounds(outside(offset, length, len(bytes)))
         self._put(bytes[offset:end])
 
     def _toBinary(self, bytes: Any) -> bytes:
@@ -505,7 +585,10 @@ class DataOutput(_ByteOrder):
         except AttributeError:
             raise self._notText(value, "writeUTF") from None
         if len(data) > _MAX_UTF_LENGTH:
-            raise self._problems.outOfBounds()
+            raise self._problems.outOfBounds(
+                f"the text has {len(data)} bytes, and writeUTF writes at most {_MAX_UTF_LENGTH}:"
+                " use writeUTFBytes after writeInt with the length"
+            )
         self._put(self._numbers.unsignedShort.pack(len(data)) + data)
 
     def writeUTFBytes(self, value: str) -> None:

@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from openfl_twisted.wire.chunkbuffer import ChunkBuffer
+from openfl_twisted.wire.framing import Cutter, Prefixed, Raw, Terminated
 from openfl_twisted.wire.text import decodeUTF8, escapeControls
 
 MAX_SHOWN = 100_000
@@ -36,33 +36,6 @@ _ALLOWED = 4 * 1024 * 1024
 
 # Bytes of an AMF stream that cannot be decoded are one message.
 _UNSHOWABLE = "not an AMF value"
-
-
-class Cutter(Protocol):
-    """
-    Cuts one direction of a stream into messages.
-    """
-
-    def feed(self, data: bytes) -> bytes:
-        """
-        Add received bytes. The total time is linear in the length of the stream, however it is
-        split into chunks.
-
-        @param data: the bytes, of any length.
-        @return: all messages that are complete now, together, with their terminators; empty if
-            none is complete.
-        """
-
-    def rest(self) -> bytes:
-        """
-        Return the bytes of the incomplete message, and remove them.
-        """
-
-    @property
-    def pending(self) -> int:
-        """
-        The length of the incomplete message (bytes).
-        """
 
 
 @runtime_checkable
@@ -126,108 +99,22 @@ def _showBytes(data: bytes) -> str:
     return f"{shown.hex(' ')}{dots}  {text}"
 
 
-class _TerminatedCutter:
+class _Terminated(Terminated):
     """
-    Cuts a stream after each terminator of one byte.
-    """
-
-    __slots__ = ("_end", "_rest")
-
-    def __init__(self, end: bytes) -> None:
-        self._end = end
-        self._rest = ChunkBuffer()
-
-    def feed(self, data: bytes) -> bytes:
-        cut = data.rfind(self._end) + 1
-        if not cut:
-            self._rest.add(data)
-            return b""
-        whole = data if cut == len(data) else data[:cut]
-        if len(self._rest):
-            whole = self._rest.end(whole)
-        if cut < len(data):
-            self._rest.add(data[cut:])
-        return whole
-
-    def rest(self) -> bytes:
-        return self._rest.end()
-
-    @property
-    def pending(self) -> int:
-        return len(self._rest)
-
-
-class _Terminated:
-    """
-    Messages that end with a terminator.
+    Text messages that end with a terminator.
     """
 
     hasMessages = isText = True
 
-    def __init__(self, end: bytes) -> None:
-        """
-        @param end: the terminator: one byte.
-        """
-        self._end = end
-
-    def cutter(self) -> Cutter:
-        return _TerminatedCutter(self._end)
-
-    def split(self, whole: bytes) -> list[bytes]:
-        parts = whole.split(self._end)
-        last = parts.pop()
-        messages = [part + self._end for part in parts]
-        return [*messages, last] if last else messages
-
     def show(self, message: bytes) -> str:
-        text = decodeUTF8(message.removesuffix(self._end).removesuffix(b"\r"))
+        text = decodeUTF8(self.content(message).removesuffix(b"\r"))
         if not (text.startswith("%") and text.endswith("%") and len(text) > 2):
             return printable(text)
         name, *fields = text[1:-1].split("%")
         return printable(" ".join([name, *(repr(field) for field in fields)]))
 
 
-class _PrefixedCutter:
-    """
-    Cuts a stream of messages that begin with their length.
-    """
-
-    __slots__ = ("_dialect", "_missing", "_rest")
-
-    def __init__(self, dialect: "_Prefixed") -> None:
-        self._dialect = dialect
-        self._rest = ChunkBuffer()
-        # The number of bytes after which the next message can be complete.
-        self._missing = 0
-
-    def feed(self, data: bytes) -> bytes:
-        if len(data) < self._missing:
-            self._rest.add(data)
-            self._missing -= len(data)
-            return b""
-        if len(self._rest):
-            data = self._rest.end(data)
-        cut, length = 0, 0
-        while True:
-            length = self._dialect.lengthAt(data, cut)
-            if cut + length > len(data):
-                break
-            cut += length
-        self._missing = cut + length - len(data)
-        if cut < len(data):
-            self._rest.add(data[cut:])
-        return data[:cut]
-
-    def rest(self) -> bytes:
-        self._missing = 0
-        return self._rest.end()
-
-    @property
-    def pending(self) -> int:
-        return len(self._rest)
-
-
-class _Prefixed:
+class _Prefixed(Prefixed):
     """
     Messages that begin with their length, in network byte order.
     """
@@ -235,40 +122,10 @@ class _Prefixed:
     hasMessages = True
     isText = False
 
-    def __init__(self, size: int, countsItself: bool) -> None:
-        """
-        @param size: the size of the length (bytes).
-        @param countsItself: whether the length includes its own bytes.
-        """
-        self._size = size
-        self._added = 0 if countsItself else size
-
-    def lengthAt(self, data: bytes, position: int) -> int:
-        """
-        Return the length of the message at a position, or the size of the length if the data is
-        too short. A message is at least as long as its length.
-        """
-        end = position + self._size
-        if end > len(data):
-            return self._size
-        length = int.from_bytes(data[position:end], "big") + self._added
-        return max(self._size, length)
-
-    def cutter(self) -> Cutter:
-        return _PrefixedCutter(self)
-
-    def split(self, whole: bytes) -> list[bytes]:
-        messages, at = [], 0
-        while at < len(whole):
-            end = at + self.lengthAt(whole, at)
-            messages.append(whole[at:end])
-            at = end
-        return messages
-
     def show(self, message: bytes) -> str:
         if self.lengthAt(message, 0) != len(message):
             return _showBytes(message)
-        content = message[self._size :]
+        content = self.content(message)
         try:
             text = content.decode()
         except UnicodeDecodeError:
@@ -409,46 +266,24 @@ def _shorten(value: Any) -> str:
     return show(value, 0)
 
 
-class _RawCutter:
-    """
-    Returns each chunk unchanged.
-    """
-
-    __slots__ = ()
-
-    pending = 0
-
-    def feed(self, data: bytes) -> bytes:
-        return data
-
-    def rest(self) -> bytes:
-        return b""
-
-
-class _Raw:
+class _Raw(Raw):
     """
     Bytes without messages.
     """
 
     hasMessages = isText = False
 
-    def cutter(self) -> Cutter:
-        return _RawCutter()
-
-    def split(self, whole: bytes) -> list[bytes]:
-        return [whole] if whole else []
-
     def show(self, message: bytes) -> str:
         return _showBytes(message)
 
 
 DIALECTS: Mapping[str, Dialect] = {
-    "xml": _Terminated(b"\0"),
-    "lines": _Terminated(b"\n"),
-    "u16": _Prefixed(2, False),
-    "u16self": _Prefixed(2, True),
-    "u32": _Prefixed(4, False),
-    "u32self": _Prefixed(4, True),
+    "xml": _Terminated("xml", b"\0"),
+    "lines": _Terminated("lines", b"\n"),
+    "u16": _Prefixed("u16", 2),
+    "u16self": _Prefixed("u16self", 2, countsItself=True),
+    "u32": _Prefixed("u32", 4),
+    "u32self": _Prefixed("u32self", 4, countsItself=True),
     "amf0": _AMF(0),
     "amf3": _AMF(3),
     "raw": _Raw(),
@@ -456,6 +291,16 @@ DIALECTS: Mapping[str, Dialect] = {
 """
 The dialects of this package, by name.
 """
+
+
+def dialectOfFraming(framing: str) -> str:
+    """
+    Return the name of the dialect for a framing.
+
+    @param framing: the name of the framing, see L{openfl_twisted.wire.framing}.
+    """
+    return {"nul": "xml", "crlf": "lines"}.get(framing, framing)
+
 
 _module = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

@@ -6,7 +6,6 @@ A person who uses a terminal sends lines, and C{XMLSocket} sends NUL-terminated 
 guide tells C{XMLSocket} programs to end their messages with a newline as well.
 """
 
-import enum
 import re
 import sys
 from typing import NamedTuple
@@ -25,28 +24,10 @@ Default maximum length of a line (bytes): 64 KiB.
 """
 
 
-class Framing(enum.Enum):
-    """
-    The terminator of a message.
-
-    @cvar NONE: no terminator: each received chunk is one message.
-    @cvar LINE: CR, LF or CR LF, as in Java's C{BufferedReader.readLine}. NUL is an
-        ordinary character.
-    @cvar NUL: a NUL byte. CR and LF are ordinary characters.
-    @cvar AUTO: a newline or a NUL byte. A NUL byte directly after a newline belongs to the
-        newline.
-    """
-
-    NONE = "none"
-    LINE = "line"
-    NUL = "nul"
-    AUTO = "auto"
-
-
 _ends = {
-    Framing.LINE: re.compile(rb"\r\n?|\n"),
-    Framing.NUL: re.compile(rb"\0"),
-    Framing.AUTO: re.compile(rb"\r\n?|\n|\0"),
+    "lines": re.compile(rb"\r\n?|\n"),
+    "nul": re.compile(rb"\0"),
+    "auto": re.compile(rb"\r\n?|\n|\0"),
 }
 
 
@@ -73,12 +54,14 @@ class LineSplitter:
         C{sys.maxsize} for no limit.
     """
 
-    def __init__(self, framing: Framing, maxLength: int = MAX_LINE_LENGTH) -> None:
+    def __init__(self, framing: str, maxLength: int = MAX_LINE_LENGTH) -> None:
         """
-        @param framing: the terminator; not L{Framing.NONE}.
+        @param framing: the terminator: C{lines} for CR, LF or CR LF, as in Java's
+            C{BufferedReader.readLine}; C{nul} for a NUL byte; or C{auto} for both. With C{auto}, a
+            NUL byte directly after a newline belongs to the newline.
         @param maxLength: maximum length of a line without its terminator (bytes); 0 for
             no limit.
-        @raise KeyError: for L{Framing.NONE}.
+        @raise KeyError: for any other framing.
         """
         self.maxLength = maxLength or sys.maxsize
         self._ends = _ends[framing]

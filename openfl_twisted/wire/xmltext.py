@@ -7,6 +7,8 @@ from enum import Enum
 from math import isfinite
 from typing import TypeAlias
 
+from openfl_twisted.wire.text import describeValue
+
 Value: TypeAlias = str | int | float | Enum
 """
 A value that can be sent as text.
@@ -83,6 +85,14 @@ def element(name: str, /, *children: str, text: Value = "", **attributes: Value 
         if value is not None:
             _checkName(key)
             parts.append(f' {key}="{_escape(formatValue(value), _ATTRIBUTE_REFERENCES)}"')
-    content = _escape(formatValue(text), _REFERENCES) + "".join(children)
+    content = _escape(formatValue(text), _REFERENCES)
+    try:
+        content += "".join(children)
+    except TypeError:
+        wrong = next(each for each in children if not isinstance(each, str))
+        raise TypeError(
+            f"a child element must be XML text, not {describeValue(wrong)}: pass a parameter by"
+            " name, such as x=3"
+        ) from None
     parts.append(f">{content}</{name}>" if content else "/>")
     return "".join(parts)

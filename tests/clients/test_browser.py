@@ -300,3 +300,36 @@ async def test_chat(modules: Path, tmp_path: Path) -> None:
             client.send(b"no XML\0")
             await page.until("unknownno XML")
         await client.close()
+
+
+# Observes the page and operates it, like OBSERVER_SCRIPT.
+PLAIN_SCRIPT = """
+<script>
+new MutationObserver(() => {
+	const shown = document.querySelector("ul").lastChild.textContent;
+	fetch("/report", { method: "POST", body: JSON.stringify([shown]) });
+	if (shown === "welcome") {
+		document.querySelector("input").value = "gr\u00fc\u00dfe";
+		document.querySelector("form").requestSubmit();
+	}
+}).observe(document.querySelector("ul"), { childList: true });
+</script>
+"""
+
+
+@inBrowser
+async def test_plainPage(tmp_path: Path) -> None:
+    """
+    The page that uses C{WebSocket} directly exchanges text messages without NUL bytes with a
+    native client.
+    """
+    (tmp_path / "plain.html").write_text((EXAMPLE / "plain.html").read_text() + PLAIN_SCRIPT)
+    async with command("openfl-xml", "--farewell=bye") as port:
+        client = await dial(int(port))
+        client.send(b"<client/>\0")
+        async with opened({"web": tmp_path}, "web/plain.html", {"port": port}) as page:
+            await client.until(b"hello\0")
+            client.send(b"welcome\0")
+            await page.until("welcome")
+            await client.until("gr\u00fc\u00dfe\0".encode())
+        await client.close()

@@ -23,7 +23,7 @@ class Row(NamedTuple):
 LIMITS = {
     # Messages
     "wire.messages MAX_LENGTH": Row("message", SIZE),
-    "wire.websocket.frames MAX_FRAME": Row("WebSocket frame held until complete"),
+    "wire.websocket.frames MAX_FRAME": Row("WebSocket frame or text message held"),
     "wire.lines MAX_LINE_LENGTH": Row("line of the echo servers", SIZE),
     "transports.receivebuffer MAX_WORK": Row("messages handled before"),
     "wire.websocket.frames _MAX_OTHERS": Row("control frames and fragments"),
@@ -43,6 +43,9 @@ LIMITS = {
     "protocols.oneport MAX_BODY": Row("HTTP request body", SIZE),
     "protocols.httpchannel STALL_TIMEOUT": Row("HTTP response that", TIME),
     "protocols.oneport GREETING_DELAY": Row("time without data before a server", TIME),
+    "protocols.gateway CONNECTION_RATE": Row("connections of the bridge's gateway"),
+    "protocols.gateway _MAX_CLIENTS": Row("addresses whose gateway rate"),
+    "protocols.bridge HINT_TIME": Row("time without a NUL byte until the bridge", TIME),
     "transports.detectiontimer DETECTION_TIMEOUT": Row("protocol detection", TIME),
     "wire.httprequest _MAX_TARGET": Row("bytes held for protocol detection", SIZE),
     "protocols.proxyprotocol _HEADER_TIMEOUT": Row("PROXY header", TIME),
@@ -52,6 +55,8 @@ LIMITS = {
     "transports.websocket _LINGER": Row("closing a connection", TIME),
     "transports.receivebuffer LATE_END_TIMEOUT": Row("last data for a paused protocol", TIME),
     "protocols.streamprotocol _HANG_UP_INTERVAL": Row("time until a reset is detected", TIME),
+    "protocols.streamprotocol _LATE_TIMEOUT": Row("time until a warning of a handler", TIME),
+    "protocols.datagram _LATE_TIMEOUT": Row("time until a warning of a handler", TIME),
     "transports.acceptanswer _MAX_FIRST_BYTES": Row("policy request answered on accept", SIZE),
     "transports.acceptanswer MAX_ANSWER": Row("policy file sent on accept", SIZE),
     # Buffers
@@ -200,6 +205,8 @@ LIMITS = {
 
 NOT_LIMITS = {
     "sessioncommand _FOLLOW_INTERVAL": "the user has asked to follow a file",
+    "protocols.gateway _MIN_RANGE": "the least port number of a range",
+    "protocols.gateway _MAX_PORT": "the highest port number",
     "load._bots MIN_SIZE": "the least value of an option",
     "load._loadtest _ABORT_TIMEOUT": "follows an abort, which takes no time",
     "workers.loglines _MAX_PART": "a part of a log line of a worker, which has a limit",

@@ -13,7 +13,8 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming, Target, _proxyHeader
+from openfl_twisted.protocols.bridge import BridgeFactory, Target, _proxyHeader
+from openfl_twisted.wire.framing import FRAMINGS, NUL, RAW, Framing
 from tests.doubles import MessageTransport, TightTransport, Way, linesOf
 from tests.segments import cuts
 
@@ -34,7 +35,7 @@ class BridgeTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.begin()
 
-    def begin(self, framing: BridgeFraming = BridgeFraming.XML, **settings: Any) -> None:
+    def begin(self, framing: Framing = NUL, **settings: Any) -> None:
         """
         Create the bridge.
         """
@@ -134,7 +135,7 @@ class BridgeTests(BridgeTestCase):
         """
         With raw framing, data is forwarded as it is received.
         """
-        self.begin(BridgeFraming.RAW)
+        self.begin(RAW)
         client = self.call()
         server = self.answer()
         for piece in pieces:
@@ -156,6 +157,82 @@ class BridgeTests(BridgeTestCase):
         [line] = linesOf(logs)
         words = "the server sent a message that is too long: a message is longer than 10 bytes"
         self.assertIn(f"disconnected: {words}", line)
+
+    @given(st.sampled_from(sorted(FRAMINGS.keys() - {"raw"})), st.data())
+    def test_framings(self, name: str, data: Any) -> None:
+        """
+        With each framing, one message of the server is one WebSocket message, with the same bytes.
+        """
+        framing = FRAMINGS[name]
+        self.begin(framing)
+        client = self.call("/chess")
+        server = self.answer()
+        frames = [framing.frame(each) for each in (b"a", b"", b"bcd")]
+        for piece in data.draw(cuts(b"".join(frames))):
+            server.arrive(piece)
+        self.assertEqual(client.writes, frames)
+
+    def test_crlfToLines(self) -> None:
+        """
+        Lines keep their CR.
+        """
+        self.begin(FRAMINGS["lines"])
+        client = self.call("/chess")
+        self.answer().arrive(b"a\r\nb\n")
+        self.assertEqual(client.writes, [b"a\r\n", b"b\n"])
+
+    def test_hint(self) -> None:
+        """
+        If the server has sent no NUL byte one second after its first data, the log says once what
+        to try.
+        """
+        with capturedLogs() as logs:
+            for _ in range(2):
+                client = self.call("/chess")
+                server = self.answer()
+                server.arrive(b"x" * 5)
+                server.arrive(b"y" * 5)
+                self.clock.advance(1)
+                del self.ways["chess"].connecting
+        self.assertEqual(client.writes, [])
+        self.assertEqual(
+            [line for line in linesOf(logs) if "NUL" in line],
+            [
+                (
+                    "tcp:chess.example:1 has sent 10 bytes without a NUL byte, so the client has"
+                    " received nothing; if the program uses Socket instead of XMLSocket, use"
+                    " --framing raw"
+                )
+            ],
+        )
+
+    def test_noHint(self) -> None:
+        """
+        Without data, with a NUL byte in the first second, after either side has closed, and with
+        another framing, the log suggests nothing.
+        """
+        with capturedLogs() as logs:
+            self.call("/chess")
+            server = self.answer()
+            self.clock.advance(2)
+            server.arrive(b"x")
+            self.clock.advance(0.9)
+            server.arrive(b"\0")
+            server.arrive(b"x")
+            self.clock.advance(2)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+            for end in ("client", "server"):
+                self.begin()
+                client = self.call("/chess")
+                server = self.answer()
+                server.arrive(b"x")
+                {"client": client, "server": server}[end]._close(error.ConnectionDone())
+                self.clock.advance(2)
+            self.begin(FRAMINGS["u32"])
+            self.call("/chess")
+            self.answer().arrive(b"x")
+            self.clock.advance(2)
+        self.assertEqual([line for line in linesOf(logs) if "NUL" in line], [])
 
     def test_slowClient(self) -> None:
         """

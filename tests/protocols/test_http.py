@@ -2,6 +2,7 @@
 HTTP requests on the port of a game: L{openfl_twisted.protocols.oneport} with an HTTP factory.
 """
 
+import re
 from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any, cast
@@ -34,10 +35,10 @@ from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType, Signature
 from openfl_twisted.wire.httprequest import _METHODS
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
-from tests.doubles import linesOf
+from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, RESPONSE, frame
 from tests.frames import REQUEST as UPGRADE
-from tests.protocols.test_clienttypes import IDENTITY, PAGE, Client
+from tests.protocols.test_clienttypes import IDENTITY, PAGE, PORT, Client
 from tests.protocols.test_oneport import Greeter, GreeterFactory
 from tests.tls.handshakes import Presenting
 
@@ -51,6 +52,30 @@ CHUNKED = (
     )
 )
 ASK = b"GET /later HTTP/1.1\r\nHost: h\r\n\r\n"
+# Requests after the first, and parts of requests.
+VARIOUS = [
+    PAGE,
+    POST,
+    CHUNKED,
+    b"\r\n" + PAGE,
+    b"HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"GET /a HTTP/1.0\r\n\r\n",
+    b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+    b"GET /a HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n",
+    b"GET /a HTTP/1.1\r\nHost: h\r\nmalformed\r\n\r\n",
+    b"GET / HTTP/1.1\n\n",
+    b"GET /a\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"WORD /a HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+    b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+    b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nmalformed\r\n",
+    b"PUT /a HTTP/1.1\r\nContent-Length: malformed\r\n\r\n",
+    UPGRADE.replace(b"GET", b"POST"),
+    UPGRADE.replace(b"websocket", b"h2c"),
+    b"message\0",
+    b"G",
+]
 BUSY = b"The server accepts no more connections."
 
 
@@ -293,6 +318,38 @@ class PersistentTests(HTTPTestCase):
         self.assertEqual((greeter.told, greeter.received), (["made"], b"ping"))
         self.assertEqual(self.kinds(), ["websocket in tls" if inTLS else "websocket"])
 
+    @given(
+        st.sampled_from([PAGE, POST, CHUNKED]),
+        st.lists(st.sampled_from(VARIOUS), max_size=6),
+        st.booleans(),
+        st.integers(1, 100) | st.just(1 << 20),
+    )
+    def test_sameAsSite(self, first: bytes, rest: list[bytes], inTLS: bool, length: int) -> None:
+        """
+        The responses to any requests, valid or not, are those of the HTTP factory on a port
+        without a game.
+        """
+        data = first + b"".join(rest)
+        self.open()
+        alone: Any = self.site.buildProtocol(PORT)
+        transport = TightTransport(alone, 1 << 20)
+        transport.atOnce = False
+        alone.makeConnection(transport)
+        for start in range(0, len(data), length):
+            if not transport.disconnecting:
+                transport.arrive(data[start : start + length])
+        transport.drain()
+        transport._close(ConnectionDone())
+        self.open()
+        client = self.call(data, inTLS=inTLS, length=length)
+        received, expected = (
+            re.sub(rb"Date: [^\r]*", b"Date: x", each)
+            for each in (client.received, transport.delivered)
+        )
+        # A request that is not complete has a temporary file.
+        client.transport._close(ConnectionDone())
+        self.assertEqual((received, self.game.made), (expected, []))
+
     def test_everyByte(self) -> None:
         """
         Two pages and a WebSocket handshake can be sent on one connection, each when the
@@ -407,6 +464,7 @@ class PersistentTests(HTTPTestCase):
         self.open(maxBody=len(OPEN) - over)
         with capturedLogs() as logs:
             client = self.call((CHUNKED if isChunked else POST) + PAGE, length=length)
+        client.transport._close(ConnectionDone())
         if over <= 0:
             self.assertEqual(len(self.bodies(client)), 2)
             return

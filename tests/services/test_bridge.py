@@ -7,13 +7,14 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.python.usage import UsageError
 
-from openfl_twisted.protocols.bridge import BridgeFactory, BridgeFraming
+from openfl_twisted.protocols.bridge import BridgeFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.services import bridge
+from openfl_twisted.wire.framing import NUL, RAW
 from tests.services.test_options import OptionsTestCase
 
 TABLE = """
@@ -59,7 +60,7 @@ class BridgeOptionTests(OptionsTestCase):
         options = self.parse(bridge, "--connect=tcp:game.example:9339", "--framing=raw")
         [target] = options["targets"].values()
         self.assertEqual(target.description, "tcp:game.example:9339")
-        self.assertEqual(target.framing, BridgeFraming.RAW)
+        self.assertEqual(target.framing, RAW)
 
     def test_table(self) -> None:
         """
@@ -69,8 +70,45 @@ class BridgeOptionTests(OptionsTestCase):
         self.assertEqual(list(targets), ["chess", "go", "local"])
         self.assertEqual(
             [each.framing for each in targets.values()],
-            [BridgeFraming.XML, BridgeFraming.RAW, BridgeFraming.XML],
+            [NUL, RAW, NUL],
         )
+
+    def test_gateway(self) -> None:
+        """
+        C{[[gateway]]} contains the rules of the gateway, with or without targets.
+        """
+        self.assertEqual(self.parse(bridge, "--connect=tcp:h:1")["rules"], [])
+        rules = '[[gateway]]\nallow = ["a.example:1", "*.b.example:1024-2000"]\n'
+        for more, names in (("", []), (TABLE, ["chess", "go", "local"])):
+            options = self.parse(bridge, self.write(rules + more))
+            self.assertEqual([*options["targets"]], names)
+            self.assertEqual([rule.name for rule in options["rules"]], ["a.example", "b.example"])
+        options = self.parse(bridge, self.write(rules), "--connect=tcp:h:1")
+        self.assertEqual(len(options["rules"]), 2)
+        service = bridge.makeService(options)
+        gateway = cast("Any", service).factory.wrappedFactory.wrappedFactory.gateway
+        self.assertEqual(gateway.ownPorts(), set())
+        self.assertIsNone(
+            cast(
+                "Any", bridge.makeService(self.parse(bridge, "--connect=tcp:h:1"))
+            ).factory.wrappedFactory.wrappedFactory.gateway
+        )
+
+    def test_wrongGateway(self) -> None:
+        """
+        A table with invalid rules is refused.
+        """
+        for text, words in (
+            ("gateway = 1", "[[gateway]] must have only a list of texts named allow"),
+            ("[[gateway]]\n", "[[gateway]] must have only a list of texts named allow"),
+            (
+                '[[gateway]]\nallow = "a:1"',
+                "[[gateway]] must have only a list of texts named allow",
+            ),
+            ("[[gateway]]\nallow = [1]", "[[gateway]] must have only a list of texts named allow"),
+            ('[[gateway]]\nallow = ["a"]', "[[gateway]]: 'a' must be HOST:PORT or HOST:PORT-PORT"),
+        ):
+            self.assertUsage(bridge, [self.write(text)], words)
 
     def test_wrong(self) -> None:
         """
@@ -78,7 +116,7 @@ class BridgeOptionTests(OptionsTestCase):
         """
         self.assertUsage(bridge, [], "--connect is required")
         self.assertUsage(bridge, ["--connect=nonsense:1"], "try for example tcp:game.example:9339")
-        self.assertUsage(bridge, ["--connect=tcp:h:1", "--framing=json"], "must be one of xml, raw")
+        self.assertUsage(bridge, ["--connect=tcp:h:1", "--framing=json"], "must be one of nul,")
         self.assertUsage(bridge, ["--config=/missing"], "--config=/missing: No such file")
 
     def test_wrongTable(self) -> None:
@@ -89,9 +127,9 @@ class BridgeOptionTests(OptionsTestCase):
         for text, words in (
             ("[[target]", "--config="),
             (b"\xff", "--config="),
-            ("", "at least one [[target]] table is required"),
-            ("target = 1", "at least one [[target]] table is required"),
-            ("target = []", "at least one [[target]] table is required"),
+            ("", "at least one [[target]] or [[gateway]] table is required"),
+            ("target = 1", "at least one [[target]] or [[gateway]] table is required"),
+            ("target = []", "at least one [[target]] or [[gateway]] table is required"),
             ("target = [1]", "a target must have the strings name and connect"),
             (f"{one}[other]\n", "other cannot be a table"),
             ('[[target]]\nname = "a"\n', "a target must have the strings name and connect"),

@@ -27,7 +27,6 @@ from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.options import ServerOptions, count, rate, size
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
-from openfl_twisted.wire.lines import Framing
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
 from tests.brokers.doubles import withoutHiredis
@@ -42,6 +41,16 @@ class App(XMLSocketProtocol):
     """
 
     def messageReceived(self, message: str) -> None: ...
+
+
+class Limited(App):
+    """
+    A protocol with limits.
+    """
+
+    MAX_LENGTH = 100
+    maxQueue = 0
+    messageRate = 5
 
 
 class Silent(XMLSocketProtocol):
@@ -490,6 +499,21 @@ class XMLOptionTests(OptionsTestCase):
         self.assertEqual(found.__name__, "Game")
         self.assertUsage(xmlserver, ["--app=a_broken_game:Game"], "SyntaxError")
 
+    def test_limits(self) -> None:
+        """
+        The limits of the class apply, unless an option is given on the command line.
+        """
+        names = ("max-message", "max-queue", "message-rate", "byte-rate")
+        app = f"--app={Limited.__module__}:Limited"
+        options = self.parse(xmlserver, app)
+        self.assertEqual([options[name] for name in names], [100, 0, 5, 0])
+        options = self.parse(
+            xmlserver, app, "--max-message=1M", "--max-queue=2M", "--message-rate=0"
+        )
+        self.assertEqual([options[name] for name in names], [1 << 20, 2 << 20, 0, 0])
+        options = self.parse(xmlserver)
+        self.assertEqual([options[name] for name in names], [1 << 20, 2 << 20, 0, 0])
+
 
 class RoomOptionTests(OptionsTestCase):
     """
@@ -673,6 +697,36 @@ class FileOptionTests(OptionsTestCase):
         self.assertIn('broker = "redis://***@h"', printed.getvalue())
 
 
+class FramingOptionTests(OptionsTestCase):
+    """
+    The options for other clients.
+    """
+
+    def test_framing(self) -> None:
+        """
+        The framing of C{openfl-xml} is one of the framings; rooms have C{nul} only.
+        """
+        self.assertIsNone(self.parse(xmlserver)["framing"])
+        self.assertEqual(self.parse(xmlserver, "--framing=u32", "--echo")["framing"], "u32")
+        self.parse(xmlserver, "--framing=nul", "--rooms=path")
+        self.assertUsage(xmlserver, ["--framing=xml"], "must be one of nul, lines, crlf, u16, u32")
+        self.assertUsage(
+            xmlserver, ["--framing=lines", "--rooms=xml"], "--framing=lines: rooms require nul"
+        )
+
+    def test_subprotocol(self) -> None:
+        """
+        Subprotocols are names.
+        """
+        options = self.parse(xmlserver, "--subprotocol=chat", "--subprotocol=v1.game")
+        self.assertEqual(options["subprotocols"], ["chat", "v1.game"])
+        self.assertUsage(
+            xmlserver,
+            ["--subprotocol=a, b"],
+            "--subprotocol=a, b: must be one name, such as chat, without spaces and commas",
+        )
+
+
 class EchoOptionTests(OptionsTestCase):
     """
     The options of C{twistd openfl-echo}.
@@ -683,10 +737,10 @@ class EchoOptionTests(OptionsTestCase):
         Choices are limited to their values.
         """
         self.assertIsNone(self.parse(echoserver)["framing"])
-        self.assertIs(self.parse(echoserver, "--framing=nul")["framing"], Framing.NUL)
+        self.assertEqual(self.parse(echoserver, "--framing=nul")["framing"], "nul")
         for argument, words in [
             ("--style=x", "server-socket-example, simple-server"),
-            ("--framing=x", "none, line, nul, auto"),
+            ("--framing=x", "raw, lines, nul, auto"),
             ("--terminator=x", "same, none, nul, newline"),
         ]:
             self.assertUsage(echoserver, [argument], words)

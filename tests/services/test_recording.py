@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs
 from twisted.python.usage import UsageError
 
 from openfl_twisted.endpoints import StartupError
+from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.services import bridge, echoserver, policyserver, xmlserver
 from openfl_twisted.services.options import ServerOptions
 from openfl_twisted.services.serving import ServerService
@@ -28,6 +29,14 @@ DATA_SERVERS: list[tuple[Any, list[str]]] = [
     (echoserver, []),
     (bridge, [CONNECT]),
 ]
+
+
+class Lines(EchoProtocol):
+    """
+    An application with another framing.
+    """
+
+    framing = "lines"
 
 
 class NoDialect:
@@ -142,6 +151,11 @@ class OptionTests(RecordingCase):
             (xmlserver, [], "xml"),
             (bridge, [CONNECT], "xml"),
             (bridge, [CONNECT, "--framing=raw"], "raw"),
+            (bridge, [CONNECT, "--framing=crlf"], "lines"),
+            (xmlserver, ["--framing=u16"], "u16"),
+            (xmlserver, ["--rooms=xml"], "xml"),
+            (xmlserver, [f"--app={__name__}:Lines"], "lines"),
+            (xmlserver, [f"--app={__name__}:Lines", "--framing=nul"], "xml"),
             (bridge, [CONNECT, "--dialect=u16"], "u16"),
             (echoserver, [], "raw"),
             (xmlserver, [f"--dialect={__name__}:OwnDialect"], f"{__name__}:OwnDialect"),

@@ -38,7 +38,7 @@ from openfl_twisted.services import echoserver, policyserver, xmlserver
 from openfl_twisted.services.serving import DatagramService, ServerService, serveData
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.firstbytes import FOREIGN, ClientType, Signature
-from openfl_twisted.wire.lines import Framing
+from openfl_twisted.wire.framing import FRAMINGS
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.dashboard.browser import ADDRESS
 from tests.dashboard.test_metrics import Recipient
@@ -338,6 +338,21 @@ class MakeServiceTests(ServingTestCase):
         self.assertIsInstance(port.factory, TLSMemoryBIOFactory)
         self.assertIs(port.factory.wrappedFactory, service.factory)
 
+    def test_subprotocols(self) -> None:
+        """
+        The subprotocols of the command are preferred to C{binary}.
+        """
+        _, door, _ = self.factories(xmlserver, "--subprotocol=chat")
+        self.assertEqual(door._makeWebSockets.keywords["subprotocols"], ("chat", "binary"))
+
+    def test_framing(self) -> None:
+        """
+        The framing is passed to the factory.
+        """
+        _, _, xml = self.factories(xmlserver, "--framing=crlf")
+        assert isinstance(xml, XMLSocketFactory)
+        self.assertIs(xml.framing, FRAMINGS["crlf"])
+
     def test_echo(self) -> None:
         """
         C{openfl-echo} has the factories of both servers, and of the faithful one.
@@ -352,7 +367,7 @@ class MakeServiceTests(ServingTestCase):
         )  # fmt: skip
         assert isinstance(echo, SimpleServerFactory)
         self.assertEqual((echo.given, echo.refused), ({"maxLength": 1024}, refused))
-        self.assertEqual((echo.framing, echo.terminator), (Framing.NUL, b""))
+        self.assertEqual((echo.framing, echo.terminator), ("nul", b""))
         _, _, echo = self.factories(echoserver, "--style=simple-server", "--faithful")
         self.assertIsInstance(echo, FaithfulServerFactory)
 

@@ -30,6 +30,7 @@ from openfl_twisted.sessions._session import (
     SessionReader,
     compilePattern,
     dataLine,
+    dataLines,
     endLine,
     gapLine,
     headerLine,
@@ -159,6 +160,28 @@ class RoundTripTests(SynchronousTestCase):
         content = FIRST.replace(b"xml", b"raw") + dataLine(1.5, 3, side, data, isPartial)
         expected = [Message(data, side, 1.5, 3, 2, isPartial)] if data else []
         self.assertEqual(load(content).messages, expected)
+
+    @given(
+        st.lists(
+            st.tuples(
+                times,
+                st.integers(1, 10**9),
+                st.sampled_from(SIDES),
+                # Text, with and without the separator and other control characters, or binary data.
+                st.one_of(
+                    st.text('a\0\n"\\').map(str.encode),
+                    st.text("a\x7f\x1b").map(str.encode),
+                    st.text("a\u20ac\u202e").map(str.encode),
+                    st.binary(),
+                ),
+            )
+        )
+    )
+    def test_severalLines(self, given: list[tuple[float, int, str, bytes]]) -> None:
+        """
+        Lines that are encoded together are the same as single lines.
+        """
+        self.assertEqual(dataLines(given), b"".join(dataLine(*each) for each in given))
 
     @given(st.data())
     def test_segments(self, data: Any) -> None:

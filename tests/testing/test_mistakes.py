@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted import errors
 from openfl_twisted.net import DatagramSocket, SecureSocket, ServerSocket, Socket, XMLSocket
 from openfl_twisted.protocols import OnePortFactory
 from openfl_twisted.testing import (
@@ -87,6 +88,39 @@ class ReactorTests(SynchronousTestCase):
         self.assertIn("ZeroDivisionError", text)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         Socket()
+
+
+class ErrorEventTests(SynchronousTestCase):
+    """
+    A socket whose error event has no listener.
+    """
+
+    def test_check(self) -> None:
+        """
+        The network raises the error #2044.
+        """
+        network = MemoryNetwork()
+        XMLSocket("127.0.0.1", 1, reactor=network.reactor)
+        network.flush()
+        error = self.assertRaises(errors.Error, network.check)
+        self.assertEqual(error.errorID, 2044)
+        self.assertIn(
+            "Error #2044: Unhandled IOErrorEvent:. text=Error #2031: Socket Error. The connection"
+            " to 127.0.0.1:1 was refused",
+            str(error),
+        )
+
+    def test_handled(self) -> None:
+        """
+        A listener, and a Deferred that fails, handle the error.
+        """
+        network = MemoryNetwork()
+        socket = XMLSocket("127.0.0.1", 1, reactor=network.reactor)
+        socket.addEventListener("ioError", lambda event: None)
+        self.assertRaises(
+            OSError, network.run, XMLSocket("127.0.0.1", 1, reactor=network.reactor).whenConnected()
+        )
+        network.check()
 
 
 class ScriptTests(SynchronousTestCase):

@@ -216,11 +216,11 @@ class ReadTests(WebSocketTestCase):
             for piece in cut:
                 connection.dataReceived(piece)
             sent = framesIn(transport.drainAll())
-            echoed = b"".join(payload for opcode, payload in sent if opcode == BINARY)
+            echoed = b"".join(payload for opcode, payload in sent if opcode in (BINARY, TEXT))
             self.assertEqual(echoed, inner.received)
             self.assertEqual(inner.told[-1], "done")
             self.assertTrue(transport.closed)
-            others = [item for item in sent if item[0] != BINARY]
+            others = [item for item in sent if item[0] not in (BINARY, TEXT)]
             self.assertEqual(others[-1], CLOSED)
             results.append((inner.received, others))
         self.assertEqual(results[0], results[1])

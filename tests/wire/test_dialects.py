@@ -14,11 +14,11 @@ from openfl_twisted.wire.amf.values import ECMAArray, IntVector, TypedObject
 from openfl_twisted.wire.dialects import (
     DIALECTS,
     MAX_SHOWN,
-    Cutter,
     Dialect,
     isDialectName,
     printable,
 )
+from openfl_twisted.wire.framing import Cutter
 from openfl_twisted.wire.text import escapeControls
 from tests.segments import cuts
 

@@ -27,6 +27,7 @@ from openfl_twisted.wire import (
     envelope,
     firstbytes,
     forwarded,
+    framing,
     httprequest,
     lines,
     messages,
@@ -317,7 +318,7 @@ PARSERS = {
         [*AMF, b"\xff", b"\x80", b"\x00", b"\x0a\x07\x07DSC", b"\x0a\x01"],
     ),
     "lines": Parser(
-        stream(lambda: lines.LineSplitter(lines.Framing.AUTO).receive), [b"a", b"\r", b"\n", b"\0"]
+        stream(lambda: lines.LineSplitter("auto").receive), [b"a", b"\r", b"\n", b"\0"]
     ),
     "messages": Parser(
         stream(lambda: messages.MessageSplitter().receive), [b"a", b"\0", b"abc" * 200]
@@ -364,6 +365,13 @@ PARSERS = {
         decoded(lambda text: strictjson.readObject('{"a":[' + text + "]}")),
         [b'"', b"\\", b"[", b"]", b"{", b"}", b'"a":', b"1", b",", b".", b"e", b"{},", b'"\\""'],
         16384,
+    ),
+    "framing": Parser(
+        lambda chunks: [
+            [*map(framing.FrameSplitter(each, 0).receive, chunks)]
+            for each in framing.FRAMINGS.values()
+        ],
+        [b"\0", b"\r", b"\n", b"a", b"\x00\x02", b"\x00\x00\x00\x05"],
     ),
     "dialects": Parser(
         allDialects,

@@ -32,6 +32,18 @@ class ElementTests(SynchronousTestCase):
     L{element} formats and escapes an element.
     """
 
+    def test_children(self) -> None:
+        """
+        A child that is not text is probably a parameter.
+        """
+        wrong: Any = 3
+        with self.assertRaises(TypeError) as caught:
+            element("ok", "<a/>", wrong)
+        self.assertEqual(
+            str(caught.exception),
+            "a child element must be XML text, not 3: pass a parameter by name, such as x=3",
+        )
+
     def test_values(self) -> None:
         """
         Values are formatted as Flash writes them.

@@ -14,11 +14,13 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
+from openfl_twisted.wire.framing import RAW, Framing
 from openfl_twisted.wire.websocket.messages import (
     makeClose,
     makeCompressed,
     makeControl,
     makeMessages,
+    makeTexts,
 )
 
 try:
@@ -29,8 +31,8 @@ except ImportError:  # pragma: no cover - the library was built without a C comp
 MAX_FRAME = 1024 * 1024 + 1
 """
 Maximum length of a frame that is buffered until it is complete (bytes): 1 MiB and a NUL byte.
-The limit applies to text, fragments and compressed messages. A binary message in one frame has
-no limit, because its payload is delivered as it arrives.
+The limit applies to text messages, fragments and compressed messages. A binary message in one
+frame has no limit, because its payload is delivered as it arrives.
 """
 
 # Longer payloads are delivered in parts. The parts are smaller if messages can be compressed.
@@ -70,6 +72,64 @@ _MIN_VIEW = 16 * 1024
 _makeDecoder = codecs.getincrementaldecoder("utf-8")
 
 
+class Texts(NamedTuple):
+    """
+    How text messages are received and sent. A client that has sent a text message is answered
+    with text messages.
+
+    @ivar framing: the framing of the application. A received text message is one message of this
+        framing, with or without the terminator.
+    @ivar answers: whether the client has sent a text message.
+    @ivar keepsEnd: whether the client's first text message had the terminator, so that the answers
+        have it, too.
+    """
+
+    framing: Framing = RAW
+    answers: bool = False
+    keepsEnd: bool = True
+
+
+_RAW_TEXTS = Texts()
+_RAW_ANSWERS = Texts(RAW, answers=True)
+
+
+class _TextParts:
+    """
+    The fragments of a text message.
+    """
+
+    def __init__(self, maxLength: int) -> None:
+        self._maxLength = maxLength
+        self._decoder = _makeDecoder()
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def check(self, part: bytes, isLast: bool) -> None:
+        """
+        Check the encoding of a fragment.
+
+        @raise UnicodeDecodeError: if the text is not UTF-8.
+        """
+        self._decoder.decode(part, isLast)
+
+    def add(self, part: bytes) -> None:
+        """
+        Store a fragment.
+
+        @raise PayloadTooBig: if the message exceeds the limit.
+        """
+        self._length += len(part)
+        if self._length > self._maxLength:
+            raise PayloadTooBig(self._length, self._maxLength)
+        self._parts.append(part)
+
+    def whole(self) -> bytes:
+        """
+        Return the text of all fragments.
+        """
+        return b"".join(self._parts)
+
+
 class Pings(NamedTuple):
     """
     Pings to answer.
@@ -107,6 +167,7 @@ class WebSocketFrames:
     The frame reader and writer of one WebSocket on the server, without I/O.
 
     @ivar compressed: whether messages are compressed.
+    @ivar texts: how text messages are received and sent.
     @ivar others: number of control frames, fragments and compressed frames that the
         last call of L{receive} has read.
     @ivar unfinished: whether L{receive} has not read all frames, because there were too many.
@@ -115,7 +176,6 @@ class WebSocketFrames:
 
     __slots__ = (
         "_closeSent",
-        "_decoder",
         "_extension",
         "_held",
         "_inMessage",
@@ -123,9 +183,11 @@ class WebSocketFrames:
         "_left",
         "_maxFrame",
         "_over",
+        "_text",
         "_wanted",
         "compressed",
         "others",
+        "texts",
         "unfinished",
     )
 
@@ -149,9 +211,10 @@ class WebSocketFrames:
         # For a frame that is delivered in parts: the number of missing bytes, and the mask.
         self._left = 0
         self._key = b""
-        # Whether a fragmented message has begun, and the decoder if this message is text.
+        # Whether a fragmented message has begun, and its fragments if it is text.
         self._inMessage = False
-        self._decoder: codecs.IncrementalDecoder | None = None
+        self._text: _TextParts | None = None
+        self.texts = _RAW_TEXTS
         self._closeSent = False
         self._over = False
 
@@ -174,8 +237,8 @@ class WebSocketFrames:
 
     def receiveShort(self, data: bytes) -> bytes | None:
         """
-        Read a chunk that is exactly one short message. This is the usual case for a client
-        that waits for each answer.
+        Read a chunk that is exactly one short binary message. This is the usual case for a
+        client that waits for each answer.
 
         @param data: the chunk.
         @return: the payload; C{None} for any other chunk, which L{receive} must read.
@@ -190,13 +253,7 @@ class WebSocketFrames:
             or self._over
         ):
             return None
-        first = data[0]
-        if first != _BINARY and (first != _TEXT or length > self._maxFrame):
-            return None
-        payload = apply_mask(data[6:], data[2:6])
-        if first == _TEXT and not payload.isascii():
-            return None
-        return payload
+        return apply_mask(data[6:], data[2:6]) if data[0] == _BINARY else None
 
     def receive(self, data: bytes) -> list[Arrival]:
         """
@@ -301,7 +358,9 @@ class WebSocketFrames:
             elif first == _TEXT:
                 if not payload.isascii():
                     payload.decode()
-                payloads.append(payload)
+                # The condition is only for speed.
+                isRaw = self.texts is _RAW_ANSWERS
+                payloads.append(payload if isRaw else self._frameText(payload))
             elif first == _PING:
                 arrived += self._parts(payloads)
                 payloads.clear()
@@ -361,12 +420,38 @@ class WebSocketFrames:
             payload = bytes(self._extension.decode(frame, max_size=self._maxFrame).data)
         self._inMessage = not isLast
         if opcode == Opcode.TEXT:
-            self._decoder = _makeDecoder()
-        if self._decoder is not None:
-            self._decoder.decode(payload, isLast)
-            if isLast:
-                self._decoder = None
-        return payload
+            self._text = _TextParts(self._maxFrame)
+        text = self._text
+        if text is None:
+            return payload
+        text.check(payload, isLast)
+        if isLast:
+            self._text = None
+        if self.texts.framing is RAW:
+            return self._frameText(payload)
+        text.add(payload)
+        return self._frameText(text.whole()) if isLast else b""
+
+    def _frameText(self, payload: bytes) -> bytes:
+        """
+        Return a text message as a message of the application's framing.
+
+        @raise PayloadTooBig: if the text is too long for the framing.
+        """
+        texts = self.texts
+        framing = texts.framing
+        if framing is RAW:
+            self.texts = _RAW_ANSWERS
+            return payload
+        isFrame = framing.isFrame(payload)
+        if not texts.answers:
+            self.texts = texts._replace(answers=True, keepsEnd=isFrame)
+        if isFrame:
+            return payload
+        try:
+            return framing.frame(payload)
+        except ValueError:
+            raise PayloadTooBig(len(payload), self._maxFrame) from None
 
     def _unmaskPart(self, part: memoryview) -> bytes:
         payload = apply_mask(part, self._key)
@@ -397,13 +482,16 @@ class WebSocketFrames:
 
     def messages(self, payloads: Sequence[bytes]) -> bytes:
         """
-        Encode each payload that is not empty as a binary message.
+        Encode each payload that is not empty as a message: binary, or text for a client that has
+        sent text.
 
         @return: the frames, joined; one for each message.
         """
-        if self._extension is None:
-            return makeMessages(payloads)
-        return makeCompressed(payloads, self._extension.local_max_window_bits)
+        bits = 0 if self._extension is None else self._extension.local_max_window_bits
+        texts = self.texts
+        if texts.answers:
+            return makeTexts(payloads, bits, RAW if texts.keepsEnd else texts.framing)
+        return makeCompressed(payloads, bits) if bits else makeMessages(payloads)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
         """

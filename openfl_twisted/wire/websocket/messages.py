@@ -1,6 +1,5 @@
 """
-WebSocket frame writer, server side: binary messages and control frames, without
-masks.
+WebSocket frame writer, server side: messages and control frames, without masks.
 """
 
 import struct
@@ -9,14 +8,17 @@ from collections.abc import Iterable, Sequence
 
 from websockets.frames import Close, Opcode
 
+from openfl_twisted.wire.framing import Framing
+
 # The highest bit of a frame's first byte is set in the last frame of a message.
 _FIN = 0x80
 
 # The bits of the first byte that contain the opcode.
 _OPCODE = 0x0F
 
-# The first byte of a binary message in one frame.
-_BINARY = _FIN | Opcode.BINARY
+# The first byte of a message in one frame, and the opcodes of messages.
+_BINARY, _TEXT = _FIN | Opcode.BINARY, _FIN | Opcode.TEXT
+_MESSAGES = frozenset((Opcode.BINARY, Opcode.TEXT))
 
 # This bit of a frame's first byte is set if the message is compressed (RSV1).
 _COMPRESSED = 0x40
@@ -61,20 +63,22 @@ _packHeader = struct.Struct("!BBH").pack
 _packLongHeader = struct.Struct("!BBQ").pack
 
 
-def _header(length: int) -> bytes:
+def _header(length: int, first: int = _BINARY) -> bytes:
     """
-    Encode the frame header of a binary message.
+    Encode the frame header of a message.
+
+    @param first: the first byte.
     """
     if length < 126:
-        return SHORT_HEADERS[length]
+        return bytes((first, length))
     if length < 65536:
-        return _packHeader(_BINARY, 126, length)
-    return _packLongHeader(_BINARY, 127, length)
+        return _packHeader(first, 126, length)
+    return _packLongHeader(first, 127, length)
 
 
 def payloadsOf(frames: bytes, at: int, sent: int) -> list[bytes]:
     """
-    Return the payloads of the binary messages in frames that were not sent completely.
+    Return the payloads of the messages in frames that were not sent completely.
 
     @param frames: the frames, joined; other bytes may precede them.
     @param at: position of the first frame.
@@ -88,7 +92,7 @@ def payloadsOf(frames: bytes, at: int, sent: int) -> list[bytes]:
             start = at + (4 if length == 126 else 10)
             length = int.from_bytes(frames[at + 2 : start])
         at = start + length
-        if first & _OPCODE == Opcode.BINARY and at > sent:
+        if first & _OPCODE in _MESSAGES and at > sent:
             payloads.append(frames[start:at])
     return payloads
 
@@ -161,46 +165,60 @@ def _compress(payload: bytes, bits: int) -> bytes:
     return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
 
 
-def _encode(payloads: Iterable[bytes], bits: int) -> bytes:
+def _isUTF8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _encode(payloads: Iterable[bytes], bits: int, framing: Framing | None) -> bytes:
     """
-    Encode each payload that is not empty as a binary message.
+    Encode each payload that is not empty as a message.
 
     @param bits: see L{_compress}; 0 for no compression.
+    @param framing: for text messages, the framing that is removed from each payload. A payload that
+        is not UTF-8 becomes a binary message. C{None} for binary messages.
     """
     parts: list[bytes] = []
-    for payload in payloads:
-        length = len(payload)
+    for payload in filter(None, payloads):
+        first, content = _BINARY, payload
+        if framing is not None:
+            content = framing.content(payload)
+            first = _TEXT if content.isascii() or _isUTF8(content) else _BINARY
+        length = len(content)
         if bits and _MIN_COMPRESSED <= length <= _MAX_COMPRESSED:
-            compressed = _compress(payload, bits)
+            compressed = _compress(content, bits)
             if len(compressed) < length:
-                header = _header(len(compressed))
-                parts.append(bytes((header[0] | _COMPRESSED,)) + header[1:])
+                parts.append(_header(len(compressed), first | _COMPRESSED))
                 parts.append(compressed)
                 continue
-        if length:
-            parts.append(_header(length))
-            parts.append(payload)
+        parts.append(_header(length, first))
+        parts.append(content)
     return b"".join(parts)
 
 
 class _Maker:
     """
-    Encodes binary messages, and caches frames, so that a message for many connections is
+    Encodes messages, and caches frames, so that a message for many connections is
     encoded once.
 
     @ivar _payloads: the messages that were encoded last without compression, if their frames
         are short.
     @ivar _frames: the frames of these messages.
     @ivar _shared: the frames of other messages, by the identity of the first message, the number
-        of messages and the window size. The messages are stored with their frames, so that the
-        identity stays valid.
+        of messages, the window size and the framing. The messages are stored with their frames, so
+        that the identity stays valid.
     @ivar _size: the length of the messages and frames in C{_shared}.
     """
 
     def __init__(self) -> None:
         self._payloads: tuple[bytes, ...] = ()
         self._frames = b""
-        self._shared: dict[tuple[int, int, int], tuple[tuple[bytes, ...], bytes, int]] = {}
+        self._shared: dict[
+            tuple[int, int, int, Framing | None], tuple[tuple[bytes, ...], bytes, int]
+        ] = {}
         self._size = 0
 
     def make(self, payloads: Sequence[bytes]) -> bytes:
@@ -226,18 +244,21 @@ class _Maker:
             self._payloads, self._frames = tuple(payloads), frames
         return frames
 
-    def makeShared(self, payloads: Sequence[bytes], bits: int) -> bytes:
+    def makeShared(
+        self, payloads: Sequence[bytes], bits: int, framing: Framing | None = None
+    ) -> bytes:
         """
-        Encode each payload that is not empty as a binary message. The frames are cached. A
+        Encode each payload that is not empty as a message. The frames are cached. A
         message is not compressed if this would not make it shorter, if it is very short, or if
         it is longer than L{_MAX_COMPRESSED}.
 
         @param bits: the base-2 logarithm of the window size of C{permessage-deflate}, from 9
             to 15; 0 for no compression.
+        @param framing: see L{_encode}.
         """
         if not payloads:
             return b""
-        key = (id(payloads[0]), len(payloads), bits)
+        key = (id(payloads[0]), len(payloads), bits, framing)
         entry = self._shared.pop(key, None)
         if entry is not None:
             if entry[0] == tuple(payloads):
@@ -245,7 +266,7 @@ class _Maker:
                 self._shared[key] = entry
                 return entry[1]
             self._size -= entry[2]
-        frames = _encode(payloads, bits)
+        frames = _encode(payloads, bits, framing)
         size = len(frames) + sum(map(len, payloads))
         if size <= _MAX_CACHED:
             self._size += size
@@ -265,4 +286,9 @@ Encode binary messages; see L{_Maker.make}.
 makeCompressed = _maker.makeShared
 """
 Encode compressed binary messages; see L{_Maker.makeShared}.
+"""
+
+makeTexts = _maker.makeShared
+"""
+Encode text messages; see L{_Maker.makeShared}.
 """
