@@ -60,6 +60,8 @@ class SingleRequestChannel(HTTPChannel):
         # Whether the response is complete. While it is being completed, resuming the transport
         # can deliver data.
         self._isDone = self._isFinishing = False
+        # Whether the channel is no longer the producer of the transport.
+        self._isIdle = False
         self._rest = b""
         self._isFull = False
         self._sent = 0
@@ -78,6 +80,12 @@ class SingleRequestChannel(HTTPChannel):
         Do not extend the timeout when data is received, so that a slow request cannot last
         indefinitely.
         """
+
+    def loseConnection(self) -> None:
+        if self._isIdle:
+            self.transport.loseConnection()
+        else:
+            super().loseConnection()
 
     def timeoutConnection(self) -> None:
         """
@@ -143,7 +151,7 @@ class SingleRequestChannel(HTTPChannel):
         if self.persistent and self._isFull:
             # Without this, a client could request many responses without reading them.
             self.transport.pauseProducing()
-            self._suspendTimeout()
+            self._idleTimeout = self.setTimeout(None)
         self._pass()
 
     def setLineMode(self, extra: bytes = b"") -> None:
@@ -160,9 +168,14 @@ class SingleRequestChannel(HTTPChannel):
         line before the request is ignored (RFC 9112, 2.2).
         """
         isOpen = self.persistent and not self.transport.disconnecting
-        if self._isFinishing or self._isFull or not isOpen or b"\r\n".startswith(self._rest):
+        if self._isFinishing or self._isFull or not isOpen:
             return
-        self.transport.unregisterProducer()
+        if not self._isIdle:
+            # While a producer is registered, TLS does not close the connection.
+            self._isIdle = True
+            self.transport.unregisterProducer()
+        if b"\r\n".startswith(self._rest):
+            return
         # Cancel the timeouts.
         super().connectionLost(Failure(ConnectionDone()))
         rest, self._rest = self._rest.removeprefix(b"\r\n"), b""
@@ -175,15 +188,12 @@ class SingleRequestChannel(HTTPChannel):
         super().pauseProducing()
         if self._stalled is None:
             self._watch()
-        if self._isDone:
-            self._suspendTimeout()
 
     def resumeProducing(self) -> None:
         self._isFull = False
         self._stopWatching()
-        if self._idleTimeout is not None:
+        if self._isDone:
             self.setTimeout(self._idleTimeout)
-            self._idleTimeout = None
         super().resumeProducing()
         if self._isDone:
             self._pass()
@@ -191,13 +201,6 @@ class SingleRequestChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stopWatching()
         super().connectionLost(reason)
-
-    def _suspendTimeout(self) -> None:
-        """
-        Stop the timeout until the next request, while the client still reads the response.
-        """
-        if self._idleTimeout is None:
-            self._idleTimeout = self.setTimeout(None)
 
     def _watch(self) -> None:
         self._sent = self._lowest.bytesOut

@@ -414,6 +414,21 @@ class PersistentTests(HTTPTestCase):
         client.send(UPGRADE)
         self.assertEqual(self.game.made, [])
 
+    def test_closedWhileIdle(self) -> None:
+        """
+        A connection without a request is closed immediately when the server stops.
+        """
+        for inTLS in (False, True):
+            client = self.call(PAGE, inTLS=inTLS)
+            closed = self.guard.closeAll(30)
+            client.exchange()
+            if client.tls is not None:
+                self.assertTrue(client.tls.get_shutdown())
+                client.tls.shutdown()
+                client.exchange()
+            self.assertTrue(client.transport.closed)
+            self.successResultOf(closed)
+
     def test_slowHead(self) -> None:
         """
         An incomplete head of a later request is answered with 408.
