@@ -152,7 +152,8 @@ class PlaySite(Resource):
         @param folder: the folder with the files.
         @param play: the SWF file for the generated page, relative to the folder (default: no
             page is generated).
-        @param ruffle: the folder of Ruffle, or its C{https:} URL.
+        @param ruffle: the folder of Ruffle, or its C{https:} URL (default: the folder C{ruffle}
+            in C{folder}).
         @param sockets: the hosts and ports to which the SWF file connects, each with the path of
             its WebSocket relative to the page.
         @param config: more settings of Ruffle, as in C{window.RufflePlayer.config}.

@@ -493,6 +493,16 @@ class PageTests(SiteTestCase):
         for path in ("/ruffle", "/ruffle/", "/ruffle/game.swf"):
             self.assertEqual(self.visit(site, path).status, 404)
 
+    def test_ownRuffle(self) -> None:
+        """
+        Without another folder, Ruffle is in the folder C{ruffle} of the site.
+        """
+        self.write("ruffle/ruffle.js", b"own")
+        site = self.played(ruffle=None)
+        settings = json.loads(self.visit(site, "/_openfl/play.json").body)
+        self.assertEqual(settings["ruffle"], "ruffle/ruffle.js")
+        self.assertEqual(self.visit(site, "/ruffle/ruffle.js").body, b"own")
+
     def test_remoteRuffle(self) -> None:
         """
         The URL of Ruffle on another server is in the settings and in the policy of the page.
@@ -532,6 +542,21 @@ class RequestTests(SiteTestCase):
         site.stopping = True
         answer = self.visit(site, "/healthz")
         self.assertEqual((answer.status, answer.body), (503, b"stopping\n"))
+
+    def test_stopping(self) -> None:
+        """
+        The service is stopping when the last port is closed.
+        """
+        factory = PlayFactory(self.site(), self.clock)
+        factory.doStart()
+        factory.doStart()
+        factory.doStop()
+        self.assertFalse(factory.resource.stopping)
+        factory.doStop()
+        self.assertTrue(factory.resource.stopping)
+        factory.doStart()
+        self.assertFalse(factory.resource.stopping)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_options(self) -> None:
         """
