@@ -92,6 +92,21 @@ async def test_play(site: Path, scheme: str, tmp_path: Path) -> None:
     assert "sockets: localhost:8001)" in printed
 
 
+@inBrowser
+async def test_missingRuffle(site: Path) -> None:
+    """
+    If Ruffle cannot be loaded, the page reports it.
+    """
+    url = f"https://{HOST}:{freePort()}/"
+    server = twistd(
+        *("openfl-xml", LISTEN, f"--site={site}", "--play=game.swf", SOCKET, f"--ruffle={url}")
+    )
+    page = Page({})
+    async with shown(page, f"http://{HOST}:{await portOf(server)}/"):
+        await page.browser.until(f"{url}ruffle.js could not be loaded".encode())
+    await stop(server)
+
+
 @asynccontextmanager
 async def bridged(site: Path, *options: str) -> AsyncIterator[tuple[Buffered, int, Process]]:
     """
