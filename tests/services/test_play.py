@@ -685,5 +685,5 @@ class DownloadTests(SiteTestCase):
         os.truncate(self.folder / "long.bin", MAX_CHUNK)
         self.advance(browser)
         self.assertEqual(received(), MAX_CHUNK)
-        self.assertTrue(browser.transport.disconnecting)
+        self.assertTrue(browser.transport.closed)
         browser.end()

@@ -24,8 +24,13 @@
 				proxies.push({ host, port, proxyUrl });
 			}
 		}
-		window.RufflePlayer ??= {};
-		window.RufflePlayer.config = { autoplay: "on", ...config, ...window.RufflePlayer.config, socketProxy: proxies };
+		const options = {
+			autoplay: "on",
+			...config,
+			...window.RufflePlayer?.config,
+			socketProxy: proxies,
+			url: new URL(swf, root).href,
+		};
 
 		const script = document.createElement("script");
 		script.src = new URL(ruffle, root);
@@ -37,7 +42,8 @@
 		const player = window.RufflePlayer.newest().createPlayer();
 		Object.assign(player.style, { display: "block", width: "100%", height: "100%" });
 		parent.replaceChildren(player);
-		player.ruffle().load(new URL(swf, root).href);
+		// Ruffle uses the parameters only if they are passed here, unlike the other settings.
+		await player.ruffle().load(options);
 	} catch (problem) {
 		parent.textContent = `The game cannot be started: ${problem.message}.`;
 		throw problem;
