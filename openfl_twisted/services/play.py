@@ -44,6 +44,8 @@ _REVALIDATE = "no-cache"
 # Ruffle's names contain a hash of the content.
 _hashed = re.compile(r"(.*\.)?[0-9a-f]{20}\.(js|wasm)")
 _IMMUTABLE = "max-age=31536000, immutable"
+# Matches the beginning of a URL, before its path.
+_absolute = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _range = re.compile(rb"bytes=([0-9]{0,15})-([0-9]{0,15})")
 
 
@@ -350,6 +352,9 @@ class _PlayRequest(SmallRequest):
         if self.path == b"*":
             # Otherwise, twisted.web answers, with the header field Server.
             self.path = b"/*"
+        elif found := _absolute.match(self.path):
+            # Servers must accept URLs (RFC 9112, 3.2.2).
+            self.path = self.path[found.end() :] or b"/"
         super().process()
 
 

@@ -141,6 +141,14 @@ class FileTests(SiteTestCase):
         self.assertNotIn("Content-Security-Policy", answer.headers)
         self.assertNotIn("Access-Control-Allow-Origin", answer.headers)
 
+    def test_url(self) -> None:
+        """
+        A request for a URL is a request for its path.
+        """
+        for url in ("http://games.example/game.swf", "HTTPS://[::1]:8443/game.swf?a=b"):
+            self.assertEqual(self.visit(self.site(), url).body, b"FWS0123456")
+        self.assertEqual(self.visit(self.played(), "http://games.example").status, 200)
+
     def test_types(self) -> None:
         """
         Each ending has a content type, in upper case too. Files with other endings are not sent.
@@ -677,5 +685,5 @@ class DownloadTests(SiteTestCase):
         os.truncate(self.folder / "long.bin", MAX_CHUNK)
         self.advance(browser)
         self.assertEqual(received(), MAX_CHUNK)
-        self.assertTrue(browser.transport.disconnecting)
+        self.assertTrue(browser.transport.closed)
         browser.end()
