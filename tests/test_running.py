@@ -187,7 +187,7 @@ class RunTests(SynchronousTestCase):
 
         for program, words in (
             (taken, "all interfaces, port 8080: Address already in use; another program or socket"),
-            (privileged, "127.0.0.1, port 80: Denied; ports below 1024 need special rights"),
+            (privileged, "127.0.0.1, port 80: Denied; ports below 1024 require root privileges"),
         ):
             self.setUp()
             with capturedLogs() as logs, self.assertRaises(SystemExit):
