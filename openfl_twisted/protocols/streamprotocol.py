@@ -804,7 +804,7 @@ def _checkSettings(cls: type[StreamProtocol]) -> None:
     """
     Check the limits that a new protocol class sets. A misspelt limit or other setting is a warning.
 
-    @raise TypeError: if a limit is not a number, or its name is that of a factory's parameter.
+    @raise TypeError: if a limit is not a number.
     @raise ValueError: if a limit is negative.
     """
     fields = ConnectionLimits._fields
@@ -813,11 +813,8 @@ def _checkSettings(cls: type[StreamProtocol]) -> None:
     ]
     settings = {name for base in cls.__mro__ for name in vars(base).get("_settingNames", ())}
     for name, value in vars(cls).items():
-        attribute = _ATTRIBUTES.get(name)
         if name in limits:
             checkLimit(f"{cls.__name__}.{name}", value)
-        elif attribute in limits:
-            raise TypeError(f"{cls.__name__}.{name} is not used: set {attribute}")
         elif not (name.startswith("_") or isfunction(value)):
             right = misspellingOf(name, [*limits, *sorted(settings)])
             if right is not None:
