@@ -415,7 +415,7 @@ class _Direction:
 
     def take(self, data: bytes) -> None:
         """
-        Record data.
+        Record the messages that the data completes.
         """
         recording, cutter = self._recording, self._cutter
         if self._isBroken:
@@ -467,7 +467,7 @@ class _Direction:
 
     def end(self) -> None:
         """
-        Record an incomplete message.
+        Record an incomplete message as a part.
         """
         rest = b"" if self._hasFailed else self._cutter.rest()
         if rest:
