@@ -52,8 +52,10 @@ _MAX_PORT = 65535
 # and the deprecated addresses of RFC 4291, 2.5.5.1.
 _CONTAIN_IPV4 = (IPv6Network("64:ff9b::/96"), IPv6Network("::/96"))
 
-# Addresses of NAT64 within a network (RFC 8215), which Python takes for public ones.
-_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
+# The IPv6 addresses that are public: global unicast, except those for documentation (RFC 9637),
+# and NAT64. Python also takes site-local, translated and unassigned addresses for public ones.
+_PUBLIC_IPV6 = (IPv6Network("2000::/3"), IPv6Network("64:ff9b::/96"))
+_DOCUMENTATION = IPv6Network("3fff::/20")
 
 _path = re.compile(r"/to/([^/?]{1,300})/([0-9]{1,5})(?:\?.*)?", re.DOTALL)
 _rule = re.compile(r"(\*\.)?(.+):([0-9]{1,5})(?:-([0-9]{1,5}))?")
@@ -100,9 +102,14 @@ def isPublic(address: _Address) -> bool:
     Return whether an address is on the public internet, with all the IPv4 addresses that it
     contains: mapped to IPv6, NAT64, 6to4 or Teredo.
     """
-    if address in _LOCAL_NAT64:
-        return False
-    return all(each.is_global and not each.is_multicast for each in _inside(address))
+    return all(map(_isPublic, _inside(address)))
+
+
+def _isPublic(address: _Address) -> bool:
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast
+    isUnicast = any(address in network for network in _PUBLIC_IPV6)
+    return isUnicast and address.is_global and address not in _DOCUMENTATION
 
 
 def _isLocal(address: str) -> bool:
@@ -266,7 +273,7 @@ class Gateway:
             )
             problem = None
             if not named and ("%" in text or not isPublic(address)):
-                problem = f"{text} is not a public address"
+                problem = f"{text} is not a public address, and no rule names it"
             elif port in self.ownPorts() and self._isOwn(address):
                 problem = f"{text}:{port} is a port of this server"
             if problem is not None:

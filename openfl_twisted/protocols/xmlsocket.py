@@ -378,6 +378,9 @@ class XMLSocketProtocol(StreamProtocol):
         Split a chunk with another framing, and deliver the complete messages.
         """
         frames, tooLong = receiveUpTo(splitter, data)
+        # A request line is recognized by its end, which the content of a line does not have.
+        if frames and self.refusesRequest(frames[0]):
+            return
         contentOf = cast("Framing", self._framing).content
         self._deliverInspected([*map(contentOf, frames)], len(data))
         if tooLong is not None:

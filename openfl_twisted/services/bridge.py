@@ -57,17 +57,18 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
     return Target(name, endpoint, connect, FRAMINGS[framing])
 
 
-def _readTargets(path: str, framing: str) -> dict[str, Target]:
+def _readTargets(path: str, framing: str, rules: list[Rule]) -> dict[str, Target]:
     """
     Read the targets of a configuration file.
 
+    @param rules: the rules of the gateway. Without a rule, there must be a target.
     @raise usage.UsageError: if the file or a target is invalid.
     """
-    table = readTable(path)
-    entries = table.get("target", [] if "gateway" in table else None)
-    if not isinstance(entries, list) or not (entries or "gateway" in table):
+    entries = readTable(path).get("target", [])
+    if not isinstance(entries, list) or not (entries or rules):
         raise usage.UsageError(
-            f"--config={path}: at least one [[target]] or [[gateway]] table is required"
+            f"--config={path}: at least one [[target]] table, or one [[gateway]] table with a rule,"
+            " is required"
         )
     targets: dict[str, Target] = {}
     for entry in entries:
@@ -228,7 +229,7 @@ class Options(PlayOptions):
         if self["connect"] is None:
             if self["config"] is None:
                 raise usage.UsageError("--connect is required, or --config with [[target]]")
-            self["targets"] = _readTargets(self["config"], self["framing"])
+            self["targets"] = _readTargets(self["config"], self["framing"], self["rules"])
         else:
             self["targets"] = {"game": _makeTarget("game", self["connect"], self["framing"])}
         url = self["show-ruffle-config"]

@@ -4,6 +4,7 @@ in Ruffle.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -108,7 +109,10 @@ class _FileProducer:
 
     def _send(self) -> None:
         self._next = None
-        data = self._file.read(min(MAX_CHUNK, self._left))
+        try:
+            data = self._file.read(min(MAX_CHUNK, self._left))
+        except OSError:
+            data = b""
         self._left -= len(data)
         if data:
             # The transport may pause this producer while it writes.
@@ -116,7 +120,7 @@ class _FileProducer:
             self._request.write(data)
             return
         if self._left:
-            # The file has become shorter, and the client expects more bytes.
+            # The file has become shorter, or the disk has failed. The client expects more bytes.
             self._request.loseConnection()
             return
         self._request.unregisterProducer()
@@ -278,16 +282,17 @@ class PlaySite(Resource):
                 contentType = "text/x-cross-domain-policy"
             isHashed = folder is self._ruffle and _hashed.fullmatch(path.name)
             request.setHeader("Cache-Control", _IMMUTABLE if isHashed else _REVALIDATE)
-            return self._sendFile(request, path, contentType)
+            return self._sendFile(request, folder, path, contentType)
         if names == [""] and folder is self._folder and self._page is not None:
             request.setHeader("Content-Security-Policy", self._policy)
             return self._sendOwn(request, "text/html; charset=utf-8", self._page)
         return self._answer(request, NOT_FOUND)
 
-    def _sendFile(self, request: Request, path: Path, contentType: str) -> bytes | int:
+    def _sendFile(
+        self, request: Request, folder: SiteFolder, path: Path, contentType: str
+    ) -> bytes | int:
         try:
-            file = path.open("rb")
-            stat = path.stat()
+            file = folder.open(path)
         except OSError as problem:
             if not self._failed:
                 self._failed = True
@@ -298,6 +303,7 @@ class PlaySite(Resource):
                     problem=problem.strerror,
                 )
             return self._answer(request, NOT_FOUND)
+        stat = os.fstat(file.fileno())
         modified, size = datetimeToString(int(stat.st_mtime)), stat.st_size
         request.setHeader(b"Last-Modified", modified)
         # Browsers repeat the value.

@@ -15,7 +15,7 @@ from openfl_twisted.addresses import describe, portOf
 from openfl_twisted.commandline import Group, Option
 from openfl_twisted.services.configuration import readTable, toTOML
 from openfl_twisted.services.options import DataServerOptions, count
-from openfl_twisted.services.sitefiles import SiteFolder
+from openfl_twisted.services.sitefiles import SiteFolder, contentTypeOf
 from openfl_twisted.similar import similarTo
 from openfl_twisted.transports.guard import MAX_HTTP
 from openfl_twisted.wire.firstbytes import ClientType, Signature
@@ -150,9 +150,11 @@ class PlayOptions(DataServerOptions):
         Check the folder, and the options that cannot be used with it.
         """
         site = self["site"]
-        # An empty path would be the current directory.
-        if not site or not Path(site).is_dir():
-            problem = "not a folder" if site and Path(site).exists() else "folder not found"
+        if not site:
+            # An unset variable of a shell script would serve the current directory.
+            raise usage.UsageError("--site=: must be a folder; --site=. for the current directory")
+        if not Path(site).is_dir():
+            problem = "not a folder" if Path(site).exists() else "folder not found"
             raise usage.UsageError(f"--site={site}: {problem}")
         if self["plain"]:
             raise usage.UsageError("--plain and --site cannot be used together")
@@ -182,6 +184,10 @@ class PlayOptions(DataServerOptions):
         elif self["tls-certificate"] is not None:
             # The file contains the private key too.
             yield "tls-certificate", self["tls-certificate"]
+        config = self["config"]
+        # The file can contain tokens and passwords.
+        if config is not None and contentTypeOf(Path(config)) is not None:
+            yield "config", config
 
     def _checkPlay(self) -> str:
         """
@@ -193,7 +199,9 @@ class PlayOptions(DataServerOptions):
         names = [name for name in play.split("/") if name != "."]
         path = folder.find(names)
         if path is None or not path.is_file():
-            similar = similarTo(play, [each.name for each in folder.path.glob("*.[sS][wW][fF]")])
+            programs = [each.name for each in folder.path.glob("*.[sS][wW][fF]")]
+            # The path can be relative to the current directory.
+            similar = similarTo(Path(play).name, programs)
             suggestion = f" (did you mean {similar}?)" if similar else ""
             raise usage.UsageError(f"--play={play}: file not found in {site}{suggestion}")
         try:
@@ -219,6 +227,11 @@ class PlayOptions(DataServerOptions):
             if not _url.fullmatch(url):
                 raise usage.UsageError(f"--ruffle={given}: must be a folder or an https:// URL")
             return str(url)
+        if given is not None and Path(given).is_file():
+            raise usage.UsageError(
+                f"--ruffle={given}: must be a folder or an https:// URL; try --ruffle="
+                f"{Path(given).parent}"
+            )
         for folder in [Path(site, _PACKAGE), Path(_PACKAGE)] if given is None else [Path(given)]:
             if Path(folder, "ruffle.js").is_file():
                 self._ruffleVersion = _versionOf(folder)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 CONTENT_TYPES = {
     **dict.fromkeys(("htm", "html"), "text/html"),
@@ -52,6 +53,9 @@ _device = re.compile(
 )
 
 
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+
+
 def _isSafe(name: str) -> bool:
     return not (name == "" or _unsafe.match(name) or _device.fullmatch(name))
 
@@ -88,6 +92,32 @@ class SiteFolder:
         except (OSError, RuntimeError, ValueError):
             # RuntimeError is raised for a loop of symbolic links.
             return None
+
+    def open(self, path: Path) -> BinaryIO:
+        """
+        Open a file. A symbolic link that has replaced the file or one of its folders since L{find}
+        is not followed, except on Windows.
+
+        @param path: the result of L{find}.
+        @raise OSError: if the file cannot be read.
+        """
+        if os.open not in os.supports_dir_fd:
+            return path.open("rb")
+        *folders, name = path.relative_to(self.path).parts
+        folder = os.open(self.path, _FOLDER)
+        try:
+            for each in folders:
+                above, folder = folder, os.open(each, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                os.close(above)
+            # Do not wait for the other side of a named pipe.
+            more = os.O_NOFOLLOW | os.O_NONBLOCK
+            return open(
+                name,
+                "rb",
+                opener=lambda name, flags: os.open(name, flags | more, dir_fd=folder),
+            )
+        finally:
+            os.close(folder)
 
 
 def contentTypeOf(path: Path) -> str | None:

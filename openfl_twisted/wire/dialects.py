@@ -129,7 +129,7 @@ class _Prefixed(Prefixed):
     isText = False
 
     def show(self, message: bytes) -> str:
-        if self.lengthAt(message, 0) != len(message):
+        if self.ends(message)[0] != [len(message)]:
             return _showBytes(message)
         content = self.content(message)
         try:

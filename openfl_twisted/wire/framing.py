@@ -8,6 +8,7 @@ Framings: how a byte stream is divided into messages.
   - C{raw}: each received chunk is a message.
 """
 
+import struct
 import sys
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -43,6 +44,18 @@ class Cutter(Protocol):
         """
 
 
+class FrameCutter(Cutter, Protocol):
+    """
+    Cuts one direction of a stream into frames.
+    """
+
+    @property
+    def missing(self) -> int:
+        """
+        The number of bytes that the incomplete frame needs at least; 0 if this is unknown.
+        """
+
+
 class Framing(Protocol):
     """
     Divides a stream into messages. In this interface, a I{frame} is a message with its terminator
@@ -55,7 +68,7 @@ class Framing(Protocol):
     name: str
     extra: int
 
-    def cutter(self) -> Cutter:
+    def cutter(self) -> FrameCutter:
         """
         Create a cutter for one direction of a connection.
         """
@@ -97,6 +110,8 @@ class _TerminatedCutter:
     """
 
     __slots__ = ("_end", "_holds", "_rest")
+
+    missing = 0
 
     def __init__(self, end: bytes) -> None:
         self._end = end
@@ -141,7 +156,7 @@ class Terminated(Framing):
         self._end = end[-1:]
         self.extra = int(self._end == b"\n")
 
-    def cutter(self) -> Cutter:
+    def cutter(self) -> FrameCutter:
         return _TerminatedCutter(self._end)
 
     def split(self, whole: bytes) -> list[bytes]:
@@ -166,34 +181,29 @@ class _PrefixedCutter:
     Cuts a stream of messages that begin with their length.
     """
 
-    __slots__ = ("_framing", "_missing", "_rest")
+    __slots__ = ("_framing", "_rest", "missing")
 
     def __init__(self, framing: "Prefixed") -> None:
         self._framing = framing
         self._rest = ChunkBuffer()
-        # The number of bytes after which the next message can be complete.
-        self._missing = 0
+        self.missing = 0
 
     def feed(self, data: bytes) -> bytes:
-        if len(data) < self._missing:
+        if len(data) < self.missing:
             self._rest.add(data)
-            self._missing -= len(data)
+            self.missing -= len(data)
             return b""
         if len(self._rest):
             data = self._rest.end(data)
-        cut, length = 0, 0
-        while True:
-            length = self._framing.lengthAt(data, cut)
-            if cut + length > len(data):
-                break
-            cut += length
-        self._missing = cut + length - len(data)
+        ends, length = self._framing.ends(data)
+        cut = ends[-1] if ends else 0
+        self.missing = cut + length - len(data)
         if cut < len(data):
             self._rest.add(data[cut:])
         return data[:cut]
 
     def rest(self) -> bytes:
-        self._missing = 0
+        self.missing = 0
         return self._rest.end()
 
     @property
@@ -208,35 +218,47 @@ class Prefixed(Framing):
 
     def __init__(self, name: str, size: int, countsItself: bool = False) -> None:
         """
-        @param size: the size of the length (bytes).
+        @param size: the size of the length: 2 or 4 bytes.
         @param countsItself: whether the length includes its own bytes.
         """
         self.name = name
         self.extra = size
         self._size = size
         self._added = 0 if countsItself else size
+        self._unpack = struct.Struct({2: "!H", 4: "!I"}[size]).unpack_from
 
-    def lengthAt(self, data: bytes, position: int) -> int:
+    def ends(self, data: bytes) -> tuple[list[int], int]:
         """
-        Return the length of the frame at a position, or the size of the length if the data is
-        too short. A frame is at least as long as its length.
-        """
-        end = position + self._size
-        if end > len(data):
-            return self._size
-        length = int.from_bytes(data[position:end], "big") + self._added
-        return max(self._size, length)
+        Find the complete frames at the beginning of data.
 
-    def cutter(self) -> Cutter:
+        @return: the position after each frame; and the length of the frame after them, or the size
+            of the length if this frame has no complete length. A frame is at least as long as its
+            length.
+        """
+        # One loop without calls of Python functions: a chunk can contain thousands of frames.
+        unpack, size, added = self._unpack, self._size, self._added
+        ends: list[int] = []
+        at, end = 0, len(data)
+        last = end - size
+        while at <= last:
+            length = unpack(data, at)[0] + added
+            if length < size:
+                length = size
+            if at + length > end:
+                return ends, length
+            at += length
+            ends.append(at)
+        return ends, size
+
+    def cutter(self) -> FrameCutter:
         return _PrefixedCutter(self)
 
     def split(self, whole: bytes) -> list[bytes]:
-        messages, at = [], 0
-        while at < len(whole):
-            end = at + self.lengthAt(whole, at)
-            messages.append(whole[at:end])
-            at = end
-        return messages
+        ends, _ = self.ends(whole)
+        starts = [0, *ends]
+        messages = [whole[start:end] for start, end in zip(starts, ends, strict=False)]
+        rest = whole[starts[-1] :]
+        return [*messages, rest] if rest else messages
 
     def frame(self, content: bytes) -> bytes:
         length = len(content) + self._size - self._added
@@ -261,7 +283,7 @@ class _RawCutter:
 
     __slots__ = ()
 
-    pending = 0
+    pending = missing = 0
 
     def feed(self, data: bytes) -> bytes:
         return data
@@ -278,7 +300,7 @@ class Raw(Framing):
     name = "raw"
     extra = 0
 
-    def cutter(self) -> Cutter:
+    def cutter(self) -> FrameCutter:
         return _RawCutter()
 
     def split(self, whole: bytes) -> list[bytes]:
@@ -366,13 +388,15 @@ class FrameSplitter:
         @raise MessageTooLong: if a message exceeds the limit. C{before} contains the frames before
             it. The splitter cannot be used again.
         """
-        framing, limit = self._framing, self.maxLength
-        frames = framing.split(self._cutter.feed(data))
+        framing, cutter, limit = self._framing, self._cutter, self.maxLength
+        frames = framing.split(cutter.feed(data))
         if frames and max(map(len, frames)) > limit:
             for number, frame in enumerate(frames):
                 if len(framing.content(frame)) > limit:
                     raise MessageTooLong(limit, frames[:number])
-        if self._cutter.pending > limit + framing.extra:
+        # The length at the beginning of a message is checked before its content is received: data
+        # without lengths often looks like a very long message.
+        if cutter.pending + cutter.missing > limit + framing.extra:
             raise MessageTooLong(limit, frames)
         return frames
 

@@ -100,6 +100,20 @@ class FramingTests(SynchronousTestCase):
         protocol.dataReceived(b"c")
         self.assertEqual(transport.value(), b"ab\0c")
 
+    @given(st.sampled_from(["lines", "crlf", "nul"]), st.data())
+    def test_request(self, name: str, data: Any) -> None:
+        """
+        An HTTP request with an unregistered method is refused, and none of its lines is a message.
+        """
+        protocol, transport = serve(XMLSocketFactory(Told, framing=name))
+        request = b"WORD / HTTP/1.1\r\nHost: h\r\n\r\n<attack/>\r\n\0"
+        for chunk in data.draw(cuts(request)):
+            if not transport.disconnecting:
+                protocol.dataReceived(chunk)
+        self.assertEqual(protocol.messages, [])
+        self.assertEqual(transport.value()[:12], b"HTTP/1.1 400")
+        self.assertTrue(transport.disconnecting)
+
     def test_nulInside(self) -> None:
         """
         With another framing, a message can contain NUL characters.

@@ -42,6 +42,12 @@ PRIVATE = [
     "::10.0.0.1",
     "2002:7f00:1::",
     "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    # Site-local, translated (SIIT), for documentation, segment routing, and unassigned.
+    "fec0::1",
+    "::ffff:0:10.0.0.1",
+    "3fff::1",
+    "5f00::1",
+    "4000::1",
 ]
 
 
@@ -286,7 +292,7 @@ class GatewayTests(SynchronousTestCase):
                 self.assertRefused(
                     "/to/x.old.example/9339",
                     "x.old.example:9339",
-                    f"{text} is not a public address",
+                    f"{text} is not a public address, and no rule names it",
                 )
 
     def test_namedAddress(self) -> None:
@@ -298,7 +304,7 @@ class GatewayTests(SynchronousTestCase):
         self.assertRefused(
             "/to/x.old.example/9340",
             "x.old.example:9340",
-            "192.168.1.20 is not a public address",
+            "192.168.1.20 is not a public address, and no rule names it",
         )
 
     def test_changingName(self) -> None:
@@ -317,7 +323,9 @@ class GatewayTests(SynchronousTestCase):
         self.gateway.isLocal = change
         self.assertPermitted("/to/game.example/9339")
         self.assertRefused(
-            "/to/game.example/9339", "game.example:9339", "10.0.0.1 is not a public address"
+            "/to/game.example/9339",
+            "game.example:9339",
+            "10.0.0.1 is not a public address, and no rule names it",
         )
 
     def test_missingName(self) -> None:

@@ -2,6 +2,7 @@
 WebSocket clients that send text messages: web pages, C{wscat} and game engines.
 """
 
+import tracemalloc
 from typing import Any
 from zlib import compressobj, decompressobj
 
@@ -182,6 +183,22 @@ class TextTests(SynchronousTestCase):
             client.ask(frame(CONT, b"a" * 60)),
             framesIn(closing(1009, b"frame with 120 bytes exceeds limit of 100 bytes", mask=False)),
         )
+
+    def test_emptyFragments(self) -> None:
+        """
+        Empty fragments, which have no end, do not use memory.
+        """
+        client = WebClient(XMLSocketFactory(EchoProtocol))
+        fragments = frame(TEXT, b"a", fin=False) + frame(CONT, b"", fin=False) * 250
+        client.send(fragments)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(200):
+            client.send(frame(CONT, b"", fin=False) * 250)
+        after, _ = tracemalloc.get_traced_memory()
+        self.assertLess(after - before, 100_000)
+        self.assertEqual(client.ask(frame(CONT, b"b")), [(TEXT, b"ab")])
 
     def test_compressed(self) -> None:
         """

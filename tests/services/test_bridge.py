@@ -33,6 +33,9 @@ connect = "unix:/run/game.sock"
 """
 
 
+NONE = "at least one [[target]] table, or one [[gateway]] table with a rule, is required"
+
+
 class BridgeOptionTests(OptionsTestCase):
     """
     The options of C{twistd openfl-bridge}.
@@ -127,9 +130,11 @@ class BridgeOptionTests(OptionsTestCase):
         for text, words in (
             ("[[target]", "--config="),
             (b"\xff", "--config="),
-            ("", "at least one [[target]] or [[gateway]] table is required"),
-            ("target = 1", "at least one [[target]] or [[gateway]] table is required"),
-            ("target = []", "at least one [[target]] or [[gateway]] table is required"),
+            ("", NONE),
+            ("target = 1", NONE),
+            ("target = []", NONE),
+            ("[[gateway]]\nallow = []", NONE),
+            ("gateway = []", NONE),
             ("target = [1]", "a target must have the strings name and connect"),
             (f"{one}[other]\n", "other cannot be a table"),
             ('[[target]]\nname = "a"\n', "a target must have the strings name and connect"),

@@ -2,12 +2,13 @@
 Tests for L{openfl_twisted.services.play}.
 """
 
+import io
 import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -300,7 +301,7 @@ class FileTests(SiteTestCase):
         def failing(*arguments: object) -> object:
             raise PermissionError(13, "Permission denied")
 
-        self.patch(Path, "open", failing)
+        self.patch(SiteFolder, "open", failing)
         with capturedLogs() as logs:
             for _ in range(2):
                 self.assertEqual(self.visit(site, "/game.swf").status, 404)
@@ -406,6 +407,49 @@ class TraversalTests(SiteTestCase):
         site = self.played(ruffle=self.outside / "linkedRuffle")
         self.assertEqual(self.visit(site, "/game.swf").status, 200)
         self.assertEqual(self.visit(site, "/ruffle/ruffle.js").status, 200)
+
+    def replacing(self, name: str, change: Callable[[Path], object]) -> Answer:
+        """
+        Request a file of a folder that changes between the check and the opening of the file.
+        """
+        path = self.write(f"{name}/file.txt", b"text")
+        find = SiteFolder.find
+
+        def findAndChange(folder: SiteFolder, names: list[str]) -> Path | None:
+            found = find(folder, names)
+            change(path)
+            return found
+
+        patched = self.patch(SiteFolder, "find", findAndChange)
+        answer = self.visit(self.site(), f"/{name}/file.txt")
+        patched.restore()
+        return answer
+
+    def test_replaced(self) -> None:
+        """
+        A symbolic link that replaces a file or its folder after the check is not followed.
+        """
+        secret = self.write("secrets/file.txt", SECRET, self.outside)
+
+        def linkFile(path: Path) -> None:
+            path.unlink()
+            path.symlink_to(secret)
+
+        def linkFolder(path: Path) -> None:
+            path.parent.rename(self.outside / "moved")
+            path.parent.symlink_to(secret.parent)
+
+        self.assertEqual(self.replacing("file", linkFile).status, 404)
+        self.assertEqual(self.replacing("folder", linkFolder).status, 404)
+
+    def test_pipe(self) -> None:
+        """
+        A named pipe that replaces a file after the check does not block the server.
+        """
+        folder = SiteFolder(self.folder)
+        os.mkfifo(folder.path / "pipe")
+        with folder.open(folder.path / "pipe") as pipe:
+            self.assertEqual(pipe.read(1), b"")
 
     @given(st.lists(st.text(max_size=8) | st.sampled_from(["..", ".", "site", "outside.txt"])))
     def test_any(self, names: list[str]) -> None:
@@ -675,6 +719,26 @@ class DownloadTests(SiteTestCase):
         self.clock.iterate()
         self.assertEqual(received(), MAX_CHUNK)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_failingDisk(self) -> None:
+        """
+        If the file can no longer be read, the connection is closed, and no error is logged.
+        """
+        browser, received = self.download(1 << 30, bytes(3 * MAX_CHUNK))
+        self.clock.iterate()
+        [call] = cast("Any", self.clock.getDelayedCalls())
+        producer = call.func.__self__
+
+        class Failing(io.BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                raise OSError(5, "Input/output error")
+
+        producer._file.close()
+        producer._file = Failing()
+        self.advance(browser)
+        self.assertEqual(received(), MAX_CHUNK)
+        self.assertTrue(browser.transport.disconnecting)
+        browser.end()
 
     def test_truncated(self) -> None:
         """

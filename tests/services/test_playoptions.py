@@ -223,6 +223,7 @@ class PlayOptionTests(PlayTestCase):
         socket, play = "--play-socket=localhost:8001", self.arguments
         (self.here / "empty").mkdir()
         for arguments, text in (
+            (["--site="], "--site=: must be a folder; --site=. for the current directory"),
             (["--site=missing"], "--site=missing: folder not found"),
             (["--site="], "--site=: folder not found"),
             (["--site=file"], "--site=file: not a folder"),
@@ -248,9 +249,17 @@ class PlayOptionTests(PlayTestCase):
                 ["--site=game", "--play=card.swf", socket],
                 "--play=card.swf: file not found in game (did you mean Card.swf?)",
             ),
+            (
+                ["--site=game", "--play=game/game.swf", socket],
+                "--play=game/game.swf: file not found in game (did you mean game.swf?)",
+            ),
             (["--site=game", "--play=text.swf", socket], "--play=text.swf: not a SWF file"),
             ([*play, socket, "--accept=plain"], "--play requires the client type websocket in"),
             ([*play, socket, "--ruffle=empty"], "--ruffle=empty: ruffle.js not found"),
+            (
+                [*play, socket, f"--ruffle=game/{PACKAGE}/ruffle.js"],
+                f"must be a folder or an https:// URL; try --ruffle=game/{PACKAGE}",
+            ),
             ([*play, socket, "--ruffle=http://a/"], "must be a folder or an https:// URL"),
             ([*play, socket, "--ruffle=https://a/;x"], "must be a folder or an https:// URL"),
             ([*play, socket, "--ruffle=https://a/ 'self'"], "must be a folder or an https:// URL"),
@@ -288,7 +297,8 @@ class PlayOptionTests(PlayTestCase):
 
     def test_secrets(self) -> None:
         """
-        The folder must not contain the private key or the recordings.
+        The folder must not contain the private key or the recordings, or a configuration file whose
+        ending is served.
         """
         certificate = trustme.CA().issue_cert("localhost")
         certificate.private_key_and_cert_chain_pem.write_to_path(self.here / "game/both.pem")
@@ -305,6 +315,12 @@ class PlayOptionTests(PlayTestCase):
             self.assertUsage(xmlserver, [site, both], "game/both.pem of --tls-certificate", text)
             pair = ["--tls-certificate=game/certificate.pem", "--tls-key=game/key.pem"]
             self.assertUsage(xmlserver, [site, *pair], "game/key.pem of --tls-key", text)
+        self.write("game/server.txt", "max-connections = 1\n")
+        self.assertUsage(
+            xmlserver, ["--site=game", "--config=game/server.txt"], "server.txt of --config", text
+        )
+        (self.here / "game/server.txt").rename(self.here / "game/server.toml")
+        self.parse(xmlserver, "--site=game", "--config=game/server.toml")
         (self.here / "key.pem").write_bytes((self.here / "game/key.pem").read_bytes())
         self.parse(xmlserver, "--site=game", pair[0], "--tls-key=key.pem")
         self.parse(xmlserver, "--site=game", "--record=game-tapes")

@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.wire.framing}.
 """
 
+from functools import partial
 from typing import Any
 
 from hypothesis import given
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.framing import FRAMINGS, FrameSplitter, framingOf
-from openfl_twisted.wire.messages import MessageTooLong
+from openfl_twisted.wire.messages import MessageTooLong, receiveUpTo
+from tests.costs import costsOf
 from tests.segments import cuts
 
 FRAMED = sorted(FRAMINGS.keys() - {"raw"})
@@ -110,6 +112,37 @@ class FrameSplitterTests(SynchronousTestCase):
         found += caught.exception.before
         self.assertEqual([*map(framing.content, found)], before)
         self.assertEqual(str(caught.exception), "a message is longer than 10 bytes")
+
+    @given(st.data())
+    def test_tooLongByLength(self, data: Any) -> None:
+        """
+        The length at the beginning of a message that exceeds the limit is an error before its
+        content is received, however the stream is split.
+        """
+        framing = FRAMINGS[data.draw(st.sampled_from(["u16", "u32"]))]
+        for length, isTooLong in ((10, False), (11, True)):
+            splitter = FrameSplitter(framing, 10)
+            start = framing.frame(b"a" * length)[: framing.extra]
+            chunks = data.draw(cuts(framing.frame(b"abc") + start))
+            found: list[bytes] = []
+            problem = None
+            for chunk in chunks:
+                frames, problem = receiveUpTo(splitter, chunk)
+                found += frames
+                if problem is not None:
+                    break
+            self.assertEqual((found, problem is not None), ([framing.frame(b"abc")], isTooLong))
+
+    def test_manyFrames(self) -> None:
+        """
+        Splitting a chunk of many short messages takes few calls of Python functions, so that it
+        does not delay other clients.
+        """
+        for name in FRAMED:
+            splitter = FrameSplitter(FRAMINGS[name])
+            data = FRAMINGS[name].frame(b"") * 1000
+            costs = costsOf(partial(splitter.receive, data))
+            self.assertLess(costs.calls, 20, name)
 
     @given(st.data())
     def test_exactLength(self, data: Any) -> None:

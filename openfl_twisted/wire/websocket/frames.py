@@ -101,8 +101,7 @@ class _TextParts:
     def __init__(self, maxLength: int) -> None:
         self._maxLength = maxLength
         self._decoder = _makeDecoder()
-        self._parts: list[bytes] = []
-        self._length = 0
+        self._joined = bytearray()
 
     def check(self, part: bytes, isLast: bool) -> None:
         """
@@ -118,16 +117,16 @@ class _TextParts:
 
         @raise PayloadTooBig: if the message exceeds the limit.
         """
-        self._length += len(part)
-        if self._length > self._maxLength:
-            raise PayloadTooBig(self._length, self._maxLength)
-        self._parts.append(part)
+        length = len(self._joined) + len(part)
+        if length > self._maxLength:
+            raise PayloadTooBig(length, self._maxLength)
+        self._joined += part
 
     def whole(self) -> bytes:
         """
         Return the text of all fragments.
         """
-        return b"".join(self._parts)
+        return bytes(self._joined)
 
 
 class Pings(NamedTuple):
