@@ -20,7 +20,6 @@ from twisted.python import usage
 
 from openfl_twisted.clocks import tookTooLong
 from openfl_twisted.commandline import Group, GroupedOptions, Option, loadObject, seconds
-from openfl_twisted.services.certificates import CERTIFICATE_OPTIONS, readCertificates
 from openfl_twisted.sessions._dialects import dialectOf, pairOf
 from openfl_twisted.sessions._masks import MaskError, Masks
 from openfl_twisted.sessions._ruffle import fromRuffle, toRuffle
@@ -317,7 +316,18 @@ class ServeOptions(_PlayOptions):
             "",
             "Answer the messages of clients in any order, as in the first session.",
         ),
-        *CERTIFICATE_OPTIONS,
+        Option(
+            Group.TLS,
+            "tls-certificate",
+            "PATH",
+            "PEM file with the certificate and its chain. Enables TLS.",
+        ),
+        Option(
+            Group.TLS,
+            "tls-key",
+            "FILE",
+            "PEM file with the private key, if it is not in the certificate file.",
+        ),
     ]
 
     def postOptions(self) -> None:
@@ -327,8 +337,19 @@ class ServeOptions(_PlayOptions):
         @raise usage.UsageError: if an option is invalid.
         """
         super().postOptions()
-        certificates = readCertificates(self)
-        self["tls"] = None if certificates is None else certificates.connectionCreator()
+        certificate, key = self["tls-certificate"], self["tls-key"]
+        self["tls"] = None
+        if certificate is None:
+            if key is not None:
+                raise usage.UsageError("--tls-key requires --tls-certificate")
+            return
+        from openfl_twisted.tls.identities import CertificateError
+        from openfl_twisted.tls.server import ServerCertificates
+
+        try:
+            self["tls"] = ServerCertificates(certificate, key).connectionCreator()
+        except CertificateError as problem:
+            raise usage.UsageError(f"--tls-certificate: {problem}") from None
 
 
 class CallOptions(_PlayOptions):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from ipaddress import ip_network
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
 from twisted.logger import LogLevel
@@ -27,11 +27,14 @@ from openfl_twisted.logs import limitLog, setLogLevel
 from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.reactors import installDefault
-from openfl_twisted.services.certificates import CERTIFICATE_OPTIONS, readCertificates
 from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.services.recording import makeRecorder, recordingOptions
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
+
+if TYPE_CHECKING:
+    # Importing it takes long, and a server without TLS does not need it.
+    from openfl_twisted.tls.server import ServerCertificates
 
 _MIN_TOKEN = 8
 """
@@ -252,7 +255,21 @@ class ServerOptions(GroupedOptions):
     worker: ClassVar[IWorker | None] = None
 
     options: ClassVar[list[Option]] = [
-        *CERTIFICATE_OPTIONS,
+        Option(
+            Group.TLS,
+            "tls-certificate",
+            "PATH",
+            (
+                "PEM file with the certificate and its chain, or a directory of *.pem files "
+                "selected by SNI. Enables TLS."
+            ),
+        ),
+        Option(
+            Group.TLS,
+            "tls-key",
+            "FILE",
+            "PEM file with the private key, if it is not in the certificate file.",
+        ),
         Option(
             Group.LISTENING,
             "workers",
@@ -389,7 +406,7 @@ class ServerOptions(GroupedOptions):
             limitLog(reactor)
         if not self["listen"]:
             self.opt_listen(self.defaultEndpoint)
-        self["tls"] = readCertificates(self)
+        self["tls"] = self._certificates()
         self._readAdminEndpoints()
 
     def _readAdminEndpoints(self) -> None:
@@ -412,6 +429,20 @@ class ServerOptions(GroupedOptions):
                 f"--dashboard-token must have at least {_MIN_TOKEN} characters, "
                 "all from A-Z a-z 0-9 ._~+/=-"
             )
+
+    def _certificates(self) -> "ServerCertificates | None":
+        certificate, key = self["tls-certificate"], self["tls-key"]
+        if certificate is None:
+            if key is not None:
+                raise usage.UsageError("--tls-key requires --tls-certificate")
+            return None
+        from openfl_twisted.tls.identities import CertificateError
+        from openfl_twisted.tls.server import ServerCertificates
+
+        try:
+            return ServerCertificates(certificate, key)
+        except CertificateError as problem:
+            raise usage.UsageError(f"--tls-certificate: {problem}") from None
 
 
 class DataServerOptions(ConfiguredOptions, ServerOptions):
