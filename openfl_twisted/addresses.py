@@ -30,8 +30,8 @@ def describe(address: object) -> str:
 
 # The remedies for ports that cannot be opened, by the number of the system's error.
 _REMEDIES = {
-    errno.EACCES: "; ports below 1024 need special rights: use a higher port",
-    errno.EADDRINUSE: "; another program uses the port: stop it, or use another port",
+    errno.EACCES: "; ports below 1024 require root privileges: use a higher port",
+    errno.EADDRINUSE: "; another program or socket uses the port: use another port",
     errno.EADDRNOTAVAIL: "; the address must be one of this machine",
 }
 

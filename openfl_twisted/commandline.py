@@ -6,6 +6,7 @@ from the same L{Option}s.
 import enum
 import math
 import os
+import re
 import sys
 import sysconfig
 import textwrap
@@ -64,6 +65,9 @@ class Group(enum.StrEnum):
 # The column in which descriptions begin in the help, and the minimum width of the descriptions.
 _COLUMN = 29
 _NARROWEST = 30
+
+# Matches the error for an unknown option.
+_unknownOption = re.compile("option --([^ ]+) not recognized")
 
 _UNITS = (("M", 1024 * 1024), ("K", 1024))
 
@@ -354,9 +358,28 @@ class GroupedOptions(usage.Options):
         Parse the options. Override this method instead of L{parseOptions}.
 
         @param options: see L{parseOptions}.
-        @raise usage.UsageError: if an option is invalid.
+        @raise usage.UsageError: if an option is invalid. The text suggests the right name for an
+            unknown option.
         """
-        super().parseOptions(options)
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as problem:
+            unknown = _unknownOption.search(str(problem))
+            if unknown is None:
+                raise
+            raise usage.UsageError(f"{problem}{self.suggestOption(unknown[1])}") from None
+
+    def suggestOption(self, wrong: str) -> str:
+        """
+        Return a question that suggests the option with the most similar name, in parentheses after
+        a space; an empty string if no name is similar.
+
+        @param wrong: the name without the dashes.
+        """
+        names = [name.removesuffix("=") for name in self.longOpt]
+        similar = similarTo(wrong, names, 0.7)
+        # The option "wrong" can exist, but not be allowed in a configuration file.
+        return f" (did you mean --{similar}?)" if similar and wrong not in names else ""
 
     @classmethod
     def allOptions(cls) -> list[Option]:

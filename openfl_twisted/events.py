@@ -16,8 +16,8 @@ import weakref
 from bisect import insort
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from copy import copy
-from inspect import isawaitable
-from types import MethodType
+from inspect import CO_VARARGS, isawaitable
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 from openfl_twisted import errors
@@ -558,6 +558,30 @@ def reportError(error: Exception, event: Event) -> None:
 # Dispatchers
 
 
+def _checkListener(listener: _Listener) -> None:
+    """
+    Check that a listener can be called with an event. C{inspect.signature} would be slower than
+    all the rest of L{EventDispatcher.addEventListener}.
+
+    @raise errors.TypeError: if the listener is a function or method with other parameters.
+    """
+    function: Any = listener
+    own = 0
+    if isinstance(function, MethodType):
+        function, own = function.__func__, 1
+    if not isinstance(function, FunctionType):
+        return
+    code = function.__code__
+    required = code.co_argcount - len(function.__defaults__ or ())
+    isEnough = code.co_argcount > own or code.co_flags & CO_VARARGS
+    if required <= own + 1 and isEnough:
+        return
+    name = function.__name__
+    parameters = "self, event" if own else "event"
+    how = f"def {name}({parameters})" if name != "<lambda>" else "lambda event: ..."
+    raise errors.TypeError(f"a listener is called with the event: define it as {how}")
+
+
 @runtime_checkable
 class IEventDispatcher(Protocol):
     """
@@ -655,7 +679,7 @@ class EventDispatcher:
         @param useWeakReference: whether to reference the listener (or the object of a
             bound method) weakly. A function without other references is removed.
         @raise errors.TypeError: 2007, if the type or the listener is C{None}; without a number, if
-            the type is not text, or the listener is not callable.
+            the type is not text, or the listener is not callable or cannot be called with an event.
         @raise builtins.TypeError: if the listener cannot be referenced weakly.
         """
         if type is None:
@@ -665,9 +689,11 @@ class EventDispatcher:
                 f"type must be text, such as Event.CONNECT, not {describeValue(type)}"
             )
         if listener is None:
-            raise errors.TypeError.numbered(2007, "listener")
+            words = "pass the function itself, without parentheses"
+            raise errors.TypeError.numbered(2007, "listener", words=words)
         if not callable(listener):
             raise errors.TypeError(f"listener must be a function, not {describeValue(listener)}")
+        _checkListener(listener)
         if self._eventTypes and type not in self._eventTypes:
             self._warnOfType(type)
         key = (type, useCapture)

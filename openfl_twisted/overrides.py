@@ -27,6 +27,13 @@ def isOwn(function: Any) -> bool:
     return isOwnName(getattr(function, "__module__", None) or "")
 
 
+def _isLibrary(function: Any) -> bool:
+    """
+    Return whether a method is defined by this package or Twisted.
+    """
+    return isOwn(function) or (function.__module__ or "").startswith("twisted.")
+
+
 def checkParameters(cls: type, isCalled: Callable[[str, Any], object]) -> None:
     """
     Check the parameters of the methods of a new class that are called when something happens.
@@ -39,7 +46,8 @@ def checkParameters(cls: type, isCalled: Callable[[str, Any], object]) -> None:
         if not (isfunction(value) and isCalled(name, value)):
             continue
         bases = [vars(base)[name] for base in cls.__mro__[1:] if name in vars(base)]
-        if not (bases and isfunction(bases[-1])):
+        # A method that an application has added is called by the application only.
+        if not (bases and isfunction(bases[-1]) and _isLibrary(bases[-1])):
             continue
         # Twisted passes the reason, although the parameter has a default.
         names = [

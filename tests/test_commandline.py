@@ -150,6 +150,7 @@ General:
         for argument, line in (
             ("--max-size=x", "--max-size: invalid literal for int() with base 10: 'x'"),
             ("--colour", "option --colour not recognized"),
+            ("--max-sise=3", "option --max-sise not recognized (did you mean --max-size?)"),
         ):
             exited = self.assertRaises(SystemExit, Program().parseOptions, ["game", argument])
             self.assertEqual(exited.code, f"game: {line}; see --help")

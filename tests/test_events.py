@@ -490,7 +490,11 @@ class EventDispatcherTests(SynchronousTestCase):
             "a",
             None,
         )
-        self.assertEqual(str(error), "Error #2007: Parameter listener must be non-null.")
+        self.assertEqual(
+            str(error),
+            "Error #2007: Parameter listener must be non-null. (pass the function itself, without"
+            " parentheses)",
+        )
         self.assertEqual(error.errorID, 2007)
         error = self.assertRaises(errors.TypeError, self.dispatcher.dispatchEvent, None)
         self.assertEqual(str(error), "Error #2007: Parameter event must be non-null.")
@@ -508,6 +512,52 @@ class EventDispatcherTests(SynchronousTestCase):
             )
             self.assertEqual(str(error), f"listener must be a function, not {shown}")
             self.assertFalse(self.dispatcher.hasEventListener("connect"))
+
+    def test_parameters(self) -> None:
+        """
+        A listener that cannot be called with an event is refused.
+        """
+
+        class Game:
+            def none(self) -> None: ...
+
+            def one(self, event: Event, again: bool = False) -> None: ...
+
+            @classmethod
+            def shared(cls, event: Event) -> None: ...
+
+            def two(self, event: Event, other: int) -> None: ...
+
+        def optional(event: Event | None = None, *, name: str = "") -> None: ...
+
+        def none() -> None: ...
+
+        game = Game()
+        wrong: list[tuple[Any, str]] = [
+            (none, "def none(event)"),
+            (lambda: None, "lambda event: ..."),
+            (lambda event, other: None, "lambda event: ..."),
+            (game.none, "def none(self, event)"),
+            (game.two, "def two(self, event)"),
+            (Game.two, "def two(event)"),
+        ]
+        for listener, how in wrong:
+            error = self.assertRaises(
+                errors.TypeError, self.dispatcher.addEventListener, "connect", listener
+            )
+            self.assertEqual(str(error), f"a listener is called with the event: define it as {how}")
+        self.assertFalse(self.dispatcher.hasEventListener("connect"))
+        listeners: list[Any] = [
+            optional,
+            game.one,
+            game.shared,
+            print,
+            lambda *events: None,
+            partial(game.two, other=1),
+            Game.none,
+        ]
+        for listener in listeners:
+            self.dispatcher.addEventListener("connect", listener)
 
     def test_returned(self) -> None:
         """

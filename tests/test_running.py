@@ -186,8 +186,8 @@ class RunTests(SynchronousTestCase):
             raise CannotListenError("127.0.0.1", 80, PermissionError(errno.EACCES, "Denied"))
 
         for program, words in (
-            (taken, "all interfaces, port 8080: Address already in use; another program uses the"),
-            (privileged, "127.0.0.1, port 80: Denied; ports below 1024 need special rights"),
+            (taken, "all interfaces, port 8080: Address already in use; another program or socket"),
+            (privileged, "127.0.0.1, port 80: Denied; ports below 1024 require root privileges"),
         ):
             self.setUp()
             with capturedLogs() as logs, self.assertRaises(SystemExit):

@@ -301,7 +301,10 @@ LAYERS: list[tuple[str, str, list[tuple[str, str]]]] = [
         ("reactors", "openfl reactor"),
         ("tls", "verification"),
         (
-            "addresses clocks commandline coroutines hostnames lazyimports logs similar types",
+            (
+                "addresses clocks commandline coroutines hostnames lazyimports logs "
+                "overrides similar types"
+            ),
             "shared by all",
         ),
     ]),

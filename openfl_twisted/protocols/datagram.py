@@ -53,16 +53,16 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
     log = packageLogger()
     transport: Any
 
-    def __init__(self) -> None:
-        self._running: RunningHandler | None = None
-        # The address of the sender of the datagram that is being handled.
-        self._sender: Any = None
-        self._timer: IDelayedCall | None = None
+    # A subclass need not call __init__ of this class.
+    _running: RunningHandler | None = None
+    # The address of the sender of the datagram that is being handled.
+    _sender: Any = None
+    _timer: IDelayedCall | None = None
+
+    def makeConnection(self, transport: Any) -> None:
         # The datagrams that were read together with the datagram that is being handled. A port
         # reads at most 256 KiB at a time.
         self._held: deque[tuple[bytes, Any]] = deque()
-
-    def makeConnection(self, transport: Any) -> None:
         super().makeConnection(transport)
         self._handle: Callable[[bytes, Any], HandlerResult] = self.datagramReceived
         # The port calls the attribute of the instance.
@@ -127,10 +127,15 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
         if self._running is None and self.transport is not None:
             self.transport.startReading()
 
-    def stopProtocol(self) -> None:
+    def doStop(self) -> None:
         """
-        Cancel the running handler, and drop the held datagrams.
+        Call C{stopProtocol}, which subclasses can override. Cancel the running handler, and drop
+        the held datagrams.
         """
+        super().doStop()
+        # Another port can still use the protocol.
+        if self.numPorts:
+            return
         self._held.clear()
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():

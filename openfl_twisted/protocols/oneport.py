@@ -363,10 +363,17 @@ class _OnePortProtocol(DetectionProtocol):
         self._endDetection()
         if self.wrappedProtocol is None:
             if not self._acceptsPlain:
-                self.factory.log.warn(
-                    '{peer} disconnected: client type "plain" is not accepted on this port',
-                    peer=self.transport.getPeer(),
-                )
+                if self.received:
+                    self.factory.log.warn(
+                        '{peer} disconnected: client type "plain" is not accepted on this port',
+                        peer=self.transport.getPeer(),
+                    )
+                else:
+                    # Such as a connection that a browser has opened in advance.
+                    self.factory.log.info(
+                        "{peer} disconnected: no data was received",
+                        peer=self.transport.getPeer(),
+                    )
                 self.decided = True
                 self.received = b""
                 self.transport.loseConnection()

@@ -804,7 +804,7 @@ def _checkSettings(cls: type[StreamProtocol]) -> None:
     """
     Check the limits that a new protocol class sets. A misspelt limit or other setting is a warning.
 
-    @raise TypeError: if a limit is not a number, or its name is that of a factory's parameter.
+    @raise TypeError: if a limit is not a number.
     @raise ValueError: if a limit is negative.
     """
     fields = ConnectionLimits._fields
@@ -813,11 +813,8 @@ def _checkSettings(cls: type[StreamProtocol]) -> None:
     ]
     settings = {name for base in cls.__mro__ for name in vars(base).get("_settingNames", ())}
     for name, value in vars(cls).items():
-        attribute = _ATTRIBUTES.get(name)
         if name in limits:
             checkLimit(f"{cls.__name__}.{name}", value)
-        elif attribute in limits:
-            raise TypeError(f"{cls.__name__}.{name} is not used: set {attribute}")
         elif not (name.startswith("_") or isfunction(value)):
             right = misspellingOf(name, [*limits, *sorted(settings)])
             if right is not None:
@@ -954,6 +951,22 @@ def _checkProtocol(factory: object, protocol: Any) -> None:
                 raise TypeError(text)
 
 
+def _settingFactory(build: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Wrap an override of C{buildProtocol}. If it does not set the attribute C{factory} of the
+    protocol, which Twisted's method sets, this is done.
+    """
+
+    @wraps(build)
+    def buildProtocol(self: StreamFactory[Any], addr: Any) -> Any:
+        protocol = build(self, addr)
+        if isinstance(protocol, StreamProtocol) and protocol.factory is None:
+            protocol.factory = self
+        return protocol
+
+    return buildProtocol
+
+
 class StreamFactory(Factory[_P]):
     """
     Base class of factories. The factory's limits override the limits of the protocol's class.
@@ -985,8 +998,25 @@ class StreamFactory(Factory[_P]):
         self.given = {name: limit for name, limit in limits.items() if limit is not None}
         self._limits: tuple[type | None, ConnectionLimits] = (None, NO_LIMITS)
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """
+        Complete an override of C{buildProtocol} that does not set the attribute C{factory}.
+        """
+        super().__init_subclass__(**keywords)
+        build = vars(cls).get("buildProtocol")
+        if isfunction(build) and not isOwn(build):
+            cls.buildProtocol = _settingFactory(build)  # type: ignore[method-assign]
+
     @startMethod
     def doStart(self) -> None:
+        """
+        Called by Twisted when a port is opened.
+
+        @raise TypeError: if a subclass overrides C{__init__}, but does not call it with C{super}.
+        """
+        if "given" not in vars(self):
+            name = type(self).__name__
+            raise TypeError(f"{name}.__init__ must call super().__init__(YourProtocol)")
         super().doStart()
 
     def limitsOf(self, protocol: type[StreamProtocol]) -> ConnectionLimits:

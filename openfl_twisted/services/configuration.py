@@ -139,7 +139,9 @@ class ConfiguredOptions(GroupedOptions):
         for argument in arguments:
             name, equals, _ = argument.removeprefix("--").partition("=")
             if name in _NOT_SETTINGS or not {name, f"{name}="} & set(self.longOpt):
-                raise usage.UsageError(f"--config={path}: {name} is not an option")
+                raise usage.UsageError(
+                    f"--config={path}: {name} is not an option{self.suggestOption(name)}"
+                )
             if equals and name in self.longOpt:
                 raise usage.UsageError(f"--config={path}: {name} must be true or false")
             if not equals and name not in self.longOpt:

@@ -45,6 +45,8 @@ _REVALIDATE = "no-cache"
 # Ruffle's names contain a hash of the content.
 _hashed = re.compile(r"(.*\.)?[0-9a-f]{20}\.(js|wasm)")
 _IMMUTABLE = "max-age=31536000, immutable"
+# Matches the beginning of a URL, before its path.
+_absolute = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _range = re.compile(rb"bytes=([0-9]{0,15})-([0-9]{0,15})")
 
 
@@ -156,7 +158,8 @@ class PlaySite(Resource):
         @param folder: the folder with the files.
         @param play: the SWF file for the generated page, relative to the folder (default: no
             page is generated).
-        @param ruffle: the folder of Ruffle, or its C{https:} URL.
+        @param ruffle: the folder of Ruffle, or its C{https:} URL (default: the folder C{ruffle}
+            in C{folder}).
         @param sockets: the hosts and ports to which the SWF file connects, each with the path of
             its WebSocket relative to the page.
         @param config: more settings of Ruffle, as in C{window.RufflePlayer.config}.
@@ -355,6 +358,9 @@ class _PlayRequest(SmallRequest):
         if self.path == b"*":
             # Otherwise, twisted.web answers, with the header field Server.
             self.path = b"/*"
+        elif found := _absolute.match(self.path):
+            # Servers must accept URLs (RFC 9112, 3.2.2).
+            self.path = self.path[found.end() :] or b"/"
         super().process()
 
 

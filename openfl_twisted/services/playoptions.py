@@ -164,9 +164,10 @@ class PlayOptions(DataServerOptions):
             raise usage.UsageError(
                 f"--cors={self['cors']}: must be * or an origin, such as https://games.example"
             )
-        root = SiteFolder(site).path
+        # The service can change the current directory.
+        self._folder = SiteFolder(site)
         for name, path in self._secrets():
-            if Path(path).resolve().is_relative_to(root):
+            if Path(path).resolve().is_relative_to(self._folder.path):
                 raise usage.UsageError(
                     f"--site={site}: {path} of --{name} is inside; move it to another folder"
                 )
@@ -194,8 +195,7 @@ class PlayOptions(DataServerOptions):
 
         @return: the folder or URL of Ruffle.
         """
-        play, site = self["play"], self["site"]
-        folder = SiteFolder(site)
+        play, site, folder = self["play"], self["site"], self._folder
         names = [name for name in play.split("/") if name != "."]
         path = folder.find(names)
         if path is None or not path.is_file():
@@ -204,7 +204,12 @@ class PlayOptions(DataServerOptions):
             similar = similarTo(Path(play).name, programs)
             suggestion = f" (did you mean {similar}?)" if similar else ""
             raise usage.UsageError(f"--play={play}: file not found in {site}{suggestion}")
-        if not _startsWith(path, _SIGNATURES):
+        try:
+            with path.open("rb") as file:
+                isSWF = file.read(3) in _SIGNATURES
+        except OSError as problem:
+            raise usage.UsageError(f"--play={play}: {problem.strerror}") from None
+        if not isSWF:
             raise usage.UsageError(f"--play={play}: not a SWF file")
         self["play"] = "/".join(names)
         if ClientType.WEBSOCKET not in self["accept"]:
@@ -288,7 +293,7 @@ class PlayOptions(DataServerOptions):
         sockets = ", ".join(f"{host}:{port}" for host, port, _ in self.playSockets())
         details = f"(Ruffle{self._ruffleVersion}; sockets: {sockets})"
         # The folder's own page replaces the generated page.
-        own = SiteFolder(self["site"]).find(["index.html"])
+        own = self._folder.find(["index.html"])
         page = f"play {self['play']}" if own is None else f"index.html of {self['site']}"
         return [f"{page} at {url}  {details}" for url in urls]
 
@@ -299,14 +304,6 @@ def _visited(address: str) -> str:
     """
     host, colon, port = address.rpartition(":")
     return f"{_WILDCARDS.get(host, host)}{colon}{port}"
-
-
-def _startsWith(path: Path, signatures: tuple[bytes, ...]) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(3) in signatures
-    except OSError:
-        return False
 
 
 def _versionOf(folder: Path) -> str:

@@ -3,7 +3,7 @@ Records the connections of a server.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.sessions._limits import MAX_RUN, MAX_SESSION
 from openfl_twisted.sessions._session import CLIENT, SERVER, SIDES, Header, Hider, headerLine
-from openfl_twisted.sessions._writer import PARTIAL, Event, SessionWriter, WriterThread
+from openfl_twisted.sessions._writer import PARTIAL, AnyEvent, SessionWriter, WriterThread
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.tap import Tap
 from openfl_twisted.types import AnyClock
@@ -53,9 +53,6 @@ Default maximum time to write the rest when a recorder is stopped: 5 seconds.
 
 # The bytes that a line needs in addition to its data, for the limits.
 _LINE = 64
-
-
-_newEvent = tuple.__new__
 
 
 class RecorderError(ValueError):
@@ -129,7 +126,7 @@ class Recorder:
         self._seconds = self._clock.seconds
         self._by = f"openfl-twisted {version('openfl-twisted')}"
         self._writer: WriterThread | None = None
-        self._batch: list[Event] = []
+        self._batch: list[AnyEvent] = []
         self._batchLength = 0
         self._given = 0
         self._timer: IDelayedCall | None = None
@@ -291,8 +288,7 @@ class Recorder:
         """
         self._n = n = self._n + 1
         t = self._seconds() - recording.began
-        # Faster than the constructor of a named tuple.
-        self._batch.append(_newEvent(Event, (recording.number, t, n, kind, data, length)))
+        self._batch.append((recording.number, t, n, kind, data, length))
         size = len(data) + _LINE
         self.bytes += size
         self._batchLength += size
@@ -396,6 +392,88 @@ class Recorder:
             )
 
 
+class _Direction:
+    """
+    One direction of a recorded connection.
+
+    @ivar take: records data that was received or written.
+    """
+
+    __slots__ = ("_cutter", "_hasFailed", "_isBroken", "_recording", "_side")
+
+    def __init__(self, recording: "Recording", side: str, cutter: Cutter) -> None:
+        """
+        @param side: the side that sends the data.
+        """
+        self._recording = recording
+        self._side = side
+        self._cutter = cutter
+        # Whether a message was too long: its rest is recorded as parts.
+        self._isBroken = False
+        # Whether the dialect could not cut the data.
+        self._hasFailed = False
+
+    def take(self, data: bytes) -> None:
+        """
+        Record the messages that the data completes.
+        """
+        recording, cutter = self._recording, self._cutter
+        if self._isBroken:
+            self._takeRest(data)
+            return
+        try:
+            whole = cutter.feed(data)
+            # A cutter that returns the same object holds as much as before.
+            isLong = whole is not data and cutter.pending > MAX_MESSAGE
+            part = cutter.rest() if isLong else b""
+        except Exception:
+            self._dialectFailed(data)
+            return
+        if whole:
+            recording.add(self._side, whole)
+        if part:
+            self._isBroken = True
+            recording.add(PARTIAL + self._side, part)
+
+    def _takeRest(self, data: bytes) -> None:
+        """
+        Record the rest of a message that was too long.
+        """
+        recording, cutter = self._recording, self._cutter
+        if self._hasFailed or not recording.dialect.isText:
+            # The end of the message cannot be found.
+            recording.add(PARTIAL + self._side, data)
+            return
+        try:
+            whole = cutter.feed(data)
+            rest, *messages = recording.dialect.split(whole) if whole else (cutter.rest(),)
+        except Exception:
+            self._dialectFailed(data)
+            return
+        recording.add(PARTIAL + self._side, rest)
+        if whole:
+            self._isBroken = False
+        if messages:
+            recording.add(self._side, b"".join(messages))
+
+    def _dialectFailed(self, data: bytes) -> None:
+        """
+        Record everything in this direction as parts. The dialect can belong to the application,
+        and the connection does not depend on it.
+        """
+        self._recording.dialectFailed()
+        self._hasFailed = self._isBroken = True
+        self._recording.add(PARTIAL + self._side, data)
+
+    def end(self) -> None:
+        """
+        Record an incomplete message as a part.
+        """
+        rest = b"" if self._hasFailed else self._cutter.rest()
+        if rest:
+            self._recording.add(PARTIAL + self._side, rest)
+
+
 class Recording:
     """
     The recording of one connection: an observer of its tap.
@@ -403,20 +481,26 @@ class Recording:
     @ivar number: the number of the session in the run, from 1.
     @ivar began: when the recording began (seconds).
     @ivar tap: the tap of the connection.
+    @ivar dialect: the dialect.
+    @ivar received: records data from the peer.
+    @ivar written: records data to the peer.
     """
 
     __slots__ = (
-        "_failed",
-        "_fromHere",
-        "_fromPeer",
+        "_directions",
         "_gaps",
-        "_isBroken",
         "_left",
         "_recorder",
         "began",
+        "dialect",
         "number",
+        "received",
         "tap",
+        "written",
     )
+
+    received: Callable[[bytes], object]
+    written: Callable[[bytes], object]
 
     def __init__(self, recorder: Recorder, number: int, began: float, limit: int) -> None:
         """
@@ -425,79 +509,32 @@ class Recording:
         self.number = number
         self.began = began
         self.tap: Tap | None = None
+        self.dialect = recorder.dialect
         self._recorder = recorder
         self._left = limit
-        self._fromPeer = recorder.dialect.cutter()
-        self._fromHere = recorder.dialect.cutter()
+        self._directions = tuple(
+            _Direction(self, side, recorder.dialect.cutter()) for side in recorder.sides
+        )
+        # Attributes instead of methods, because they are called for each message.
+        self.received, self.written = (direction.take for direction in self._directions)
         # The number of bytes that are missing since the last event, by reason.
         self._gaps: dict[str, int] = {}
-        # The sides of which a message was too long: its rest is recorded as parts.
-        self._isBroken: frozenset[str] = frozenset()
-        # The sides whose data the dialect could not cut.
-        self._failed: frozenset[str] = frozenset()
 
-    def received(self, data: bytes) -> None:
-        self._take(self._recorder.sides[0], self._fromPeer, data)
-
-    def written(self, data: bytes) -> None:
-        self._take(self._recorder.sides[1], self._fromHere, data)
-
-    def _take(self, side: str, cutter: Cutter, data: bytes) -> None:
-        if self._isBroken and side in self._isBroken:
-            self._takeRest(side, cutter, data)
-            return
-        try:
-            whole = cutter.feed(data)
-            # A cutter that returns the same object holds as much as before.
-            isLong = whole is not data and cutter.pending > MAX_MESSAGE
-            part = cutter.rest() if isLong else b""
-        except Exception:
-            self._dialectFailed(side, data)
-            return
-        if whole:
-            recorder = self._recorder
-            self._left = left = self._left - len(whole)
-            if left < 0 or self._gaps or recorder.mayBeFull:
-                self._left += len(whole)
-                self._add(side, whole)
-            else:
-                recorder.add(self, side, whole)
-        if part:
-            self._isBroken |= {side}
-            self._add(PARTIAL + side, part)
-
-    def _takeRest(self, side: str, cutter: Cutter, data: bytes) -> None:
+    def add(self, kind: str, data: bytes) -> None:
         """
-        Record the rest of a message that was too long.
-        """
-        dialect = self._recorder.dialect
-        if side in self._failed or not dialect.isText:
-            # The end of the message cannot be found.
-            self._add(PARTIAL + side, data)
-            return
-        try:
-            whole = cutter.feed(data)
-            rest, *messages = dialect.split(whole) if whole else (cutter.rest(),)
-        except Exception:
-            self._dialectFailed(side, data)
-            return
-        self._add(PARTIAL + side, rest)
-        if whole:
-            self._isBroken -= {side}
-        if messages:
-            self._add(side, b"".join(messages))
+        Add messages, or part of a message.
 
-    def _dialectFailed(self, side: str, data: bytes) -> None:
+        @param kind: see L{Event}.
         """
-        Record everything that one side sends as parts. The dialect can belong to the application,
-        and the connection does not depend on it.
-        """
-        self._recorder.dialectFailed()
-        self._failed |= {side}
-        self._isBroken |= {side}
-        self._add(PARTIAL + side, data)
+        recorder = self._recorder
+        self._left = left = self._left - len(data)
+        if left < 0 or self._gaps or recorder.mayBeFull or kind not in SIDES:
+            self._left += len(data)
+            self._addSpecial(kind, data)
+        else:
+            recorder.add(self, kind, data)
 
-    def _add(self, kind: str, data: bytes) -> None:
+    def _addSpecial(self, kind: str, data: bytes) -> None:
         recorder = self._recorder
         # Part of a secret cannot be recognized.
         why = _HIDDEN if kind not in SIDES and recorder.hidden else _DISK
@@ -525,6 +562,12 @@ class Recording:
         for why, length in gaps.items():
             self._recorder.add(self, "gap", why.encode(), length)
 
+    def dialectFailed(self) -> None:
+        """
+        Log the first exception that the dialect has raised.
+        """
+        self._recorder.dialectFailed()
+
     def ended(self, byPeer: bool, isLost: bool) -> None:
         self.finish("lost" if isLost else self._recorder.sides[not byPeer])
 
@@ -537,12 +580,9 @@ class Recording:
         if self.tap is None:
             return
         self.drop()
-        for side, cutter in zip(
-            self._recorder.sides, (self._fromPeer, self._fromHere), strict=True
-        ):
-            rest = b"" if side in self._failed else cutter.rest()
-            if rest:
-                self._add(PARTIAL + side, rest)
+        directions, self._directions = self._directions, ()
+        for direction in directions:
+            direction.end()
         if self._gaps:
             self._addGaps()
         self._recorder.add(self, "end", how.encode())
@@ -552,9 +592,17 @@ class Recording:
         Stop observing the connection.
         """
         tap, self.tap = self.tap, None
+        # Break the reference cycle, so that the memory is freed immediately.
+        self.received = self.written = _ignore
         if tap is not None:
             tap.detach(self)
             self._recorder.ended(self)
+
+
+def _ignore(data: bytes) -> None:
+    """
+    Do nothing with data after the end of a recording.
+    """
 
 
 # The reasons of gaps.

@@ -197,6 +197,10 @@ class Tap(ProtocolTap):
 
     def _received(self, data: bytes) -> None:
         observers = self._observers
+        if len(observers) == 1:
+            # The usual case.
+            observers[0].received(data)
+            return
         for observer in observers:
             # An observer can detach others.
             if self._observers is observers or observer in self._observers:
@@ -204,6 +208,9 @@ class Tap(ProtocolTap):
 
     def _written(self, data: bytes) -> None:
         observers = self._observers
+        if len(observers) == 1:
+            observers[0].written(data)
+            return
         for observer in observers:
             if self._observers is observers or observer in self._observers:
                 observer.written(data)

@@ -26,6 +26,12 @@ MAX_SHOWN = 100_000
 Maximum length of a shown message (characters). A longer message is truncated.
 """
 
+MAX_VALUE = 64 * 1024
+"""
+Maximum length of an AMF value (bytes): 64 KiB. Decoding a longer one would delay other clients.
+After it, the stream is not divided into messages.
+"""
+
 # An incomplete AMF value is decoded again after each chunk, which takes time in proportion to its
 # length. So that the total time stays linear, each received byte and each chunk allow decoding a
 # number of bytes, in addition to a constant. Only a value that arrives in thousands of tiny chunks
@@ -144,7 +150,8 @@ def _decode(data: bytes | bytearray, position: int, encoding: int) -> tuple[Any,
 
 class _AMFCutter:
     """
-    Cuts a stream of AMF values. When a value is invalid, the rest of the stream cannot be cut.
+    Cuts a stream of AMF values. When a value is invalid or too long, the rest of the stream cannot
+    be cut.
     """
 
     __slots__ = ("_allowed", "_data", "_encoding", "_failed")
@@ -167,6 +174,9 @@ class _AMFCutter:
         if length > self._allowed:
             return b""
         cut = self._cut()
+        if length - cut > MAX_VALUE:
+            self._failed = True
+            cut = length
         # Complete values are decoded only once.
         self._allowed = min(_ALLOWED, self._allowed - (length - cut))
         whole = bytes(self._data[:cut])

@@ -42,18 +42,21 @@ def site(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> Path:
 
 
 @asynccontextmanager
-async def played(client: Buffered, url: str) -> AsyncIterator[Process]:
+async def played(
+    client: Buffered, url: str, reply: bytes = b"<reply/>\0"
+) -> AsyncIterator[Process]:
     """
     Open the page, and exchange messages with the program through the server. Then check that the
     browser has refused nothing.
 
     @param client: another client of the server.
+    @param reply: the answer of the program.
     """
     page = Page({})
     async with shown(page, url):
         await client.until(b"<here/>\0")
         client.send(b"<ask/>\0")
-        await client.until(b"<reply/>\0")
+        await client.until(reply)
         yield page.browser
         printed = page.browser.printed.decode(errors="replace")
         for problem in ("Content Security Policy", "Refused to", "Uncaught", "status of"):
@@ -90,6 +93,21 @@ async def test_play(site: Path, scheme: str, tmp_path: Path) -> None:
     printed = await stop(server)
     assert f"play game.swf at {scheme}://{HOST}:{port}/  (Ruffle 0." in printed
     assert "sockets: localhost:8001)" in printed
+
+
+@inBrowser
+async def test_missingRuffle(site: Path) -> None:
+    """
+    If Ruffle cannot be loaded, the page reports it.
+    """
+    url = f"https://{HOST}:{freePort()}/"
+    server = twistd(
+        *("openfl-xml", LISTEN, f"--site={site}", "--play=game.swf", SOCKET, f"--ruffle={url}")
+    )
+    page = Page({})
+    async with shown(page, f"http://{HOST}:{await portOf(server)}/"):
+        await page.browser.until(f"{url}ruffle.js could not be loaded".encode())
+    await stop(server)
 
 
 @asynccontextmanager
@@ -164,11 +182,17 @@ async def test_remoteRuffle(site: Path, tmp_path: Path) -> None:
 
 
 @inBrowser
-async def test_bridge(site: Path) -> None:
+async def test_bridge(site: Path, tmp_path: Path) -> None:
     """
-    C{openfl-bridge} serves the page of a program for a TCP server.
+    C{openfl-bridge} serves the page of a program for a TCP server. The program receives the
+    parameters in the configuration file.
     """
-    async with bridged(site, LISTEN) as (client, port, _), played(client, f"http://{HOST}:{port}/"):
+    file = tmp_path / "play.toml"
+    file.write_text('[ruffle-config]\nparameters = { reply = "<configured/>" }\n')
+    async with (
+        bridged(site, LISTEN, f"--config={file}") as (client, port, _),
+        played(client, f"http://{HOST}:{port}/", b"<configured/>\0"),
+    ):
         pass
 
 

@@ -198,6 +198,7 @@ LIMITS = {
     "sessions._recorder MAX_MESSAGE": Row("incomplete message that is held", SIZE),
     "sessions._writer MAX_FILES": Row("session files open at the same time"),
     "sessions._session _MAX_LINE": Row("line of a session file", SIZE),
+    "wire.dialects MAX_VALUE": Row("AMF value of a recording", SIZE),
     "wire.dialects MAX_SHOWN": Row("message shown by openfl-session"),
     "sessions._script MAX_PAUSE": Row("pause before a message is played"),
     "sessions._runplayer ANSWER_TIMEOUT": Row("waiting for a message of the server"),

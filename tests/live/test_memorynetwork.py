@@ -359,7 +359,8 @@ async def listening(reactor: Any) -> Seen:
         seen.append((interface, str(caught.value.socketError)))
     other, server = ServerSocket(reactor=reactor), ServerSocket(reactor=reactor)
     for address, wanted in ((HOST, number), ("192.0.2.1", 0)):
-        seen.append(refusal(server.bind, wanted, address))
+        kind, text = refusal(server.bind, wanted, address)
+        seen.append((kind, text.replace(str(number), "PORT")))
     await port.stopListening()
     for each in (other, server):
         each.bind(number, HOST)

@@ -878,14 +878,18 @@ class AcceptTests(DetectionTestCase):
 
     def test_notPlainAndSilent(self) -> None:
         """
-        A client without data is then disconnected after the detection timeout.
+        A client without data is then disconnected after the detection timeout, without a warning:
+        browsers open some connections in advance.
         """
         self.open(accept={ClientType.WEBSOCKET})
         client = self.call()
         self.clock.pump([0.5] * 19)
         self.assertFalse(client.transport.disconnecting)
-        self.clock.pump([0.5] * 2)
+        with capturedLogs() as logs:
+            self.clock.pump([0.5] * 2)
         self.assertTrue(client.transport.disconnecting)
+        self.assertIn("disconnected: no data was received", linesOf(logs)[0])
+        self.assertEqual(logs[0]["log_level"], LogLevel.info)
         late = self.call()
         self.clock.advance(2)
         late.send(UPGRADE)

@@ -93,7 +93,7 @@ class Browser(Peer):
 
 class Echo(Peer):
     """
-    The server behind the gateway.
+    A server that the gateway can reach.
     """
 
     def dataReceived(self, data: bytes) -> None:

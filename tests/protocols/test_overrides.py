@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dispatch import JSONDispatchProtocol, XtDispatchProtocol
 from openfl_twisted.protocols import (
+    AsyncDatagramProtocol,
     BinarySocketFactory,
     OnePortFactory,
     PolicyFileFactory,
@@ -207,6 +208,14 @@ class ParameterTests(SynchronousTestCase):
 
             def connectionLost(self, *arguments: Any, **named: Any) -> None: ...
 
+            def playerMoved(self, x: int) -> None: ...
+
+        class Jumper(Player):
+            # A method of the application can change its parameters.
+            def playerMoved(self, x: int, y: int) -> None:  # type: ignore[override]
+                ...
+
+        RoomFactory(Jumper, Lobby())
         RoomFactory(Player, Lobby())
 
 
@@ -217,12 +226,11 @@ class LimitTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """
-        A limit is a number, and has the name of the attribute.
+        A limit is a number that is not negative.
         """
         for name, value, kind, text in (
             ("MAX_LENGTH", "1M", TypeError, "must be a number from 0, not '1M'"),
             ("maxQueue", -1, ValueError, "must be a number from 0, not -1"),
-            ("maxLength", 5, TypeError, "is not used: set MAX_LENGTH"),
         ):
             with self.assertRaises(kind) as caught:
                 type("Player", (Waiting,), {name: value})
@@ -234,6 +242,7 @@ class LimitTests(SynchronousTestCase):
         """
         for name, right in (
             ("MAX_LENGHT", "MAX_LENGTH"),
+            ("maxLength", "MAX_LENGTH"),
             ("maxQeue", "maxQueue"),
             ("message_rate", "messageRate"),
             ("framming", "framing"),
@@ -324,3 +333,69 @@ class FactoryTests(SynchronousTestCase):
         MemoryNetwork().reactor.listenTCP(8080, factory)
         MemoryNetwork().reactor.listenTCP(8080, PolicyFileFactory(PolicyFile.forPort))
         self.assertEqual((started, factory.numPorts), ([factory], 1))
+
+    def test_buildProtocol(self) -> None:
+        """
+        A protocol that an override of C{buildProtocol} creates has its factory.
+        """
+        other: Any = XMLSocketFactory(Waiting)
+
+        class Building(XMLSocketFactory[Any]):
+            made: Any = None
+
+            def buildProtocol(self, addr: Any) -> Any:
+                return self.made
+
+        factory = Building(Waiting)
+        self.assertIsNone(factory.buildProtocol(None))
+        for before, after in ((None, factory), (other, other)):
+            factory.made = Waiting()
+            factory.made.factory = before
+            self.assertIs(factory.buildProtocol(None).factory, after)
+
+    def test_init(self) -> None:
+        """
+        An override of C{__init__} must call C{super}.
+        """
+
+        class Own(XMLSocketFactory[Any]):
+            protocol = Waiting
+
+            def __init__(self) -> None:
+                self.users: list[str] = []
+
+        error = self.assertRaises(TypeError, MemoryNetwork().reactor.listenTCP, 8080, Own())
+        self.assertEqual(str(error), "Own.__init__ must call super().__init__(YourProtocol)")
+
+
+class DatagramTests(SynchronousTestCase):
+    """
+    Overrides of methods of C{AsyncDatagramProtocol} without C{super}.
+    """
+
+    def test_overrides(self) -> None:
+        """
+        The handler is cancelled when the port is closed.
+        """
+
+        class Own(AsyncDatagramProtocol):
+            def __init__(self) -> None:
+                self.waiting: Deferred[None] = Deferred()
+                self.isStopped = False
+
+            def datagramReceived(self, datagram: bytes, addr: Any) -> Deferred[None]:
+                return self.waiting
+
+            def stopProtocol(self) -> None:
+                self.isStopped = True
+
+        network = MemoryNetwork()
+        protocol = Own()
+        port = network.reactor.listenUDP(9000, protocol)
+        network.reactor.listenUDP(9001, AsyncDatagramProtocol()).write(b"a", ("127.0.0.1", 9000))
+        network.flush()
+        port.stopListening()
+        network.flush()
+        self.assertTrue(protocol.isStopped)
+        self.assertTrue(protocol.waiting.called)
+        self.assertEqual(network.reactor.getDelayedCalls(), [])

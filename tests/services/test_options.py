@@ -617,8 +617,9 @@ class FileOptionTests(OptionsTestCase):
         self.assertUsage(xmlserver, ["--config"], "--config")
         for text, words in (
             ("echo", "--config="),
-            ("colour = 1", "colour"),
-            ("show-config = true", "show-config"),
+            ("colour = 1", "colour is not an option"),
+            ("show-config = true", "show-config is not an option"),
+            ("max-memebrs = 5", "max-memebrs is not an option (did you mean --max-members?)"),
             ("max-queue = true", "max-queue must have a value"),
             ('echo = "yes"', "echo must be true or false"),
             ("[listen]\na = 1", "listen cannot be a table"),

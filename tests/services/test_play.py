@@ -142,6 +142,14 @@ class FileTests(SiteTestCase):
         self.assertNotIn("Content-Security-Policy", answer.headers)
         self.assertNotIn("Access-Control-Allow-Origin", answer.headers)
 
+    def test_url(self) -> None:
+        """
+        A request for a URL is a request for its path.
+        """
+        for url in ("http://games.example/game.swf", "HTTPS://[::1]:8443/game.swf?a=b"):
+            self.assertEqual(self.visit(self.site(), url).body, b"FWS0123456")
+        self.assertEqual(self.visit(self.played(), "http://games.example").status, 200)
+
     def test_types(self) -> None:
         """
         Each ending has a content type, in upper case too. Files with other endings are not sent.
@@ -537,6 +545,16 @@ class PageTests(SiteTestCase):
         for path in ("/ruffle", "/ruffle/", "/ruffle/game.swf"):
             self.assertEqual(self.visit(site, path).status, 404)
 
+    def test_ownRuffle(self) -> None:
+        """
+        Without another folder, Ruffle is in the folder C{ruffle} of the site.
+        """
+        self.write("ruffle/ruffle.js", b"own")
+        site = self.played(ruffle=None)
+        settings = json.loads(self.visit(site, "/_openfl/play.json").body)
+        self.assertEqual(settings["ruffle"], "ruffle/ruffle.js")
+        self.assertEqual(self.visit(site, "/ruffle/ruffle.js").body, b"own")
+
     def test_remoteRuffle(self) -> None:
         """
         The URL of Ruffle on another server is in the settings and in the policy of the page.
@@ -576,6 +594,21 @@ class RequestTests(SiteTestCase):
         site.stopping = True
         answer = self.visit(site, "/healthz")
         self.assertEqual((answer.status, answer.body), (503, b"stopping\n"))
+
+    def test_stopping(self) -> None:
+        """
+        The service is stopping when the last port is closed.
+        """
+        factory = PlayFactory(self.site(), self.clock)
+        factory.doStart()
+        factory.doStart()
+        factory.doStop()
+        self.assertFalse(factory.resource.stopping)
+        factory.doStop()
+        self.assertTrue(factory.resource.stopping)
+        factory.doStart()
+        self.assertFalse(factory.resource.stopping)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_options(self) -> None:
         """
@@ -716,5 +749,5 @@ class DownloadTests(SiteTestCase):
         os.truncate(self.folder / "long.bin", MAX_CHUNK)
         self.advance(browser)
         self.assertEqual(received(), MAX_CHUNK)
-        self.assertTrue(browser.transport.disconnecting)
+        self.assertTrue(browser.transport.closed)
         browser.end()

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import trustme
@@ -224,6 +225,7 @@ class PlayOptionTests(PlayTestCase):
         for arguments, text in (
             (["--site="], "--site=: must be a folder; --site=. for the current directory"),
             (["--site=missing"], "--site=missing: folder not found"),
+            (["--site="], "--site=: folder not found"),
             (["--site=file"], "--site=file: not a folder"),
             (["--play=game.swf"], "--play requires --site: --site=. --play=game.swf"),
             (["--play=a/game.swf"], "--play requires --site: --site=a --play=game.swf"),
@@ -270,6 +272,28 @@ class PlayOptionTests(PlayTestCase):
             '--play: Ruffle not found; run "npm install @ruffle-rs/ruffle" in game, '
             "or pass --ruffle",
         )
+
+    def test_unreadable(self) -> None:
+        """
+        A SWF file that cannot be read is a usage error with the reason.
+        """
+
+        def failing(*arguments: object) -> object:
+            raise PermissionError(13, "Permission denied")
+
+        self.patch(Path, "open", failing)
+        arguments = [*self.arguments, "--play-socket=a:1"]
+        self.assertUsage(xmlserver, arguments, "--play=game.swf: Permission denied")
+
+    def test_otherDirectory(self) -> None:
+        """
+        The service can change the current directory.
+        """
+        options = self.parsed("--play-socket=a:1")
+        self.write("game/index.html", "own")
+        os.chdir("/")
+        [line] = options.describePorts([IPv4Address("TCP", "127.0.0.1", 1)])
+        self.assertTrue(line.startswith("index.html of game at"), line)
 
     def test_secrets(self) -> None:
         """

@@ -245,12 +245,27 @@ class LinearTests(SynchronousTestCase):
         """
         A long value in long chunks is complete with its last byte.
         """
-        message = encode("a" * 1_000_000, objectEncoding=3)
+        message = encode("a" * 65_000, objectEncoding=3)
         cutter = DIALECTS["amf3"].cutter()
         found = b"".join(
-            cutter.feed(message[at : at + 50_000]) for at in range(0, len(message), 50_000)
+            cutter.feed(message[at : at + 5000]) for at in range(0, len(message), 5000)
         )
         self.assertEqual(found, message)
+
+    def test_tooLong(self) -> None:
+        """
+        After a value that is too long, the stream is not divided, so that no more than twice the
+        limit is decoded at a time.
+        """
+        first, long = (encode("a" * length, objectEncoding=3) for length in (10, 70_000))
+        cutter = DIALECTS["amf3"].cutter()
+        chunks = [first + long[:60_000], long[60_000:68_000], long[68_000:], first]
+        found = [cutter.feed(chunk) for chunk in chunks]
+        self.assertEqual(found[0], first)
+        self.assertEqual(b"".join(found), b"".join(chunks))
+        self.assertEqual(found[3], first)
+        self.assertEqual((cutter.pending, cutter.rest()), (0, b""))
+        self.assertLess(self.decoded, 2 * dialects.MAX_VALUE)
 
     def test_emptyChunk(self) -> None:
         """
