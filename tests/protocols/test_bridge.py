@@ -208,10 +208,15 @@ class BridgeTests(BridgeTestCase):
 
     def test_noHint(self) -> None:
         """
-        Without data, with a NUL byte in the first second, after either side has closed, and with
-        another framing, the log suggests nothing.
+        Without data, with a NUL byte in the first second, after a message that is too long, after
+        either side has closed, and with another framing, the log suggests nothing.
         """
         with capturedLogs() as logs:
+            self.begin(maxMessage=5)
+            self.call("/chess")
+            self.answer().arrive(b"x" * 6)
+            self.clock.advance(2)
+            self.begin()
             self.call("/chess")
             server = self.answer()
             self.clock.advance(2)

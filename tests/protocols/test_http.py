@@ -561,6 +561,54 @@ class PersistentTests(HTTPTestCase):
         self.assertIn(BUSY, client.received)
 
 
+class UnreadTests(HTTPTestCase):
+    """
+    Responses without a producer that the client has not read yet.
+    """
+
+    def test_pipelined(self) -> None:
+        """
+        While the client does not read a response, the next request is not handled, even if it was
+        received together with the previous one.
+        """
+        client = self.call()
+        client.transport.room = 10
+        client.arrive(PAGE * 3)
+        self.assertEqual(len(self.pages.requests), 1)
+        client.exchange()
+        self.assertEqual(self.bodies(client), [b"<GET /index.html >"] * 3)
+
+    def test_idleAfterwards(self) -> None:
+        """
+        When the client has read the response, the time until the next request begins.
+        """
+        client = self.call()
+        client.transport.room = 10
+        client.arrive(PAGE)
+        self.clock.advance(50)
+        client.exchange()
+        self.assertEqual(self.bodies(client), [b"<GET /index.html >"])
+        self.clock.advance(59)
+        self.assertFalse(client.transport.disconnecting)
+        self.clock.advance(2)
+        self.assertTrue(client.transport.disconnecting)
+
+    def test_severalWrites(self) -> None:
+        """
+        Several writes while the client does not read start one timeout, which ends when the client
+        reads.
+        """
+        client = self.call(ASK)
+        client.transport.room = 10
+        for _ in range(3):
+            self.pages.waiting[0].write(b"x" * 100)
+        client.exchange()
+        self.assertEqual(client.received.count(b"x" * 100), 3)
+        self.clock.pump([STALL_TIMEOUT] * 3)
+        self.assertFalse(client.transport.closed)
+        self.pages.finish()
+
+
 class SettingTests(HTTPTestCase):
     """
     The setting C{http}.

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from twisted.python.usage import UsageError
 
-from openfl_twisted.protocols.bridge import BridgeFactory
+from openfl_twisted.protocols.bridge import CONNECT_TIMEOUT, BridgeFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.services import bridge
 from openfl_twisted.wire.framing import NUL, RAW
@@ -91,6 +91,12 @@ class BridgeOptionTests(OptionsTestCase):
         service = bridge.makeService(options)
         gateway = cast("Any", service).factory.wrappedFactory.wrappedFactory.gateway
         self.assertEqual(gateway.ownPorts(), set())
+        self.assertEqual((gateway.framing, gateway._timeout), (NUL, CONNECT_TIMEOUT))
+        more = ["--framing=raw", "--connect-timeout=0"]
+        service = bridge.makeService(self.parse(bridge, self.write(rules), *more))
+        gateway = cast("Any", service).factory.wrappedFactory.wrappedFactory.gateway
+        self.assertIs(gateway.framing, RAW)
+        self.assertEqual(gateway._timeout, 86400)
         self.assertIsNone(
             cast(
                 "Any", bridge.makeService(self.parse(bridge, "--connect=tcp:h:1"))

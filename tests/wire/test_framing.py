@@ -47,12 +47,14 @@ class FrameTests(SynchronousTestCase):
 
     def test_carriageReturn(self) -> None:
         """
-        With C{lines} and C{crlf}, received lines end with LF or CR LF.
+        With C{lines} and C{crlf}, received lines end with LF or CR LF. With C{nul}, CR is part of
+        the message.
         """
         for name in ("lines", "crlf"):
             splitter = FrameSplitter(FRAMINGS[name])
             frames = splitter.receive(b"a\nb\r\n\r\nc\rd\r\n")
             self.assertEqual([*map(FRAMINGS[name].content, frames)], [b"a", b"b", b"", b"c\rd"])
+        self.assertEqual(FRAMINGS["nul"].content(b"a\r\0"), b"a\r")
 
     def test_tooLongForLength(self) -> None:
         """
