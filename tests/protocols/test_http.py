@@ -600,13 +600,16 @@ class UnreadTests(HTTPTestCase):
         """
         client = self.call(ASK)
         client.transport.room = 10
+        [request] = self.pages.waiting
+        request.setHeader(b"content-length", b"400")
         for _ in range(3):
-            self.pages.waiting[0].write(b"x" * 100)
+            request.write(b"x" * 100)
         client.exchange()
         self.assertEqual(client.received.count(b"x" * 100), 3)
         self.clock.pump([STALL_TIMEOUT] * 3)
         self.assertFalse(client.transport.closed)
-        self.pages.finish()
+        request.write(b"x" * 100)
+        request.finish()
 
 
 class SettingTests(HTTPTestCase):

@@ -92,8 +92,8 @@ class BridgeOptionTests(OptionsTestCase):
         gateway = cast("Any", service).factory.wrappedFactory.wrappedFactory.gateway
         self.assertEqual(gateway.ownPorts(), set())
         self.assertEqual((gateway.framing, gateway._timeout), (NUL, CONNECT_TIMEOUT))
-        more = ["--framing=raw", "--connect-timeout=0"]
-        service = bridge.makeService(self.parse(bridge, self.write(rules), *more))
+        others = ["--framing=raw", "--connect-timeout=0"]
+        service = bridge.makeService(self.parse(bridge, self.write(rules), *others))
         gateway = cast("Any", service).factory.wrappedFactory.wrappedFactory.gateway
         self.assertIs(gateway.framing, RAW)
         self.assertEqual(gateway._timeout, 86400)
