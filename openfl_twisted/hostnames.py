@@ -5,7 +5,7 @@ Client endpoints for host names and IP addresses.
 import ipaddress
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import idna
 from twisted.internet.address import HostnameAddress, IPv4Address, IPv6Address
@@ -29,6 +29,12 @@ from openfl_twisted.wire.x509._servernames import ServerName
 # Time after which the next address of a host is tried, while the previous attempt continues
 # (seconds). RFC 8305 recommends 0.25; Twisted uses 0.3.
 _ATTEMPT_DELAY = 0.3
+
+_MAX_ADDRESSES = 16
+"""
+Maximum number of addresses of a host name that are tried. Otherwise, the owner of a name could
+let a gateway connect to hundreds of servers.
+"""
 
 
 _Check: TypeAlias = Callable[[Sequence[str]], object]
@@ -161,8 +167,9 @@ class _Attempts:
         pass
 
     def addressResolved(self, address: IAddress) -> None:
-        if isinstance(address, IPv4Address | IPv6Address):
-            self._addresses.append(address)
+        isUsable = isinstance(address, IPv4Address | IPv6Address)
+        if isUsable and len(self._addresses) < _MAX_ADDRESSES:
+            self._addresses.append(cast("IPv4Address | IPv6Address", address))
 
     def resolutionComplete(self) -> None:
         if self._isDone:

@@ -4,16 +4,20 @@ clients, however the stream is split.
 """
 
 import importlib.util
+import math
 import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.test.requesthelper import DummyRequest
 
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import RoomFactory
 from openfl_twisted.testing import EVERY_BYTE, MemoryNetwork, Peer, connectedPair
+from openfl_twisted.wire.amf import codec
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
@@ -280,3 +284,24 @@ class TableTests(SynchronousTestCase):
             moved + b'{"type":"wave"}\0{"type": "left", "name": "guest2"}\0',
         )
         self.assertEqual(len(lobby.observers), 1)
+
+
+class ScoresTests(SynchronousTestCase):
+    """
+    C{docs/examples/highscores.py}.
+    """
+
+    def test_wrong(self) -> None:
+        """
+        A body that is not a score is answered with 400, and a long name is shortened.
+        """
+        example = load("highscores")
+        scores = example.Scores()
+        for score in (math.inf, math.nan, "x", None):
+            request: Any = DummyRequest([b""])
+            request.content = BytesIO(codec.encode({"name": "Ann", "score": score}))
+            scores.render_POST(request)
+            self.assertEqual((request.responseCode, scores.scores), (400, []))
+        request.content = BytesIO(codec.encode({"name": "A" * 1000, "score": 5}))
+        answer, _ = codec.decode(scores.render_POST(request))
+        self.assertEqual([dict(each) for each in answer], [{"name": "A" * 20, "score": 5}])

@@ -160,6 +160,18 @@ class NameTests(SynchronousTestCase):
         self.assertEqual(self.addresses(), ["::9", "10.0.0.1"])
         self.assertEqual(self.network.reactor.getDelayedCalls(), [])
 
+    def test_manyAddresses(self) -> None:
+        """
+        At most 16 addresses are tried.
+        """
+        addresses = [f"10.0.0.{number}" for number in range(1, 50)]
+        self.network.addHost("games.example", *addresses)
+        connecting = hostEndpoint(self.network.reactor, "games.example", 9, 20).connect(FACTORY)
+        self.network.advance(19)
+        self.assertEqual(self.addresses(), addresses[:16])
+        self.network.advance(30)
+        self.failureResultOf(connecting, error.TimeoutError)
+
     def test_slowAndRefused(self) -> None:
         """
         After the last address has failed, an attempt in progress can still succeed.

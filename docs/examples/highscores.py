@@ -36,8 +36,8 @@ class Scores(resource.Resource):
     def render_POST(self, request: Any) -> bytes:
         try:
             score, _ = codec.decode(request.content.read())
-            self.scores.append((int(score["score"]), str(score["name"])))
-        except (EOFError, AMFError, KeyError, TypeError, ValueError):
+            self.scores.append((int(score["score"]), str(score["name"])[:20]))
+        except (AMFError, EOFError, KeyError, OverflowError, TypeError, ValueError):
             request.setResponseCode(http.BAD_REQUEST)
             return b"The body must be an AMF3 object with the members name and score.\n"
         self.scores = sorted(self.scores, reverse=True)[:10]

@@ -37,6 +37,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import buildProtocol, packageLogger
+from openfl_twisted.overrides import startMethod
 from openfl_twisted.protocols.foreign import REASONS, refuse
 from openfl_twisted.protocols.policyfile import (
     PolicySource,
@@ -519,6 +520,7 @@ class OnePortFactory(WrapperFactory[Any]):
         self.answered += answer is not None
         return answer
 
+    @startMethod
     def doStart(self) -> None:
         if self.http is not None and self.http is not self.wrappedFactory:
             self.http.doStart()

@@ -147,7 +147,7 @@ class XMLSocketProtocol(StreamProtocol):
         "messagesReceived",
         "lineReceived",
     )
-    _settingNames: ClassVar[tuple[str, ...]] = ("policy",)
+    _settingNames: ClassVar[tuple[str, ...]] = ("framing", "policy")
     _factoryName = "XMLSocketFactory"
     MAX_LENGTH = MAX_LENGTH
     framing = NUL.name
@@ -179,6 +179,7 @@ class XMLSocketProtocol(StreamProtocol):
                 f"{cls.__name__}.delimiter cannot be set: XMLSocket messages end with a NUL byte;"
                 " use twisted.protocols.basic.LineReceiver for another delimiter"
             )
+        framingOf(cls.framing)
         cls._wantsLines = cls.lineReceived is not XMLSocketProtocol.lineReceived
         definer = next(each for each in cls.__mro__ if _HANDLERS & vars(each).keys())
         isOverridden = definer is not XMLSocketProtocol

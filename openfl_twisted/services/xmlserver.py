@@ -262,8 +262,10 @@ class Options(PlayOptions):
             self["app"] = loadProtocol(self["app"])
         if self["framing"] is not None:
             oneOf("framing", self["framing"], tuple(FRAMINGS))
-            if issubclass(self["app"], RoomProtocol) and self["framing"] != NUL.name:
-                raise usage.UsageError(f"--framing={self['framing']}: rooms require nul")
+        framing = self["framing"] or self["app"].framing
+        if issubclass(self["app"], RoomProtocol) and framing != NUL.name:
+            where = "--framing" if self["framing"] else f"--app: {self['app'].__name__}.framing"
+            raise usage.UsageError(f"{where}={framing}: rooms require nul")
         for name, attribute in _LIMITS.items():
             if self[name] is None:
                 self[name] = getattr(self["app"], attribute)

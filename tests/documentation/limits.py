@@ -45,6 +45,7 @@ LIMITS = {
     "protocols.oneport GREETING_DELAY": Row("time without data before a server", TIME),
     "protocols.gateway CONNECTION_RATE": Row("connections of the bridge's gateway"),
     "protocols.gateway _MAX_CLIENTS": Row("addresses whose gateway rate"),
+    "hostnames _MAX_ADDRESSES": Row("addresses of a host name that are tried"),
     "protocols.bridge HINT_TIME": Row("time without a NUL byte until the bridge", TIME),
     "transports.detectiontimer DETECTION_TIMEOUT": Row("protocol detection", TIME),
     "wire.httprequest _MAX_TARGET": Row("bytes held for protocol detection", SIZE),

@@ -178,18 +178,15 @@ class FramingTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        An unknown framing is an error when the factory is created.
+        An unknown framing is an error when the class or the factory is created.
         """
-
-        class XML(Told):
-            framing = "xml"
-
-        for create in (
-            lambda: XMLSocketFactory(XML),
-            lambda: XMLSocketFactory(Told, framing="xml"),
-        ):
-            error = self.assertRaises(ValueError, create)
-            self.assertIn("'xml' is not a framing: use one of nul, lines", str(error))
+        wrong = "'xml' is not a framing: use one of nul, lines"
+        error = self.assertRaises(ValueError, XMLSocketFactory, Told, framing="xml")
+        self.assertIn(wrong, str(error))
+        error = self.assertRaises(ValueError, type, "XML", (Told,), {"framing": "xml"})
+        self.assertIn(wrong, str(error))
+        error = self.assertRaises(ValueError, type, "XML", (Told,), {"framing": None})
+        self.assertIn("None is not a framing", str(error))
 
     def test_tooLong(self) -> None:
         """

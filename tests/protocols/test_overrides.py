@@ -245,6 +245,7 @@ class LimitTests(SynchronousTestCase):
             ("maxLength", "MAX_LENGTH"),
             ("maxQeue", "maxQueue"),
             ("message_rate", "messageRate"),
+            ("framming", "framing"),
             ("maxRoom", None),
         ):
             with warnings.catch_warnings(record=True) as caught:

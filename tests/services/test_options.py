@@ -698,6 +698,14 @@ class FileOptionTests(OptionsTestCase):
         self.assertIn('broker = "redis://***@h"', printed.getvalue())
 
 
+class LinesInRooms(XMLRoomProtocol):
+    """
+    An application with a framing that rooms do not support.
+    """
+
+    framing = "lines"
+
+
 class FramingOptionTests(OptionsTestCase):
     """
     The options for other clients.
@@ -714,6 +722,9 @@ class FramingOptionTests(OptionsTestCase):
         self.assertUsage(
             xmlserver, ["--framing=lines", "--rooms=xml"], "--framing=lines: rooms require nul"
         )
+        app = f"--app={LinesInRooms.__module__}:LinesInRooms"
+        self.assertUsage(xmlserver, [app], "--app: LinesInRooms.framing=lines: rooms require nul")
+        self.parse(xmlserver, app, "--framing=nul")
 
     def test_subprotocol(self) -> None:
         """
