@@ -198,7 +198,7 @@ class _BridgeProtocol(StreamProtocol):
         if isFound:
             self._hasMessages = True
             self._cancelHint()
-        elif self._hint is None and not self.factory.hasHinted:
+        elif self._hint is None:
             self._hint = self.factory.clock.callLater(HINT_TIME, self._warnOfFraming)
 
     def _cancelHint(self) -> None:

@@ -93,7 +93,6 @@ def _inside(address: _Address) -> list[_Address]:
         found.append(IPv4Address(int(address) & 0xFFFFFFFF))
     if address.sixtofour is not None:
         found.append(address.sixtofour)
-    found += address.teredo or ()
     return found
 
 
@@ -268,11 +267,9 @@ class Gateway:
         """
         for text in addresses:
             address = ip_address(text.partition("%")[0])
-            named = any(
-                rule.permits(str(address), port) for rule in self._rules if not rule.isWildcard
-            )
+            named = any(rule.permits(str(address), port) for rule in self._rules)
             problem = None
-            if not named and ("%" in text or not isPublic(address)):
+            if not (named or isPublic(address)):
                 problem = f"{text} is not a public address, and no rule names it"
             elif port in self.ownPorts() and self._isOwn(address):
                 problem = f"{text}:{port} is a port of this server"

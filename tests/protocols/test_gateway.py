@@ -347,6 +347,11 @@ class GatewayTests(SynchronousTestCase):
         self.assertRefused(
             "/to/game.example/9339", "game.example:9339", f"{PUBLIC}:9339 is a port of this server"
         )
+        nat64 = str(ip_address(f"64:ff9b::{PUBLIC}"))
+        self.network.addHost("game.example", nat64)
+        self.assertRefused(
+            "/to/game.example/9339", "game.example:9339", f"{nat64}:9339 is a port of this server"
+        )
 
     def test_rate(self) -> None:
         """
@@ -364,12 +369,14 @@ class GatewayTests(SynchronousTestCase):
 
     def test_manyClients(self) -> None:
         """
-        The number of stored rates is limited.
+        The number of stored rates is limited. The least recently used rates are dropped.
         """
         for number in range(10_100):
             address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
             self.gateway.endpointFor("/to/game.example/9339", IPv4Address("TCP", address, 1))
         self.assertEqual(len(self.gateway._rates), 10_000)
+        self.assertIn(address, self.gateway._rates)
+        self.assertNotIn("10.0.0.0", self.gateway._rates)
 
     def test_otherPaths(self) -> None:
         """

@@ -668,6 +668,17 @@ class LimitTests(HTTPTestCase):
         self.assertEqual((self.guard.http, self.guard.connections), (5, 5))
         self.assertEqual(self.bodies(self.call(PAGE)), [b"<GET /index.html >"])
 
+    def test_lost(self) -> None:
+        """
+        A lost connection is not counted again if its last request is handled after the loss.
+        """
+        client = self.call(PAGE)
+        [record] = self.guard.protocols
+        client.transport._close(ConnectionDone())
+        self.assertFalse(record.countAs("websocket"))
+        self.assertEqual((self.guard.http, self.guard.connections), (0, 0))
+        self.assertEqual(self.guard._hosts._open, {})
+
     def test_maximum(self) -> None:
         """
         Requests on connections above the limit are answered with 503, with one log line. When
@@ -745,7 +756,9 @@ class LimitTests(HTTPTestCase):
         WebSocket.
         """
         client = self.call(PAGE)
+        self.assertEqual([*self.guard.traffic()], ["http"])
         before = self.guard.traffic()["http"]
+        self.assertEqual(before.bytesIn, len(PAGE))
         client.send(UPGRADE)
         client.send(frame(BINARY, b"ping"))
         traffic = self.guard.traffic()

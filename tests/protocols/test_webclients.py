@@ -16,12 +16,13 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from openfl_twisted.protocols.bridge import BridgeFactory, Target
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.utils import ByteArray
 from openfl_twisted.wire.framing import FRAMINGS
-from tests.doubles import linesOf
+from tests.doubles import Way, linesOf
 from tests.frames import BINARY, CONT, REQUEST, RESPONSE, TEXT, closing, frame, framesIn
 from tests.segments import cuts
 
@@ -143,6 +144,46 @@ class TextTests(SynchronousTestCase):
             self.assertEqual(nul.frames(), [(TEXT, b"x\0"), (TEXT, b"y" * 200 + b"\0")])
             self.assertEqual(openfl.frames(), [(BINARY, b"x\0"), (BINARY, b"y" * 200 + b"\0")])
         self.assertEqual(plain.value(), (b"x\0" + b"y" * 200 + b"\0") * 2)
+
+    def test_greeted(self) -> None:
+        """
+        A client that has received a binary message before its first text message is then answered
+        with text messages, too.
+        """
+
+        class Greeting(EchoProtocol):
+            def connectionMade(self) -> None:
+                self.sendMessage("welcome")
+
+        client = WebClient(XMLSocketFactory(Greeting))
+        self.assertTrue(client.response.endswith(b"\x82\x08welcome\0"))
+        self.assertEqual(client.ask(frame(TEXT, b"a")), [(TEXT, b"a")])
+
+    def test_fragmentsOfBoth(self) -> None:
+        """
+        After a text message in fragments, a binary message in fragments is not text.
+        """
+        client = WebClient(XMLSocketFactory(Recording))
+        parts = [frame(TEXT, b"a", fin=False), frame(CONT, b"b")]
+        self.assertEqual(client.ask(*parts), [(TEXT, b"ab")])
+        parts = [frame(BINARY, b"\xff", fin=False), frame(CONT, b"\xfe\0")]
+        self.assertEqual(client.ask(*parts), [(BINARY, b"\xff\xfe")])
+
+    @given(st.sampled_from(sorted(FRAMINGS)))
+    def test_bridge(self, name: str) -> None:
+        """
+        A bridge forwards text messages in the framing of its server, and conversely.
+        """
+        framing, way, server = FRAMINGS[name], Way(), StringTransport()
+        targets = {"x/room": Target("x/room", way, "tcp:game.example:1", framing)}
+        client = WebClient(BridgeFactory(targets, clock=Clock()))
+        backend: Any = way.factory.buildProtocol(None)  # type: ignore[arg-type]
+        backend.makeConnection(server)
+        way.connecting.callback(backend)
+        client.send(frame(TEXT, b"ab") + frame(TEXT, b"cd"))
+        self.assertEqual(server.value(), framing.frame(b"ab") + framing.frame(b"cd"))
+        backend.dataReceived(framing.frame(b"ef"))
+        self.assertEqual(client.frames(), [(TEXT, b"ef")])
 
     def test_notText(self) -> None:
         """
