@@ -27,8 +27,10 @@ class SecurityTests(SynchronousTestCase):
                     (error.errorID, str(error)),
                     (
                         3207,
-                        "Error #3207: Application-sandbox content cannot access this feature. "
-                        "(Security.sandboxType is 'application')",
+                        (
+                            "Error #3207: Application-sandbox content cannot access this feature. "
+                            "(Security.sandboxType is 'application')"
+                        ),
                     ),
                 )
 
