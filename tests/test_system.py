@@ -27,7 +27,10 @@ class SecurityTests(SynchronousTestCase):
                     (error.errorID, str(error)),
                     (
                         3207,
-                        "Error #3207: Application-sandbox content cannot access this feature.",
+                        (
+                            "Error #3207: Application-sandbox content cannot access this feature. "
+                            "(Security.sandboxType is 'application')"
+                        ),
                     ),
                 )
 

@@ -99,6 +99,7 @@ class SiteFolder:
         is not followed, except on Windows.
 
         @param path: the result of L{find}.
+        @return: the file.
         @raise OSError: if the file cannot be read.
         """
         if os.open not in os.supports_dir_fd:

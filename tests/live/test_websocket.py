@@ -55,7 +55,7 @@ async def test_echo() -> None:
         )
         async with serving(factory) as (port, guard):
             received = await deferToThread(echoes, f"ws://{HOST}:{port}/")
-            assert received == [*MESSAGES, b"fragments\0"]
+            assert received == [*MESSAGES, "fragments\0"]
             await guard.closeAll(5)
 
 
@@ -74,7 +74,7 @@ async def test_tls() -> None:
     async with serving(secure) as (port, _):
         url = f"wss://{HOST}:{port}/"
         received = await deferToThread(echoes, url, ssl=trusting, server_hostname="localhost")
-        assert received == [*MESSAGES, b"fragments\0"]
+        assert received == [*MESSAGES, "fragments\0"]
 
 
 def untilClosed(url: str, send: bytes) -> tuple[type[ConnectionClosed], int | None]:

@@ -290,7 +290,9 @@ class LifeTests(SocketTestCase):
         dialled = []
 
         class Endpoint:
-            def __init__(self, reactor: Any, host: str, port: int, timeout: float) -> None:
+            def __init__(
+                self, reactor: Any, host: str, port: int, timeout: float, check: object
+            ) -> None:
                 dialled.append((host, port, timeout))
 
             def connect(self, factory: Any) -> Deferred[Any]:
