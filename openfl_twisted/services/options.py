@@ -48,6 +48,8 @@ Maximum number of workers.
 
 _EXAMPLE = "tcp:8080:interface=127.0.0.1"
 _LEVELS = ("debug", "info", "warn", "error")
+# Matches the port in the description of an endpoint.
+_port = re.compile(r":(?:port=)?([0-9]+)")
 # Matches a colon that is not escaped.
 _colon = re.compile(r"(?<!\\):")
 # The types of endpoints that listen on all interfaces by default.
@@ -248,11 +250,13 @@ class ServerOptions(GroupedOptions):
     @cvar worker: this process's side of the link to the supervisor, if this process is a worker;
         otherwise C{None}. A worker inherits its ports, and serves neither metrics nor a dashboard.
     @ivar arguments: the arguments as they were given.
+    @ivar supervisorPorts: in a worker, the ports of the metrics and the dashboard.
     """
 
     defaultEndpoint = ""
     serverDialect = "raw"
     worker: ClassVar[IWorker | None] = None
+    supervisorPorts: frozenset[int] = frozenset()
 
     options: ClassVar[list[Option]] = [
         Option(
@@ -392,6 +396,8 @@ class ServerOptions(GroupedOptions):
 
     def _checkWorkers(self) -> None:
         if self.worker is not None:
+            found = [_port.search(self[name] or "") for name in ("metrics", "dashboard")]
+            self.supervisorPorts = frozenset(int(each[1]) for each in found if each is not None)
             self.update({"workers": 1, "metrics": None, "dashboard": None, "dashboard-token": None})
         elif self["workers"] > 1 and os.name != "posix":
             raise usage.UsageError("--workers requires Linux or another POSIX system")

@@ -156,7 +156,7 @@ class ServerService(MultiService):
         Return the port numbers of this server, its metrics and its dashboard.
         """
         ports = [*map(portOf, self._hosts), *(each.ownPort for each in self._admin)]
-        return {port for port in ports if port is not None}
+        return {port for port in ports if port is not None} | self._options.supervisorPorts
 
     def _checkPolicy(self, host: IAddress) -> None:
         if self.policy is None:

@@ -148,14 +148,15 @@ class WorkerOptionTests(OptionsTestCase):
     def test_options(self) -> None:
         """
         A worker has the same arguments, but serves neither metrics nor a dashboard, and
-        starts no workers.
+        starts no workers. It knows their ports, so that its gateway does not connect to them.
         """
         options = self.parse(
             xmlserver, "--workers=2", "--metrics=tcp:1", "--dashboard=tcp:2", "--dashboard-token=x"
         )
         self.assertEqual(options["workers"], 1)
         self.assertEqual((options["metrics"], options["dashboard"]), (None, None))
-        service = xmlserver.makeService(options)
+        service: Any = xmlserver.makeService(options)
+        self.assertEqual(service.ownPorts(), {1, 2})
         assert isinstance(service, ServerService)
         self.assertEqual(len(service.services), 1)
 
