@@ -288,13 +288,16 @@ class TargetTests(BridgeTestCase):
 
     def test_unknown(self) -> None:
         """
-        Unknown paths are refused.
+        Unknown paths are refused. The log contains the beginning of the path.
         """
         with capturedLogs() as logs:
             client = self.call("/tcp:bank.example:80")
         self.assertTrue(client.disconnecting)
         [line] = linesOf(logs)
         self.assertIn("no target has the name in the request path /tcp:bank.example:80", line)
+        with capturedLogs() as logs:
+            self.call("/" + "a" * 10_000)
+        self.assertLess(len(linesOf(logs)[0]), 400)
         for way in self.ways.values():
             self.assertFalse(hasattr(way, "factory"))
 
