@@ -166,15 +166,24 @@ class PlayOptions(DataServerOptions):
             )
         # The service can change the current directory.
         self._folder = SiteFolder(site)
+        self._checkSecrets("site", site)
+
+    def _checkSecrets(self, option: str, folder: str) -> None:
+        """
+        Check that a folder contains no file that must not be served.
+
+        @param option: the option of the folder.
+        """
+        root = SiteFolder(folder).path
         for name, path in self._secrets():
-            if Path(path).resolve().is_relative_to(self._folder.path):
+            if Path(path).resolve().is_relative_to(root):
                 raise usage.UsageError(
-                    f"--site={site}: {path} of --{name} is inside; move it to another folder"
+                    f"--{option}={folder}: {path} of --{name} is inside; move it to another folder"
                 )
 
     def _secrets(self) -> Iterator[tuple[str, str]]:
         """
-        Return the files and folders that must not be in the folder of C{--site}, with the names of
+        Return the files and folders that must not be in a folder that is served, with the names of
         their options.
         """
         if self["record"] is not None:
@@ -234,6 +243,7 @@ class PlayOptions(DataServerOptions):
             )
         for folder in [Path(site, _PACKAGE), Path(_PACKAGE)] if given is None else [Path(given)]:
             if Path(folder, "ruffle.js").is_file():
+                self._checkSecrets("ruffle", str(folder))
                 self._ruffleVersion = _versionOf(folder)
                 return str(folder)
         if given is not None:

@@ -324,6 +324,22 @@ class PlayOptionTests(PlayTestCase):
         self.parse(xmlserver, "--site=game", pair[0], "--tls-key=key.pem")
         self.parse(xmlserver, "--site=game", "--record=game-tapes")
 
+    def test_secretsOfRuffle(self) -> None:
+        """
+        The folder of Ruffle must not contain them, either.
+        """
+        self.write("elsewhere/ruffle.js", "ruffle")
+        self.assertUsage(
+            xmlserver,
+            [
+                *self.arguments,
+                "--play-socket=h:1",
+                "--ruffle=elsewhere",
+                "--record=elsewhere/tapes",
+            ],
+            "--ruffle=elsewhere: elsewhere/tapes of --record is inside; move it to another folder",
+        )
+
     def test_linkedSecret(self) -> None:
         """
         The folder is compared without symbolic links.
