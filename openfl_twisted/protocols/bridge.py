@@ -46,9 +46,6 @@ HINT_TIME = 1.0
 Time without a NUL byte from the server until the log suggests another framing (seconds).
 """
 
-# Maximum number of characters of a request path in a log line.
-_MAX_SHOWN = 200
-
 # The WebSocket close code for a server that cannot be reached.
 _BAD_GATEWAY = 1014
 
@@ -100,7 +97,7 @@ class _BridgeProtocol(StreamProtocol):
             self.log.warn(
                 "{peer} disconnected: no target has the name in the request path {path}",
                 peer=self.describePeer(),
-                path=self.transport.requestPath[:_MAX_SHOWN],
+                path=f"{self.transport.requestPath:.200}",
             )
             self.closeWith(POLICY_VIOLATION, "unknown target")
             return
