@@ -28,6 +28,7 @@ from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.reactors import installDefault
 from openfl_twisted.services.configuration import ConfiguredOptions
+from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
 from openfl_twisted.services.recording import makeRecorder, recordingOptions
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
@@ -346,12 +347,15 @@ class ServerOptions(GroupedOptions):
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """
         Parse the options. Under C{twistd} and C{twist} without C{--reactor}, install
-        the C{openfl} reactor first: parsing an endpoint imports the reactor.
+        the C{openfl} reactor first: parsing an endpoint imports the reactor. In the foreground,
+        C{twistd} then writes no pid file by default.
         """
         if self.parent is not None:
             installDefault()
+            avoidPidFile(self.parent)
         self.arguments = list(sys.argv[1:] if options is None else options)
         super().parseOptions(options)
+        dropCacheErrors()
 
     def opt_listen(self, description: str) -> None:
         """

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from openfl_twisted.addresses import describe
 from openfl_twisted.endpoints import StartupError
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.services.foreground import dropCacheErrors
 from openfl_twisted.services.options import ServerOptions
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.workers.ports import ReservingReactor
@@ -75,6 +76,9 @@ class SupervisorService(MultiService):
         if reactor is None:
             from twisted.internet import reactor
         self._reactor: Any = reactor
+        # Later, the search would log errors about the plugin cache.
+        self._reactorName = _reactorName(reactor)
+        dropCacheErrors()
         self._options = options
         # The name of the application that is reloaded.
         self._watched: str | None = options.get("reload") or None
@@ -130,7 +134,7 @@ class SupervisorService(MultiService):
         @return: the program and its arguments.
         """
         options: Any = self._options
-        reactor = _reactorName(self._reactor)
+        reactor = self._reactorName
         return [
             *self._program("workerprocess"),
             *(str(number), str(len(self._ports.ports))),
