@@ -5,6 +5,7 @@ unprivileged user, no network and no name service.
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.clients.conftest import need
 from tests.live import live
-from tests.live.peers import HOST, TWISTD, Process, run
+from tests.live.peers import HOST, TWISTD, Process, pause, run
 
 pytestmark = pytest.mark.slow
 
@@ -37,19 +38,23 @@ def contained(folder: Path, *command: str) -> Process:
         shutil.which("unshare") and shutil.which("setpriv") and os.getuid() == 0,
         "unshare and setpriv require root privileges",
     )
-    unshare = (
-        "unshare",
-        "--mount",
-        "--net",
-        "--pid",
-        "--fork",
-        "--mount-proc",
-        "--kill-child=TERM",
-    )
     found = shutil.which("unshare") or ""
+    unshare = [found, "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
     allowed = subprocess.run([*unshare, "true"], capture_output=True)
     need(allowed.returncode == 0, "the system does not permit namespaces")
-    return run(found, *unshare[1:], "sh", "-ec", _CONTAINER, "sh", str(folder), *command)
+    return run(*unshare, "sh", "-ec", _CONTAINER, "sh", str(folder), *command)
+
+
+async def terminate(process: Process) -> None:
+    """
+    Stop a program in namespaces. C{unshare} ignores the signal, and so does process 1 before it has
+    installed a handler.
+    """
+    children = Path(f"/proc/{process.transport.pid}/task/{process.transport.pid}/children")
+    while not process.ended.called:
+        for child in children.read_text().split() if children.exists() else []:
+            os.kill(int(child), signal.SIGTERM)
+        await pause(0.2)
 
 
 @live
@@ -64,8 +69,7 @@ async def test_container(tmp_path: Path) -> None:
     for options in ((), ("--workers=2",)):
         server = contained(tmp_path, *command, *options)
         printed = await server.until(b"listening on 127.0.0.1:")
-        server.transport.signalProcess("TERM")
-        await server.ended
+        await terminate(server)
         for word in ("Traceback", "Errno", "rror", "cache", "pid file", "running"):
             assert word not in printed, printed
     assert (tmp_path / "twistd.pid").read_text() == "1"
