@@ -177,7 +177,8 @@ class WebSocketProtocol(WebSocketTransport):
         peer = self.transport.getPeer()
         if not isinstance(peer, IPv4Address | IPv6Address):
             return None
-        client = clientOf(head.headers, peer.host, self.factory.trustedProxies)
+        factory = self.factory
+        client = clientOf(head.headers, peer.host, factory.trustedProxies, factory.forwardedHeader)
         if client is None:
             return None
         kind = IPv4Address if client.address.version == 4 else IPv6Address
@@ -251,6 +252,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         pongTimeout: float = _PONG_TIMEOUT,
         origins: Callable[[str | None], bool] | None = None,
         trustedProxies: Sequence[IPNetwork] = (),
+        forwardedHeader: str | None = None,
         compress: bool = False,
         subprotocols: Sequence[str] = SUBPROTOCOLS,
         accept: bool = True,
@@ -272,6 +274,8 @@ class WebSocketFactory(WrapperFactory[Any]):
             L{openfl_twisted.wire.policy.origins.originsOf} (default: accept all).
         @param trustedProxies: networks of proxies whose C{X-Forwarded-For} or C{Forwarded}
             header is used. If a request contains both headers, both are ignored.
+        @param forwardedHeader: name of the only header in which a trusted proxy sends the client's
+            address, such as C{X-Real-IP} (default: C{X-Forwarded-For} or C{Forwarded}).
         @param compress: whether to compress messages for clients that offer compression.
             Compression costs CPU time, and memory for each connection.
         @param subprotocols: subprotocols to agree to, in order of preference (default: C{binary},
@@ -289,6 +293,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         self.pongTimeout = pongTimeout
         self.origins = origins
         self.trustedProxies = tuple(trustedProxies)
+        self.forwardedHeader = forwardedHeader
         self.compress = compress
         self.subprotocols = tuple(subprotocols)
         self.accept = accept

@@ -373,6 +373,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         maxFrame=max(MAX_FRAME, options["max-message"] + 1),
         pingInterval=options["ping-interval"],
         trustedProxies=options["trusted-proxies"],
+        forwardedHeader=options["forwarded-header"],
         subprotocols=(*options["subprotocols"], *SUBPROTOCOLS),
         compress=bool(options["compress"]),
     )

@@ -17,7 +17,7 @@ from tests.live.peers import HOST, TWISTD, Process, pause, run
 
 pytestmark = pytest.mark.slow
 
-# The user nobody must be able to read the environment of the tests, wherever it is.
+# The capability lets the unprivileged user read the environment of the tests in any directory.
 _CONTAINER = """
 mount --make-rprivate / && mount -o remount,bind,ro /
 mount --bind /dev/null /etc/resolv.conf
