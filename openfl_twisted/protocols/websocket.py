@@ -68,6 +68,11 @@ NO_MORE = "The server accepts no more connections."
 The text of the answer 503.
 """
 
+DRAINING = "The server is draining: it will stop when its clients have disconnected."
+"""
+The text of the answer 503 to a health check.
+"""
+
 _SUCCESS = range(200, 300)
 _TOO_MUCH = frozenset((408, 431))
 
@@ -195,7 +200,13 @@ class WebSocketProtocol(WebSocketTransport):
         """
         self.transport.clientType = HTTP
         if answer.status in _SUCCESS:
-            self.log.debug("{peer}: health check answered", peer=self.getPeer())
+            if self.factory.isDraining:
+                answer = HTTPAnswer(503, DRAINING)
+            self.log.debug(
+                "{peer}: health check answered with {status}",
+                peer=self.getPeer(),
+                status=answer.status,
+            )
         else:
             self.factory.refusedRequests += 1
             log = self.log.warn if answer.status in _TOO_MUCH else self.log.info
@@ -236,9 +247,11 @@ class WebSocketFactory(WrapperFactory[Any]):
     @ivar pongs: timer of the WebSockets that wait for C{pongTimeout}.
     @ivar hasExplainedText: whether the log explains text messages without a NUL byte.
     @ivar refusedRequests: number of HTTP requests answered with an error.
+    @ivar isDraining: whether health checks are answered with 503.
     """
 
     kind = "WebSocket"
+    isDraining = False
 
     def __init__(
         self,

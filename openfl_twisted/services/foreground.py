@@ -13,8 +13,8 @@ _CACHE_ERROR = "Unable to write to plugin cache"
 def avoidPidFile(twistd: Any) -> None:
     """
     Let C{twistd} write no pid file in the foreground, unless C{--pidfile} was given. The file would
-    stop a second server in the same directory. A container can leave a file behind that contains the
-    process ID 1, which is also that of the next container's first process.
+    stop a second server in the same directory. A container can leave a file with the process ID 1,
+    which is also that of the first process of the next container.
 
     @param twistd: the options of C{twistd} or C{twist}, which call the options of a command before
         they read the name of the pid file. C{twist}, and C{twistd} on Windows, write no pid file.

@@ -29,6 +29,7 @@ from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.reactors import installDefault
 from openfl_twisted.services.configuration import ConfiguredOptions
+from openfl_twisted.services.draining import DRAIN_DELAY, DRAIN_TIMEOUT
 from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
 from openfl_twisted.services.recording import makeRecorder, recordingOptions
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
@@ -210,6 +211,16 @@ def listenOption(default: str) -> Option:
     )
 
 
+def describePort(host: IAddress) -> str:
+    """
+    Describe the address of an open port for the log.
+
+    @param host: the address.
+    """
+    isPublic = getattr(host, "host", None) in _ANY
+    return f"{describe(host)} (all interfaces)" if isPublic else describe(host)
+
+
 class IWorker(Protocol):
     """
     A worker process, see L{openfl_twisted.workers.worker.WorkerSide}.
@@ -336,6 +347,25 @@ class ServerOptions(ConfiguredOptions):
         ),
         Option(
             Group.SHUTDOWN,
+            "drain-timeout",
+            "SECONDS",
+            "After SIGUSR2: maximum time to wait until all clients have disconnected.",
+            DRAIN_TIMEOUT,
+            seconds,
+        ),
+        Option(
+            Group.SHUTDOWN,
+            "drain-delay",
+            "SECONDS",
+            (
+                "After SIGUSR2: time in which clients are still accepted, until the load balancer "
+                "has noticed that /healthz answers 503."
+            ),
+            DRAIN_DELAY,
+            seconds,
+        ),
+        Option(
+            Group.SHUTDOWN,
             "shutdown-timeout",
             "SECONDS",
             "Maximum time to send buffered data and close all connections.",
@@ -383,15 +413,11 @@ class ServerOptions(ConfiguredOptions):
 
     def describePorts(self, hosts: Sequence[IAddress]) -> list[str]:
         """
-        Return more log lines about open ports.
+        Return more log lines about open ports. Subclasses can override this method.
 
         @param hosts: the addresses of the ports.
         """
-        return [
-            f"{describe(host)} accepts clients from all networks: it listens on all interfaces"
-            for host in hosts
-            if getattr(host, "host", None) in _ANY
-        ]
+        return []
 
     def sharedEndpoints(self, reactor: Any) -> list[tuple[IStreamServerEndpoint, str]]:
         """

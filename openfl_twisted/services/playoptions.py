@@ -269,21 +269,20 @@ class PlayOptions(DataServerOptions):
         return super()._resolved(arguments) + (f"\n[{_TABLE}]\n{''.join(lines)}" if lines else "")
 
     def describePorts(self, hosts: Sequence[IAddress]) -> list[str]:
-        lines = super().describePorts(hosts)
         if self["http"] is None:
-            return lines
+            return []
         scheme = "http" if self["tls"] is None else "https"
         urls = [
             f"{scheme}://{_visited(describe(host))}/" for host in hosts if portOf(host) is not None
         ]
         if self["play"] is None:
-            return [*(f"pages at {url}" for url in urls), *lines]
+            return [f"pages at {url}" for url in urls]
         sockets = ", ".join(f"{host}:{port}" for host, port, _ in self.playSockets())
         details = f"(Ruffle{self._ruffleVersion}; sockets: {sockets})"
         # The folder's own page replaces the generated page.
         own = self._folder.find(["index.html"])
         page = f"play {self['play']}" if own is None else f"index.html of {self['site']}"
-        return [*(f"{page} at {url}  {details}" for url in urls), *lines]
+        return [f"{page} at {url}  {details}" for url in urls]
 
 
 def _visited(address: str) -> str:

@@ -750,3 +750,65 @@ class TransferTests(SupervisorTestCase):
                 process.link.connectionLost(Failure(ConnectionDone()))
         self.successResultOf(stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+class DrainTests(SupervisorTestCase):
+    """
+    Draining.
+    """
+
+    def test_drain(self) -> None:
+        """
+        The supervisor passes the signal to the workers, restarts none, and notifies its caller when
+        all have ended.
+        """
+        processes = self.start()
+        drained: list[object] = []
+        self.supervisor.drain().addCallback(drained.append)
+        self.assertEqual([each.signals for each in processes], [["USR2"], ["USR2"]])
+        processes[0].end(0)
+        self.reactor.advance(60)
+        self.assertEqual((len(self.reactor.started), drained), (2, []))
+        processes[1].end(0)
+        self.assertEqual(drained, [None])
+
+    def test_starting(self) -> None:
+        """
+        A worker without open ports is stopped, and one that waits for its restart is not started.
+        """
+        first, second = self.start()
+        second.end(1)
+        drained: list[object] = []
+        self.supervisor.drain().addCallback(drained.append)
+        self.reactor.advance(60)
+        self.assertEqual(len(self.reactor.started), 2)
+        first.end(0)
+        self.assertEqual(drained, [None])
+
+    def test_late(self) -> None:
+        """
+        A worker that opens its ports after it was told to stop is not counted.
+        """
+        first, second = self.start(up=False)
+        first.notice("listening")
+        drained: list[object] = []
+        self.supervisor.drain().addCallback(drained.append)
+        second.notice("listening")
+        self.assertEqual((first.signals, second.signals), (["USR2"], ["TERM"]))
+        self.assertEqual(self.events, [])
+        for process in (first, second):
+            process.end(0)
+        self.assertEqual(drained, [None])
+
+    def test_stop(self) -> None:
+        """
+        The service can be stopped while it drains.
+        """
+        processes = self.start()
+        drained: list[object] = []
+        self.supervisor.drain().addCallback(drained.append)
+        stopped: list[object] = []
+        self.supervisor.stopService().addCallback(stopped.append)
+        for process in processes:
+            process.end(0)
+        self.assertEqual((drained, stopped), ([None], [None]))
