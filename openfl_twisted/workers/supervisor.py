@@ -284,11 +284,11 @@ class Worker:
             return fail(RequestError("the worker has ended"))
         return self._link.ask(question, **arguments)
 
-    def signal(self, name: str) -> None:
+    def signal(self, name: str | int) -> None:
         """
         Send a signal to the process, if it is running.
 
-        @param name: the name of the signal, such as C{TERM}.
+        @param name: the number of the signal, or C{HUP}, C{KILL} or C{TERM}.
         """
         if self._transport is not None:
             try:
@@ -457,7 +457,7 @@ class Supervisor(Service):
         drained = self._drained = Deferred()
         for worker in (*self._workers, *self._candidates):
             if worker.isUp:
-                worker.signal("USR2")
+                worker.signal(signal.SIGUSR2)
             else:
                 worker.stop()
         self._checkDrained()

@@ -273,7 +273,7 @@ class QuietTests(DrainingTestCase):
         self.assertEqual(self.lines(b"hello\0"), ["opened (1 open)", "closed by the peer (0 open)"])
         self.assertEqual(self.lines(b"xy", closes=False), ["opened (1 open)"])
         self.assertEqual(self.lines(b"GET", closes=False), [])
-        self.assertEqual(self.lines(b"GET"), ["opened (1 open)", "closed by the peer (0 open)"])
+        self.assertEqual(self.lines(b"GET"), ["opened (0 open)", "closed by the peer (0 open)"])
         self.assertEqual(self.lines(REQUEST)[0], "opened (1 open)")
 
     def test_silent(self) -> None:
