@@ -3,13 +3,19 @@ The commands in the environment of a container: the first process, a read-only f
 unprivileged user, no network and no name service.
 """
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.clients.conftest import need
 from tests.live import live
@@ -19,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 # The capability lets the unprivileged user read the environment of the tests in any directory.
 _CONTAINER = """
+ip link set lo up
 mount --make-rprivate / && mount -o remount,bind,ro /
 mount --bind /dev/null /etc/resolv.conf
 mount --bind /dev/null /etc/hosts
@@ -45,15 +52,22 @@ def contained(folder: Path, *command: str) -> Process:
     return run(*unshare, "sh", "-ec", _CONTAINER, "sh", str(folder), *command)
 
 
+def childOf(process: Process) -> int:
+    """
+    Return the process ID of a program in namespaces.
+    """
+    pid = process.transport.pid
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+
+
 async def terminate(process: Process) -> None:
     """
     Stop a program in namespaces. C{unshare} ignores the signal, and so does process 1 before it has
     installed a handler.
     """
-    children = Path(f"/proc/{process.transport.pid}/task/{process.transport.pid}/children")
     while not process.ended.called:
-        for child in children.read_text().split() if children.exists() else []:
-            os.kill(int(child), signal.SIGTERM)
+        with suppress(OSError, ValueError):
+            os.kill(childOf(process), signal.SIGTERM)
         await pause(0.2)
 
 
@@ -73,6 +87,76 @@ async def test_container(tmp_path: Path) -> None:
         for word in ("Traceback", "Errno", "rror", "cache", "pid file", "running"):
             assert word not in printed, printed
     assert (tmp_path / "twistd.pid").read_text() == "1"
+
+
+DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
+
+
+def instruction(name: str) -> list[str]:
+    """
+    Return the command of a line of the Dockerfile.
+    """
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", "")
+    found = re.search(rf"^{name}\b.*?(\[.*\])$", text, re.MULTILINE)
+    assert found is not None
+    command: list[str] = json.loads(found[1])
+    return command
+
+
+@live
+async def test_dockerfile(tmp_path: Path) -> None:
+    """
+    The command of the Dockerfile serves clients of other machines, and the health check succeeds
+    until the server drains.
+    """
+    need(shutil.which("nsenter"), "nsenter is not installed")
+    twistd, *arguments = instruction("CMD")
+    python, *check = instruction("HEALTHCHECK")
+    assert (twistd, python) == ("twistd", "python")
+    server = contained(tmp_path, "env", "OPENFL_PUBLIC=true", TWISTD[0], *arguments)
+    printed = await server.until(b"listening on")
+    assert "listening on 0.0.0.0:8080 (all interfaces)" in printed
+
+    async def isHealthy() -> bool:
+        pid = str(childOf(server))
+        nsenter = shutil.which("nsenter") or ""
+        checking = run(nsenter, "--target", pid, "--net", sys.executable, *check)
+        return await checking.ended == 0
+
+    while not await isHealthy():
+        await pause(0.1)
+    os.kill(childOf(server), signal.SIGUSR2)
+    await server.until(b"draining")
+    assert not await isHealthy()
+    await terminate(server)
+
+
+def test_compose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The services of the Compose file have valid options, share the broker, and run without
+    privileges. The build context contains the files that the Dockerfile copies.
+    """
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    servers = [compose["services"][name] for name in ("one", "two")]
+    assert [each["ports"] for each in servers] == [["8081:8080"], ["8082:8080"]]
+    for each in servers:
+        assert each["read_only"] and each["cap_drop"] == ["ALL"]
+        assert each["restart"] == "on-failure"
+        for name, value in each["environment"].items():
+            monkeypatch.setenv(name, value)
+        done = subprocess.run(
+            [TWISTD[0], "openfl-xml", "--show-config"], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        assert "warning" not in done.stdout
+        assert tomllib.loads(done.stdout)["broker"] == "redis://redis:6379"
+    build = servers[0]["build"]
+    context = (DEPLOY / build["context"]).resolve()
+    assert context / build["dockerfile"] == DEPLOY / "Dockerfile"
+    text = (DEPLOY / "Dockerfile").read_text()
+    for copied in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE):
+        for name in copied.split():
+            assert (context / name).exists(), name
 
 
 @live
