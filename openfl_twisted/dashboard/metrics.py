@@ -259,6 +259,11 @@ class IndexResource(ReadOnlyResource):
     """
 
     def render_GET(self, request: Request) -> bytes:
+        """
+        Write the page.
+
+        @return: the body of the response.
+        """
         request.setHeader("Content-Type", "text/html; charset=utf-8")
         return _INDEX
 
@@ -276,6 +281,11 @@ class HealthResource(ReadOnlyResource):
         self._service = service
 
     def render_GET(self, request: Request) -> bytes:
+        """
+        Write the state of the server.
+
+        @return: the body of the response.
+        """
         request.setHeader("Content-Type", "text/plain; charset=utf-8")
         if getattr(self._service, "isDraining", False):
             request.setResponseCode(SERVICE_UNAVAILABLE)

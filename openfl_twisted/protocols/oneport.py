@@ -431,6 +431,7 @@ class OnePortFactory(WrapperFactory[Any]):
     @ivar unanswered: number of policy requests without a policy file for the port.
     @ivar hasTLS: whether the port has a certificate.
     @ivar requiresTLS: whether only TLS clients and policy requests are accepted.
+    @ivar detectsTypes: whether a connection is logged only when its client type is known.
     @ivar isDraining: whether health checks are answered with 503, see L{drain}.
     """
 

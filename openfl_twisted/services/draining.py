@@ -69,7 +69,7 @@ class DrainService(Service):
 
       1. Immediately, health checks are answered with 503. For a time, clients are still accepted,
          since the load balancer notices the answer only at its next checks.
-      2. Then further clients are refused, and the connected clients are told.
+      2. Then further clients are refused, and the connected clients receive the farewell message.
       3. When all clients have disconnected, or after a timeout, the reactor is stopped, as by
          SIGTERM.
 

@@ -216,6 +216,7 @@ def describePort(host: IAddress) -> str:
     Describe the address of an open port for the log.
 
     @param host: the address.
+    @return: the address, and whether the port accepts clients on all interfaces.
     """
     isPublic = getattr(host, "host", None) in _ANY
     return f"{describe(host)} (all interfaces)" if isPublic else describe(host)

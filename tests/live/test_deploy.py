@@ -157,7 +157,7 @@ async def test_haproxy(tmp_path: Path) -> None:
 async def test_rollingRestart(tmp_path: Path) -> None:
     """
     Two servers with haproxy are restarted one after the other. Clients that connect at any time are
-    served, and connected clients are told.
+    served, and connected clients receive the farewell message.
     """
     need(shutil.which("haproxy"), "haproxy is not installed (apt-get install haproxy)")
     port, ports = freePort(), [freePort(), freePort()]

@@ -140,7 +140,7 @@ class DrainTests(DrainingTestCase):
 
     def test_noTimeout(self) -> None:
         """
-        A timeout of 0 is no limit.
+        With a timeout of 0, the server waits without a limit.
         """
         service = self.open("--echo")
         draining = DrainService(service, 0, 0, self.reactor)
@@ -203,7 +203,7 @@ class DrainTests(DrainingTestCase):
 
     def test_otherSites(self) -> None:
         """
-        An C{http} factory with a method C{drain} is told.
+        The method C{drain} of an C{http} factory is called.
         """
         service = self.open("--echo")
         detection = cast("OnePortFactory", service.factory.wrappedFactory)

@@ -789,7 +789,7 @@ class DrainTests(SupervisorTestCase):
 
     def test_late(self) -> None:
         """
-        A worker that opens its ports after it was told to stop is not counted.
+        A worker that opens its ports after it was sent a signal to stop is not counted.
         """
         first, second = self.start(up=False)
         first.notice("listening")
