@@ -27,7 +27,7 @@ from openfl_twisted.endpoints import (
 from openfl_twisted.logs import limitLog, setLogLevel
 from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
-from openfl_twisted.reactors import installDefault
+from openfl_twisted.reactors import installDefault, socketLimit
 from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.services.draining import DRAIN_DELAY, DRAIN_TIMEOUT
 from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
@@ -50,6 +50,8 @@ Maximum number of workers.
 """
 
 _EXAMPLE = "tcp:8080:interface=127.0.0.1"
+# Sockets that are not connections of clients: ports, brokers, metrics and the dashboard.
+_OTHER_SOCKETS = 96
 _LEVELS = ("debug", "info", "warn", "error")
 # Matches the port in the description of an endpoint.
 _port = re.compile(r":(?:port=)?([0-9]+)")
@@ -262,6 +264,7 @@ class ServerOptions(ConfiguredOptions):
 
     @cvar serverDialect: the dialect of recordings and of the dashboard, see
         L{openfl_twisted.wire.dialects}.
+    @cvar socketsPerClient: the number of sockets that each connection of a client requires.
     @cvar worker: this process's side of the link to the supervisor, if this process is a worker;
         otherwise C{None}. A worker inherits its ports, and serves neither metrics nor a dashboard.
     @ivar arguments: the arguments as they were given.
@@ -269,6 +272,7 @@ class ServerOptions(ConfiguredOptions):
     """
 
     serverDialect = "raw"
+    socketsPerClient = 1
     worker: ClassVar[IWorker | None] = None
     supervisorPorts: frozenset[int] = frozenset()
 
@@ -309,7 +313,7 @@ class ServerOptions(ConfiguredOptions):
             Group.LIMITS,
             "max-connections",
             "N",
-            "Maximum number of connections.",
+            "Maximum number of connections; fewer by default with the select reactor.",
             MAX_CONNECTIONS,
             count,
         ),
@@ -444,8 +448,27 @@ class ServerOptions(ConfiguredOptions):
         elif self["workers"] > 1 and os.name != "posix":
             raise usage.UsageError("--workers requires Linux or another POSIX system")
 
+    def _checkMaximum(self) -> None:
+        """
+        Limit the connections to those that the reactor can watch.
+        """
+        from twisted.internet import reactor
+
+        sockets = socketLimit(reactor)
+        if sockets is None:
+            return
+        most = (sockets - _OTHER_SOCKETS) // self.socketsPerClient
+        if self["max-connections"] == MAX_CONNECTIONS:
+            self["max-connections"] = most
+        elif not 0 < self["max-connections"] <= most:
+            raise usage.UsageError(
+                f"--max-connections={self['max-connections']}: must be 1 to {most}, because the "
+                f"{type(reactor).__name__} can watch only {sockets} sockets"
+            )
+
     def postOptions(self) -> None:
         self._checkWorkers()
+        self._checkMaximum()
         level = oneOf("log-level", self["log-level"], _LEVELS)
         setLogLevel(LogLevel.levelWithName(level))
         if self.parent is not None and level != "debug":
