@@ -377,6 +377,8 @@ class GroupedOptions(usage.Options):
         @param wrong: the name without the dashes.
         """
         names = [name.removesuffix("=") for name in self.longOpt]
+        if {wrong, f"{wrong}="} & set(getattr(self.parent, "longOpt", ())):
+            return f" (an option of twistd: write --{wrong} before all options of the command)"
         similar = similarTo(wrong, names, 0.7)
         # The option "wrong" can exist, but not be allowed in a configuration file.
         return f" (did you mean --{similar}?)" if similar and wrong not in names else ""

@@ -7,6 +7,7 @@ WebSocket and TLS clients, and answers Flash policy requests.
 
 import re
 from collections.abc import Callable, Mapping
+from errno import EADDRINUSE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -148,6 +149,8 @@ class StartupError(SystemExit, Exception):
         reason = getattr(cause, "strerror", None) or str(cause)
         if isinstance(cause, PermissionError):
             reason += "; ports below 1024 require root privileges, see twistd's --uid"
+        elif getattr(cause, "errno", None) == EADDRINUSE:
+            reason += "; stop the program that uses this port, or choose another port"
         return cls(f"cannot listen on {error.interface or '*'}:{error.port}: {reason}")
 
 

@@ -1,6 +1,6 @@
 """
 Rooms in which members roll dice. Run it in this directory with
-C{twistd -n openfl-xml --app dice:Dice}.
+C{openfl-xml --app dice:Dice}.
 """
 
 import secrets

@@ -1,6 +1,6 @@
 """
 The server of C{penguin.py} with passwords. Run it with
-C{twistd -n openfl-xml --app penguinlogin:LoginPenguin}.
+C{openfl-xml --app penguinlogin:LoginPenguin}.
 """
 
 import time

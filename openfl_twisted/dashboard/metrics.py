@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.server import Request
 
 from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
@@ -246,9 +247,55 @@ class MetricsResource(ReadOnlyResource):
         return text
 
 
+_INDEX = b"""<!DOCTYPE html>
+<html lang="en"><title>openfl-twisted</title>
+<p><a href="metrics">metrics</a></p><p><a href="healthz">healthz</a></p></html>
+"""
+
+
+class IndexResource(ReadOnlyResource):
+    """
+    A page with links to the other resources.
+    """
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        Write the page.
+
+        @return: the body of the response.
+        """
+        request.setHeader("Content-Type", "text/html; charset=utf-8")
+        return _INDEX
+
+
+class HealthResource(ReadOnlyResource):
+    """
+    The health check of a server.
+    """
+
+    def __init__(self, service: Any) -> None:
+        """
+        @param service: the server. If its C{isDraining} is true, the answer is 503.
+        """
+        super().__init__()
+        self._service = service
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        Write the state of the server.
+
+        @return: the body of the response.
+        """
+        request.setHeader("Content-Type", "text/plain; charset=utf-8")
+        if getattr(self._service, "isDraining", False):
+            request.setResponseCode(SERVICE_UNAVAILABLE)
+            return b"draining\n"
+        return b"ok\n"
+
+
 class MetricsService(AdminService):
     """
-    The metrics of a server on their own port.
+    The metrics and the health check of a server on their own port.
     """
 
     log = packageLogger()
@@ -261,6 +308,8 @@ class MetricsService(AdminService):
         @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         root = Directory()
+        root.putChild(b"", IndexResource())
+        root.putChild(b"healthz", HealthResource(service))
         root.putChild(b"metrics", self.makeResource(service))
         super().__init__(endpoint, root, self._logAddress, clock)
 

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
+from twisted.python import runtime
 
 from openfl_twisted import errors
 from openfl_twisted.events import Event, ServerSocketConnectEvent
@@ -80,8 +81,10 @@ class ServerSocket(BoundSocket):
         bound: socket.socket = make(family, socket.SOCK_STREAM)
         try:
             bound.setblocking(False)
-            # Like Twisted, allow a port that has connections in the state TIME_WAIT.
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Like Twisted, allow a port that has connections in the state TIME_WAIT. On Windows,
+            # the option would allow a port that another program uses.
+            if runtime.platformType == "posix":
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind((address, port))
         except OSError as error:
             bound.close()

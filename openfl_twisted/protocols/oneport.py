@@ -238,6 +238,7 @@ class _OnePortProtocol(DetectionProtocol):
         connection = self.transport
         if connection.clientType == UNDETECTED:
             connection.clientType = POLICY
+        self._announce()
         self.received = b""
         self._disconnectWrapped()
         if answerRequest(connection, self.factory.policy, self.factory.log):
@@ -245,10 +246,19 @@ class _OnePortProtocol(DetectionProtocol):
         else:
             self.factory.unanswered += 1
 
+    def _announce(self) -> None:
+        """
+        Log the connection before the log contains what happens to it.
+        """
+        guard = self.transport.nearestGuard
+        if guard is not None:
+            guard.announce()
+
     def _refuse(self, signature: Signature) -> None:
         """
         Refuse a client that uses another protocol.
         """
+        self._announce()
         self._endDetection()
         self.decided = True
         self.received = b""
@@ -347,7 +357,11 @@ class _OnePortProtocol(DetectionProtocol):
         """
         self._endDetection()
         connection = self.transport
-        connection.clientType = PLAIN
+        if not connection.changeType(PLAIN):
+            self.decided = True
+            self.received = b""
+            connection.abortConnection()
+            return
         wrapped = buildProtocol(self.factory.wrappedFactory, connection.getPeer())
         if wrapped is None:
             self.decided = True
@@ -418,10 +432,14 @@ class OnePortFactory(WrapperFactory[Any]):
     @ivar unanswered: number of policy requests without a policy file for the port.
     @ivar hasTLS: whether the port has a certificate.
     @ivar requiresTLS: whether only TLS clients and policy requests are accepted.
+    @ivar detectsTypes: whether a connection is logged only when its client type is known.
+    @ivar isDraining: whether health checks are answered with 503, see L{drain}.
     """
 
     log = packageLogger()
     kind = "one port"
+    detectsTypes = True
+    isDraining = False
     # A client that has sent no data may be waiting for the server to send first.
     firstWait = 0
 
@@ -575,7 +593,20 @@ class OnePortFactory(WrapperFactory[Any]):
                 accept=ClientType.WEBSOCKET in self.accept,
                 clock=self.clock,
             )
+            self._webSockets[port].isDraining = self.isDraining
         return WebSocketProtocol(self._webSockets[port], otherwise)
+
+    def drain(self) -> None:
+        """
+        Answer health checks with 503 from now on. If the C{http} factory has a method C{drain}, it
+        is called.
+        """
+        self.isDraining = True
+        for factory in self._webSockets.values():
+            factory.isDraining = True
+        drain = getattr(self.http, "drain", None)
+        if drain is not None:
+            drain()
 
     def _permits(self, host: IAddress, origin: str | None) -> bool:
         """

@@ -68,6 +68,11 @@ NO_MORE = "The server accepts no more connections."
 The text of the answer 503.
 """
 
+DRAINING = "The server is draining: it will stop when its clients have disconnected."
+"""
+The text of the answer 503 to a health check.
+"""
+
 _SUCCESS = range(200, 300)
 _TOO_MUCH = frozenset((408, 431))
 
@@ -177,7 +182,8 @@ class WebSocketProtocol(WebSocketTransport):
         peer = self.transport.getPeer()
         if not isinstance(peer, IPv4Address | IPv6Address):
             return None
-        client = clientOf(head.headers, peer.host, self.factory.trustedProxies)
+        factory = self.factory
+        client = clientOf(head.headers, peer.host, factory.trustedProxies, factory.forwardedHeader)
         if client is None:
             return None
         kind = IPv4Address if client.address.version == 4 else IPv6Address
@@ -194,7 +200,13 @@ class WebSocketProtocol(WebSocketTransport):
         """
         self.transport.clientType = HTTP
         if answer.status in _SUCCESS:
-            self.log.debug("{peer}: health check answered", peer=self.getPeer())
+            if self.factory.isDraining:
+                answer = HTTPAnswer(503, DRAINING)
+            self.log.debug(
+                "{peer}: health check answered with {status}",
+                peer=self.getPeer(),
+                status=answer.status,
+            )
         else:
             self.factory.refusedRequests += 1
             log = self.log.warn if answer.status in _TOO_MUCH else self.log.info
@@ -235,9 +247,11 @@ class WebSocketFactory(WrapperFactory[Any]):
     @ivar pongs: timer of the WebSockets that wait for C{pongTimeout}.
     @ivar hasExplainedText: whether the log explains text messages without a NUL byte.
     @ivar refusedRequests: number of HTTP requests answered with an error.
+    @ivar isDraining: whether health checks are answered with 503.
     """
 
     kind = "WebSocket"
+    isDraining = False
 
     def __init__(
         self,
@@ -251,6 +265,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         pongTimeout: float = _PONG_TIMEOUT,
         origins: Callable[[str | None], bool] | None = None,
         trustedProxies: Sequence[IPNetwork] = (),
+        forwardedHeader: str | None = None,
         compress: bool = False,
         subprotocols: Sequence[str] = SUBPROTOCOLS,
         accept: bool = True,
@@ -272,6 +287,8 @@ class WebSocketFactory(WrapperFactory[Any]):
             L{openfl_twisted.wire.policy.origins.originsOf} (default: accept all).
         @param trustedProxies: networks of proxies whose C{X-Forwarded-For} or C{Forwarded}
             header is used. If a request contains both headers, both are ignored.
+        @param forwardedHeader: name of the only header in which a trusted proxy sends the client's
+            address, such as C{X-Real-IP} (default: C{X-Forwarded-For} or C{Forwarded}).
         @param compress: whether to compress messages for clients that offer compression.
             Compression costs CPU time, and memory for each connection.
         @param subprotocols: subprotocols to agree to, in order of preference (default: C{binary},
@@ -289,6 +306,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         self.pongTimeout = pongTimeout
         self.origins = origins
         self.trustedProxies = tuple(trustedProxies)
+        self.forwardedHeader = forwardedHeader
         self.compress = compress
         self.subprotocols = tuple(subprotocols)
         self.accept = accept

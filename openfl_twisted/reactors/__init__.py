@@ -6,6 +6,9 @@ Any Twisted program can use this package; it does not depend on OpenFL.
 """
 
 import sys
+from typing import Any
+
+from twisted.python import runtime
 
 
 def installDefault() -> None:
@@ -20,3 +23,18 @@ def installDefault() -> None:
     except ImportError:
         return
     install()
+
+
+def socketLimit(reactor: Any) -> int | None:
+    """
+    Return the maximum number of sockets that a reactor can watch; C{None} if there is no limit.
+    C{select} has a limit, and on Windows, asyncio's event loop also uses C{select}.
+
+    @param reactor: the reactor.
+    """
+    isWindows = runtime.platform.isWindows()
+    names = {each.__name__ for each in type(reactor).__mro__}
+    limited = {"SelectReactor", "AsyncioSelectorReactor"} if isWindows else {"SelectReactor"}
+    if not names & limited:
+        return None
+    return 512 if isWindows else 1024

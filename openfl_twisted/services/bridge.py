@@ -136,6 +136,8 @@ class Options(PlayOptions):
     ownTables = PlayOptions.ownTables | {"target", "gateway"}
 
     defaultEndpoint = "tcp:9000:interface=127.0.0.1"
+    # A client, and its connection to the target.
+    socketsPerClient = 2
 
     @property
     def serverDialect(self) -> str:  # type: ignore[override]

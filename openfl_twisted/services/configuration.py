@@ -1,9 +1,10 @@
 """
-Command-line options that can be read from a configuration file.
+Command-line options that can be read from a configuration file and from environment variables.
 """
 
 import getopt
 import json
+import os
 import re
 import sys
 import tomllib
@@ -14,12 +15,15 @@ from typing import Any, ClassVar
 from twisted.python import usage
 
 from openfl_twisted.commandline import Group, GroupedOptions, Option
+from openfl_twisted.logs import packageLogger
+from openfl_twisted.services.environment import argumentsFrom, misspelt, variableOf
 
 _SECRETS = {"dashboard-token"}
 _LETTERS = {"-l": "listen", "-h": "help"}
 _NOT_SETTINGS = {"config", "help", "show-config", "version"}
 _password = re.compile(r"://[^/?#]*@")
 _number = re.compile(r"[0-9]+(\.[0-9]+)?")
+_named = re.compile(r"--([a-z-]+)")
 
 
 def readTable(path: str) -> dict[str, Any]:
@@ -62,13 +66,14 @@ def _argumentsOf(path: str, table: dict[str, Any], given: Sequence[str]) -> list
 
 class ConfiguredOptions(GroupedOptions):
     """
-    Options that can be read from a configuration file and printed.
+    Options that can be read from a configuration file and from environment variables, and printed.
 
     @cvar ownTables: top-level names in the file that are not options.
     @cvar defaultEndpoint: the default of C{--listen}.
     """
 
     defaultEndpoint = ""
+    log = packageLogger()
 
     ownTables: ClassVar[frozenset[str]] = frozenset()
 
@@ -77,7 +82,10 @@ class ConfiguredOptions(GroupedOptions):
             Group.GENERAL,
             "config",
             "FILE",
-            "TOML file with options by name; command-line options take precedence.",
+            (
+                "TOML file with options by name; command-line options and environment variables "
+                "take precedence."
+            ),
         ),
         Option(
             Group.GENERAL,
@@ -89,24 +97,54 @@ class ConfiguredOptions(GroupedOptions):
 
     def parseArguments(self, options: Sequence[str] | None) -> None:
         """
-        Parse the options in the configuration file, then the options on the command line.
+        Parse the options in the configuration file, those in environment variables, and those on
+        the command line. An option is read from the last of them that contains it.
 
         @raise SystemExit: with status 0, after C{--show-config} has printed the
             configuration.
         """
         given = self._spelledOut(list(sys.argv[1:] if options is None else options))
+        allOptions = self.allOptions()
+        isOverridden = {argument.partition("=")[0] for argument in given}
+        found = [
+            (name, argument)
+            for name, argument in argumentsFrom(os.environ, allOptions, self._repeatable())
+            if f"--{name}" not in isOverridden
+        ]
+        fromEnvironment = {name for name, _ in found}
+        given = [*(argument for _, argument in found), *given]
         path = _valueOf("config", given)
         table = {} if path is None else readTable(path)
         known = {name: value for name, value in table.items() if name not in self.ownTables}
         fromFile = _argumentsOf(path or "", known, given)
         self._checkNames(path or "", fromFile)
         arguments = [*fromFile, *given]
-        super().parseArguments(arguments)
+        try:
+            super().parseArguments(arguments)
+        except usage.UsageError as problem:
+            option = _named.match(str(problem))
+            if option is None or option[1] not in fromEnvironment:
+                raise
+            text = str(problem)[option.end() :]
+            raise usage.UsageError(f"{variableOf(option[1])}{text}") from None
+        warnings = [*misspelt(os.environ, allOptions)]
         if self["show-config"]:
             sys.stdout.write(self._resolved(arguments))
-            for remark in self.remarks():
+            for remark in [*self.remarks(), *(f"warning: {each}" for each in warnings)]:
                 sys.stdout.write(f"# {remark}\n")
             sys.exit(0)
+        for warning in warnings:
+            self.log.warn("{warning}", warning=warning)
+
+    def _repeatable(self) -> set[str]:
+        """
+        Return the names of the options that can be repeated: methods parse them.
+        """
+        return {
+            each.name
+            for each in self.allOptions()
+            if each.value and hasattr(self, f"opt_{each.name.replace('-', '_')}")
+        }
 
     def remarks(self) -> list[str]:
         """

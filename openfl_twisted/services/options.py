@@ -14,7 +14,8 @@ from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-from openfl_twisted.commandline import Group, GroupedOptions, Option
+from openfl_twisted.addresses import describe
+from openfl_twisted.commandline import Group, Option
 from openfl_twisted.endpoints import (
     describeEndpointError,
     parseClientTypes,
@@ -26,8 +27,10 @@ from openfl_twisted.endpoints import (
 from openfl_twisted.logs import limitLog, setLogLevel
 from openfl_twisted.protocols.oneport import GREETING_DELAY
 from openfl_twisted.protocols.websocket import PING_INTERVAL
-from openfl_twisted.reactors import installDefault
+from openfl_twisted.reactors import installDefault, socketLimit
 from openfl_twisted.services.configuration import ConfiguredOptions
+from openfl_twisted.services.draining import DRAIN_DELAY, DRAIN_TIMEOUT
+from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
 from openfl_twisted.services.recording import makeRecorder, recordingOptions
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
@@ -47,6 +50,8 @@ Maximum number of workers.
 """
 
 _EXAMPLE = "tcp:8080:interface=127.0.0.1"
+# Sockets that are not connections of clients: ports, brokers, metrics and the dashboard.
+_OTHER_SOCKETS = 96
 _LEVELS = ("debug", "info", "warn", "error")
 # Matches the port in the description of an endpoint.
 _port = re.compile(r":(?:port=)?([0-9]+)")
@@ -54,6 +59,8 @@ _port = re.compile(r":(?:port=)?([0-9]+)")
 _colon = re.compile(r"(?<!\\):")
 # The types of endpoints that listen on all interfaces by default.
 _LOOPBACK = {"tcp": "127.0.0.1", "tcp4": "127.0.0.1", "tcp6": r"\:\:1", "ssl": "127.0.0.1"}
+# The addresses that mean all interfaces.
+_ANY = ("0.0.0.0", "::")  # noqa: S104
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 # Matches an access token (RFC 6750), and the name of a subprotocol (RFC 6455, 4.1).
 _token = re.compile(r"[A-Za-z0-9._~+/=-]+")
@@ -208,6 +215,17 @@ def listenOption(default: str) -> Option:
     )
 
 
+def describePort(host: IAddress) -> str:
+    """
+    Describe the address of an open port for the log.
+
+    @param host: the address.
+    @return: the address, and whether the port accepts clients on all interfaces.
+    """
+    isPublic = getattr(host, "host", None) in _ANY
+    return f"{describe(host)} (all interfaces)" if isPublic else describe(host)
+
+
 class IWorker(Protocol):
     """
     A worker process, see L{openfl_twisted.workers.worker.WorkerSide}.
@@ -238,23 +256,23 @@ class IWorker(Protocol):
         """
 
 
-class ServerOptions(GroupedOptions):
+class ServerOptions(ConfiguredOptions):
     """
     Options of all servers. After parsing, C{listen} is the list of endpoints, C{tls}
     the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} are an endpoint or
     C{None}, and C{policy-file} is the path of the policy file or C{None}.
 
-    @cvar defaultEndpoint: the default of C{--listen}.
     @cvar serverDialect: the dialect of recordings and of the dashboard, see
         L{openfl_twisted.wire.dialects}.
+    @cvar socketsPerClient: the number of sockets that each connection of a client requires.
     @cvar worker: this process's side of the link to the supervisor, if this process is a worker;
         otherwise C{None}. A worker inherits its ports, and serves neither metrics nor a dashboard.
     @ivar arguments: the arguments as they were given.
     @ivar supervisorPorts: in a worker, the ports of the metrics and the dashboard.
     """
 
-    defaultEndpoint = ""
     serverDialect = "raw"
+    socketsPerClient = 1
     worker: ClassVar[IWorker | None] = None
     supervisorPorts: frozenset[int] = frozenset()
 
@@ -276,6 +294,12 @@ class ServerOptions(GroupedOptions):
         ),
         Option(
             Group.LISTENING,
+            "public",
+            "",
+            "Listen on the default port of all interfaces, not only on the loopback interface.",
+        ),
+        Option(
+            Group.LISTENING,
             "workers",
             "N",
             (
@@ -289,7 +313,7 @@ class ServerOptions(GroupedOptions):
             Group.LIMITS,
             "max-connections",
             "N",
-            "Maximum number of connections.",
+            "Maximum number of connections; fewer by default with the select reactor.",
             MAX_CONNECTIONS,
             count,
         ),
@@ -332,6 +356,25 @@ class ServerOptions(GroupedOptions):
         ),
         Option(
             Group.SHUTDOWN,
+            "drain-timeout",
+            "SECONDS",
+            "After SIGUSR2: maximum time to wait until all clients have disconnected.",
+            DRAIN_TIMEOUT,
+            seconds,
+        ),
+        Option(
+            Group.SHUTDOWN,
+            "drain-delay",
+            "SECONDS",
+            (
+                "After SIGUSR2: time in which clients are still accepted, until the load balancer "
+                "has noticed that /healthz answers 503."
+            ),
+            DRAIN_DELAY,
+            seconds,
+        ),
+        Option(
+            Group.SHUTDOWN,
             "shutdown-timeout",
             "SECONDS",
             "Maximum time to send buffered data and close all connections.",
@@ -350,12 +393,15 @@ class ServerOptions(GroupedOptions):
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """
         Parse the options. Under C{twistd} and C{twist} without C{--reactor}, install
-        the C{openfl} reactor first: parsing an endpoint imports the reactor.
+        the C{openfl} reactor first: parsing an endpoint imports the reactor. In the foreground,
+        C{twistd} then writes no pid file by default.
         """
         if self.parent is not None:
             installDefault()
+            avoidPidFile(self.parent)
         self.arguments = list(sys.argv[1:] if options is None else options)
         super().parseOptions(options)
+        dropCacheErrors()
 
     def opt_listen(self, description: str) -> None:
         """
@@ -402,18 +448,50 @@ class ServerOptions(GroupedOptions):
         elif self["workers"] > 1 and os.name != "posix":
             raise usage.UsageError("--workers requires Linux or another POSIX system")
 
+    def _checkMaximum(self) -> None:
+        """
+        Limit the connections to those that the reactor can watch.
+        """
+        from twisted.internet import reactor
+
+        sockets = socketLimit(reactor)
+        if sockets is None:
+            return
+        most = (sockets - _OTHER_SOCKETS) // self.socketsPerClient
+        if self["max-connections"] == MAX_CONNECTIONS:
+            self["max-connections"] = most
+        elif not 0 < self["max-connections"] <= most:
+            raise usage.UsageError(
+                f"--max-connections={self['max-connections']}: must be 1 to {most}, because the "
+                f"{type(reactor).__name__} can watch only {sockets} sockets"
+            )
+
     def postOptions(self) -> None:
         self._checkWorkers()
+        self._checkMaximum()
         level = oneOf("log-level", self["log-level"], _LEVELS)
         setLogLevel(LogLevel.levelWithName(level))
         if self.parent is not None and level != "debug":
             from twisted.internet import reactor
 
             limitLog(reactor)
-        if not self["listen"]:
-            self.opt_listen(self.defaultEndpoint)
+        self._listenByDefault()
         self["tls"] = self._certificates()
         self._readAdminEndpoints()
+
+    def _listenByDefault(self) -> None:
+        """
+        Listen on the default endpoint if there is no other one.
+        """
+        if self["public"]:
+            if self["listen"]:
+                raise usage.UsageError(
+                    "--public and --listen cannot be used together: an endpoint without "
+                    "interface=, such as --listen=tcp:8080, listens on all interfaces"
+                )
+            self.defaultEndpoint = self.defaultEndpoint.partition(":interface=")[0]
+        if not self["listen"]:
+            self.opt_listen(self.defaultEndpoint)
 
     def _readAdminEndpoints(self) -> None:
         if self["metrics"] is not None:
@@ -451,7 +529,7 @@ class ServerOptions(GroupedOptions):
             raise usage.UsageError(f"--tls-certificate: {problem}") from None
 
 
-class DataServerOptions(ConfiguredOptions, ServerOptions):
+class DataServerOptions(ServerOptions):
     """
     Options of the servers for client programs. All client types are accepted by
     default.
@@ -527,6 +605,16 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
                 "Address or network of a proxy whose X-Forwarded-For and Forwarded headers are "
                 "trusted; can be repeated."
             ),
+        ),
+        Option(
+            Group.ACCESS,
+            "forwarded-header",
+            "NAME",
+            (
+                "The only header in which a trusted proxy sends the client's address, such as "
+                "X-Real-IP or CF-Connecting-IP."
+            ),
+            shown="X-Forwarded-For or Forwarded",
         ),
         Option(
             Group.LIMITS,
@@ -611,11 +699,25 @@ class DataServerOptions(ConfiguredOptions, ServerOptions):
             raise usage.UsageError("--accept=tls requires --tls-certificate")
         if self["plain"] and self["accept"] != ALL_TYPES:
             raise usage.UsageError("--plain and --accept cannot be used together")
+        self._checkForwardedHeader()
         if self["policy"] not in ("port", "none"):
             self["policy-file"] = self["policy"]
         self["policy"] = readPolicy(self["policy"], parsePolicy)
         self.readApplication()
         self["recorder"] = makeRecorder(self)
+
+    def _checkForwardedHeader(self) -> None:
+        name = self["forwarded-header"]
+        if name is None:
+            return
+        if not _subprotocol.fullmatch(name):
+            raise usage.UsageError(
+                f"--forwarded-header={name}: must be the name of a header, such as X-Real-IP"
+            )
+        if not self["trusted-proxies"]:
+            raise usage.UsageError(
+                "--forwarded-header requires --trusted-proxy with the address of the proxy"
+            )
 
     def readApplication(self) -> None:
         """

@@ -385,3 +385,9 @@ class PlayFactory(SmallSite):
 
     def stopFactory(self) -> None:
         self.resource.stopping = True
+
+    def drain(self) -> None:
+        """
+        Answer health checks with 503 from now on.
+        """
+        self.resource.stopping = True

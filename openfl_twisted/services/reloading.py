@@ -5,19 +5,15 @@ closing connections.
 
 import gc
 import os
-import signal
 from collections.abc import Callable
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.python.logfile import BaseLogFile
 
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.services.signals import SignalService
 
 _log = packageLogger()
-
-# Windows has no SIGHUP.
-_SIGHUP: int | None = getattr(signal, "SIGHUP", None)
 
 
 def _reopenLogs() -> int:
@@ -51,19 +47,9 @@ def _reopen(logFile: BaseLogFile) -> bool:
     return True
 
 
-# The running services that handle SIGHUP.
-_services: list["ReloadService"] = []
-
-
-def _signalled(number: int, frame: object) -> None:
-    for service in _services:
-        service.signalled()
-
-
-class ReloadService(Service):
+class ReloadService(SignalService):
     """
-    Handles SIGHUP while the service runs. If the program already has a handler for SIGHUP, the
-    service does nothing. Several services can run in one process.
+    Handles SIGHUP while the service runs.
     """
 
     log = _log
@@ -73,35 +59,8 @@ class ReloadService(Service):
         @param reload: called after the log files have been reopened.
         @param reactor: the reactor (default: the global reactor).
         """
+        super().__init__("SIGHUP", self.reload, reactor)
         self._reload = reload
-        self._reactor = reactor
-
-    def startService(self) -> None:
-        super().startService()
-        if self._reactor is None:
-            from twisted.internet import reactor
-
-            self._reactor = reactor
-        if _SIGHUP is None:
-            return
-        handler = signal.getsignal(_SIGHUP)
-        if handler is signal.SIG_DFL:
-            try:
-                signal.signal(_SIGHUP, _signalled)
-            except ValueError:
-                # Python allows signal handlers to be set only in the main thread.
-                return
-            # Drop services that registered earlier: the program has reset the handler since then.
-            _services.clear()
-        elif handler is not _signalled:
-            return
-        _services.append(self)
-
-    def signalled(self) -> None:
-        """
-        Called by the signal handler. Schedules L{reload} in the reactor thread.
-        """
-        self._reactor.callFromThread(self.reload)
 
     def reload(self) -> None:
         """
@@ -113,10 +72,3 @@ class ReloadService(Service):
             self._reload()
         except Exception:
             self.log.failure("reload after SIGHUP failed")
-
-    def stopService(self) -> None:
-        super().stopService()
-        if self in _services:
-            _services.remove(self)
-            if _SIGHUP is not None and not _services and signal.getsignal(_SIGHUP) is _signalled:
-                signal.signal(_SIGHUP, signal.SIG_DFL)

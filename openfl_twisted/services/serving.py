@@ -25,7 +25,8 @@ from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
 from openfl_twisted.rooms.pubsub import IPubSub
-from openfl_twisted.services.options import DataServerOptions, ServerOptions
+from openfl_twisted.services.draining import DrainService
+from openfl_twisted.services.options import DataServerOptions, ServerOptions, describePort
 from openfl_twisted.services.reloading import ReloadService
 from openfl_twisted.sessions._dialects import dialectOf
 from openfl_twisted.tls.connection import ServerTLSFactory
@@ -113,6 +114,7 @@ class ServerService(MultiService):
         # Not a child service, so that SIGHUP is handled until all connections are closed: without a
         # handler, the signal would end the process.
         self._reloading = ReloadService(self.reload)
+        self._draining = DrainService(self, options["drain-delay"], options["drain-timeout"])
         self._worker = options.worker
 
     @property
@@ -145,7 +147,7 @@ class ServerService(MultiService):
         """
         # In a worker, log nothing: the supervisor logs the ports.
         level = LogLevel.info if self._worker is None else LogLevel.debug
-        self.log.emit(level, "listening on {host}", host=host)
+        self.log.emit(level, "listening on {host}", host=describePort(host))
         for line in self._options.describePorts([host]):
             self.log.emit(level, "{line}", line=line)
         self._hosts.append(host)
@@ -207,6 +209,7 @@ class ServerService(MultiService):
             self.lobby.begin()
         super().startService()
         self._reloading.startService()
+        self._draining.startService()
         if self.certificates is not None:
             self.certificates.report()
             # twistd has dropped privileges before it calls this method.
@@ -228,11 +231,56 @@ class ServerService(MultiService):
                 answers |= MembershipTransfer(self.lobby, self._closePorts).answers()
             self._worker.start(answers)
 
+    @property
+    def isDraining(self) -> bool:
+        """
+        Whether the server will stop when its clients have disconnected.
+        """
+        return self._draining.isDraining
+
+    @property
+    def clientCount(self) -> int:
+        """
+        Number of connected clients.
+        """
+        return self.factory.clientCount
+
+    def failHealthChecks(self) -> None:
+        """
+        Answer health checks with 503 from now on.
+        """
+        if isinstance(self.factory.wrappedFactory, OnePortFactory):
+            self.factory.wrappedFactory.drain()
+
+    def refuseClients(self) -> Deferred[None]:
+        """
+        Refuse further clients, and send the farewell message. The port stays open for health
+        checks. Without protocol detection, it answers no health checks, and is closed.
+
+        @return: fires when all clients have disconnected.
+        """
+        if not isinstance(self.factory.wrappedFactory, OnePortFactory):
+            self._closePorts()
+        drained = self.factory.drain()
+        self._sendFarewell()
+        return drained
+
+    def _sendFarewell(self) -> None:
+        """
+        Call C{farewell} once.
+        """
+        farewell, self.farewell = self.farewell, lambda: None
+        try:
+            farewell()
+        except Exception:
+            self.log.failure("unhandled error while sending the farewell message")
+
     def _closePorts(self) -> None:
         """
         Close the ports, but no connections.
         """
-        for port in self._ports:
+        ports, self._ports = self._ports, []
+        for port in ports:
             port.disownServiceParent()
 
     def stopService(self) -> Deferred[None]:
@@ -246,10 +294,7 @@ class ServerService(MultiService):
         def closeConnections(result: object) -> Deferred[None]:
             if self.lobby is not None:
                 self.lobby.end()
-            try:
-                self.farewell()
-            except Exception:
-                self.log.failure("unhandled error while sending the farewell message")
+            self._sendFarewell()
             return self.factory.closeAll(self.shutdownTimeout)
 
         def closeBrokers(result: object) -> Deferred[Any]:
@@ -262,8 +307,10 @@ class ServerService(MultiService):
 
         def stopReloading(result: _T) -> _T:
             self._reloading.stopService()
+            self._draining.ignoreSignal()
             return result
 
+        self._draining.stopService()
         stopped: Deferred[Any] = super().stopService()
         stopped.addCallback(closeConnections).addCallback(closeBrokers)
         stopped.addBoth(stopRecording)
@@ -312,7 +359,7 @@ class DatagramService(Service):
             except CannotListenError as error:
                 raise StartupError.fromError(error) from None
             self._ports.append(port)
-            self.log.info("listening on {host} (UDP)", host=port.getHost())
+            self.log.info("listening on {host} (UDP)", host=describePort(port.getHost()))
 
     def startService(self) -> None:
         """
@@ -373,6 +420,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         maxFrame=max(MAX_FRAME, options["max-message"] + 1),
         pingInterval=options["ping-interval"],
         trustedProxies=options["trusted-proxies"],
+        forwardedHeader=options["forwarded-header"],
         subprotocols=(*options["subprotocols"], *SUBPROTOCOLS),
         compress=bool(options["compress"]),
     )

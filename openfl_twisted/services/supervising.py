@@ -16,11 +16,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
-from openfl_twisted.addresses import describe
 from openfl_twisted.endpoints import StartupError
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.services.options import ServerOptions
+from openfl_twisted.services.draining import SIGNAL, stopReactor
+from openfl_twisted.services.foreground import dropCacheErrors
+from openfl_twisted.services.options import ServerOptions, describePort
 from openfl_twisted.services.reloading import ReloadService
+from openfl_twisted.services.signals import SignalService
 from openfl_twisted.workers.ports import ReservingReactor
 from openfl_twisted.workers.supervisor import Supervisor
 from openfl_twisted.workers.watching import WatchService
@@ -59,7 +61,7 @@ def _exitWithFailure() -> None:
 
 class SupervisorService(MultiService):
     """
-    Runs the workers of a command, and passes SIGHUP to them.
+    Runs the workers of a command, and passes SIGHUP and SIGUSR2 to them.
 
     @ivar supervisor: the supervisor.
     """
@@ -75,6 +77,9 @@ class SupervisorService(MultiService):
         if reactor is None:
             from twisted.internet import reactor
         self._reactor: Any = reactor
+        # Later, the search would log errors about the plugin cache.
+        self._reactorName = _reactorName(reactor)
+        dropCacheErrors()
         self._options = options
         # The name of the application that is reloaded.
         self._watched: str | None = options.get("reload") or None
@@ -100,6 +105,7 @@ class SupervisorService(MultiService):
         # Not a child service, so that SIGHUP is handled until the workers have stopped: without a
         # handler, the signal would end the process.
         self._reloading = ReloadService(self._reload, reactor)
+        self._draining = SignalService(SIGNAL, self._drain, reactor)
 
     def _adminServices(self, options: ServerOptions) -> Iterator[Service]:
         if options["metrics"] is not None:
@@ -130,7 +136,7 @@ class SupervisorService(MultiService):
         @return: the program and its arguments.
         """
         options: Any = self._options
-        reactor = _reactorName(self._reactor)
+        reactor = self._reactorName
         return [
             *self._program("workerprocess"),
             *(str(number), str(len(self._ports.ports))),
@@ -167,9 +173,10 @@ class SupervisorService(MultiService):
             self.privilegedStartService()
         super().startService()
         self._reloading.startService()
+        self._draining.startService()
 
     def _started(self) -> None:
-        hosts = ", ".join(describe(port.getHost()) for port in self._ports.ports)
+        hosts = ", ".join(describePort(port.getHost()) for port in self._ports.ports)
         if self.supervisor.count == 1:
             self.log.info("listening on {hosts}", hosts=hosts)
         else:
@@ -194,9 +201,15 @@ class SupervisorService(MultiService):
     def _reload(self) -> None:
         self.supervisor.signal("HUP")
 
+    def _drain(self) -> None:
+        if not self.supervisor.isDraining:
+            self.log.info("{signal} received: draining all workers", signal=SIGNAL)
+            self.supervisor.drain().addCallback(lambda _: stopReactor(self._reactor))
+
     def stopService(self) -> Deferred[Any]:
         def closePorts(result: object) -> Deferred[Any]:
             self._reloading.stopService()
+            self._draining.stopService()
             return gatherResults([port.stopListening() for port in self._ports.ports])
 
         stopped: Deferred[Any] = super().stopService()

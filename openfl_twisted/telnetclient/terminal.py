@@ -10,13 +10,20 @@ from twisted.internet import protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.internet.stdio import StandardIO
+from twisted.python import runtime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from openfl_twisted.telnetclient.connection import ClientProtocol
 from openfl_twisted.wire.lines import LineSplitter
 from openfl_twisted.wire.messages import receiveUpTo
+
+# Any, because the type stubs describe only the Windows version, which has no file descriptors.
+StandardIO: Any
+if runtime.platform.isWindows():
+    from openfl_twisted.telnetclient.threadedio import ThreadedIO as StandardIO
+else:
+    from twisted.internet.stdio import StandardIO
 
 _CONTROLS = [number for number in range(0x20) if chr(number) not in "\t\n"] + [0x7F]
 _visible = {number: f"^{chr(number ^ 0x40)}" for number in _CONTROLS}
@@ -108,10 +115,7 @@ class PlainTerminal(protocol.Protocol):
             input, and C{connection.close} when the output is closed.
         """
         self._connection = connection
-        # The type stubs describe only the Windows version of this class, which has no file
-        # descriptors.
-        makeTransport: Any = StandardIO
-        makeTransport(self, *self._descriptors, reactor=self._reactor)
+        StandardIO(self, *self._descriptors, reactor=self._reactor)
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self._connection.transport, True)
@@ -163,6 +167,7 @@ class PlainTerminal(protocol.Protocol):
         """
         Make standard input blocking again, because other programs on the terminal expect this.
         """
-        with contextlib.suppress(OSError):
+        # On Windows, the function is missing in Python 3.11, and fails for a console.
+        with contextlib.suppress(AttributeError, OSError):
             os.set_blocking(self._descriptors[0], True)
         self._stopped.callback(None)

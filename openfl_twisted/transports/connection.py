@@ -163,6 +163,12 @@ class Guard(Protocol):
         Called when the peer is the first to close its side of the connection.
         """
 
+    def announce(self) -> None:
+        """
+        Called when the log must contain the connection, because the peer is not only a health
+        check.
+        """
+
     def countAs(self, clientType: str) -> bool:
         """
         Called when the client type is detected, and when it changes. HTTP connections have a

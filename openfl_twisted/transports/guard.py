@@ -78,6 +78,7 @@ class GuardedConnection:
     @ivar host: the host for which the connection is counted, see
         L{openfl_twisted.transports.hostlimit.hostOf}.
     @ivar isHTTP: whether the connection is counted as an HTTP connection.
+    @ivar announced: whether the log contains that the connection was opened.
     @ivar endedByPeer: whether the peer was the first to close the connection.
     @ivar endedHere: whether this side was closing the connection when it was lost.
     @ivar seen: number of bytes at the last idle check.
@@ -91,6 +92,7 @@ class GuardedConnection:
         "_factory",
         "_kind",
         "_outer",
+        "announced",
         "endedByPeer",
         "endedHere",
         "host",
@@ -116,7 +118,7 @@ class GuardedConnection:
         self.host = host
         self.id = 0
         self.since = 0.0
-        self.endedByPeer = self.endedHere = self.isHTTP = False
+        self.endedByPeer = self.endedHere = self.isHTTP = self.announced = False
         # The traffic that is already counted for a previous client type.
         self._counted: Traffic | None = None
         self.seen = 0
@@ -229,9 +231,20 @@ class GuardedConnection:
         if self._outer is not None:
             self._outer.peerHalfClosed()
 
+    def announce(self) -> None:
+        """
+        Log that the connection was opened, unless the log contains it already.
+        """
+        if not self.announced:
+            self.announced = True
+            self._factory.logOpened(self)
+        if self._outer is not None:
+            self._outer.announce()
+
     def countAs(self, clientType: str) -> bool:
         """
-        Count the connection for the limits of its client type.
+        Count the connection for the limits of its client type, and log that it was opened if it is
+        not an HTTP connection.
 
         @param clientType: the client type.
         @return: whether the limit permits the connection.
@@ -239,6 +252,9 @@ class GuardedConnection:
         if self.lost or (self._outer is not None and not self._outer.countAs(clientType)):
             return False
         isHTTP = clientType == HTTP
+        if not isHTTP and self._factory.isDraining:
+            self._factory.refuseDraining(self)
+            return False
         if isHTTP != self.isHTTP:
             if not self._factory.typeChanged(self, isHTTP=isHTTP):
                 return False
@@ -246,6 +262,8 @@ class GuardedConnection:
             if self.kind != UNDETECTED:
                 self._factory.countTraffic(self.kind, self.traffic)
                 self._counted = Traffic(self.bytesIn, self.bytesOut)
+        if not isHTTP:
+            self.announce()
         return True
 
     def transportLost(self) -> None:
@@ -291,11 +309,15 @@ class GuardFactory(WrapperFactory[Any]):
     @ivar protocols: the records of the open connections, oldest first.
     @ivar http: number of open HTTP connections.
     @ivar log: logs each opened and closed connection at C{logLevel}, and each limit
-        that is reached at level C{warn}.
+        that is reached at level C{warn}. If the wrapped factory detects client types, an opened
+        connection is logged when the type is known. HTTP connections, and connections that are
+        closed before they have sent data, are logged at level C{debug}.
     @ivar logLevel: level for opened and closed connections (default C{info}).
     @ivar opened: number of connections opened so far.
     @ivar refusals: number of refused connections, by limit: C{"connections"} for
-        C{maxConnections}, C{"address"} for C{maxPerAddress}, C{"http"} for C{maxHTTP}.
+        C{maxConnections}, C{"address"} for C{maxPerAddress}, C{"http"} for C{maxHTTP},
+        C{"draining"} after L{drain}.
+    @ivar isDraining: whether L{drain} was called.
     @ivar closed: number of closed connections, by client type, then by the side that closed
         the connection (a key of L{ENDS}).
     """
@@ -352,7 +374,10 @@ class GuardFactory(WrapperFactory[Any]):
         self.idleTimeout = idleTimeout
         self.closeTimeout = closeTimeout
         self.opened = 0
-        self.refusals = {"connections": 0, "address": 0, "http": 0}
+        self.refusals = {"connections": 0, "address": 0, "http": 0, "draining": 0}
+        self.isDraining = False
+        self._drained: Deferred[None] | None = None
+        self._detects = bool(getattr(wrappedFactory, "detectsTypes", False))
         self.closed: dict[tuple[str, str], int] = {}
         self._hosts = HostLimit(maxPerAddress)
         self._ended: dict[str, Traffic] = {}
@@ -374,7 +399,7 @@ class GuardFactory(WrapperFactory[Any]):
         """
         Whether C{maxConnections} is reached.
         """
-        return 0 < self.maxConnections <= len(self.protocols) - self.http
+        return 0 < self.maxConnections <= self.clientCount
 
     @property
     def refused(self) -> int:
@@ -482,6 +507,15 @@ class GuardFactory(WrapperFactory[Any]):
         connection.id = self.opened
         connection.since = self.clock.seconds()
         self._hosts.opened(connection.host)
+        if not self._detects:
+            connection.announce()
+
+    def logOpened(self, connection: GuardedConnection) -> None:
+        """
+        Log that a connection was opened.
+
+        @param connection: the record of the connection.
+        """
         self.log.emit(
             self.logLevel,
             "{peer} opened ({open} open)",
@@ -544,6 +578,7 @@ class GuardFactory(WrapperFactory[Any]):
                 refused=self._recentRefusals,
             )
             self._recentRefusals = 0
+        self._checkDrained()
 
     def connectionEnded(self, connection: GuardedConnection, reason: Failure) -> None:
         """
@@ -554,8 +589,10 @@ class GuardFactory(WrapperFactory[Any]):
         @param reason: why the connection was lost.
         """
         by = _endedBy(connection, reason)
+        if connection.bytesIn and connection.kind != HTTP:
+            connection.announce()
         self.log.emit(
-            self.logLevel,
+            self.logLevel if connection.announced else LogLevel.debug,
             "{peer} closed {reason} ({open} open)",
             peer=connection.getPeer(),
             reason=ENDS[by].format(reason.getErrorMessage()),
@@ -655,6 +692,45 @@ class GuardFactory(WrapperFactory[Any]):
         return True
 
     # Closing
+
+    @property
+    def clientCount(self) -> int:
+        """
+        Number of open connections that are not HTTP connections.
+        """
+        return len(self.protocols) - self.http
+
+    def drain(self) -> Deferred[None]:
+        """
+        Refuse further clients. HTTP requests, such as health checks, are still served. Must be
+        called once.
+
+        @return: fires when all clients have disconnected.
+        """
+        self.isDraining = True
+        drained = self._drained = Deferred()
+        self._checkDrained()
+        return drained
+
+    def _checkDrained(self) -> None:
+        drained = self._drained
+        if drained is not None and self.clientCount <= 0:
+            self._drained = None
+            drained.callback(None)
+
+    def refuseDraining(self, connection: GuardedConnection) -> None:
+        """
+        Count a client that is refused after L{drain}. The first refusal is logged. The caller
+        closes the connection.
+
+        @param connection: the record of the connection.
+        """
+        self.refusals["draining"] += 1
+        if self.refusals["draining"] == 1:
+            self.log.warn(
+                "{peer} refused: the server is draining; further refusals are not logged",
+                peer=connection.getPeer(),
+            )
 
     def _closeIdle(self) -> None:
         self._forEach(self._closeIfIdle)

@@ -21,6 +21,8 @@ _TCP_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 # the maximum time until the peer acknowledges sent data (milliseconds).
 _KEEP_ALIVE = (
     ("TCP_KEEPIDLE", 60),
+    # The same option on macOS. Other systems do not have this name.
+    ("TCP_KEEPALIVE", 60),
     ("TCP_KEEPINTVL", 15),
     ("TCP_KEEPCNT", 4),
     ("TCP_USER_TIMEOUT", 120_000),

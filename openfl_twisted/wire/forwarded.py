@@ -1,5 +1,6 @@
 """
-Client addresses reported by proxies: C{X-Forwarded-For}, and C{Forwarded} (RFC 7239).
+Client addresses reported by proxies: C{X-Forwarded-For}, C{Forwarded} (RFC 7239), and headers with
+one address, such as C{X-Real-IP}.
 """
 
 import ipaddress
@@ -17,6 +18,8 @@ IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 An IP network.
 """
 
+# The header fields with a list of addresses.
+_LISTS = ("x-forwarded-for", "forwarded")
 _node = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)")
 # A quoted string without a closing quotation mark extends to the end of the text, and is invalid.
 _part = re.compile(r'[^",]+|,|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
@@ -53,7 +56,10 @@ def _parseAddress(text: str) -> IPAddress | None:
 
 
 def clientOf(
-    headers: Mapping[str, str], peer: str, trustedProxies: Sequence[IPNetwork]
+    headers: Mapping[str, str],
+    peer: str,
+    trustedProxies: Sequence[IPNetwork],
+    only: str | None = None,
 ) -> ForwardedAddress | None:
     """
     Find the address of a client that is connected through trusted proxies.
@@ -65,12 +71,19 @@ def clientOf(
 
     @param headers: the header fields of the request, names in lower case.
     @param peer: the IP address of the connection's peer.
+    @param only: the name of the only header field that is read, in any case. A field other than
+        C{X-Forwarded-For} and C{Forwarded} must contain one address.
     @return: the client's address; C{None} if the peer is not a trusted proxy, if both
         header fields are present, or if the field is missing or malformed.
     """
     address = _parseAddress(peer)
     if address is None or not _within(address, trustedProxies):
         return None
+    if only is not None:
+        name = only.lower()
+        headers = {name: headers[name]} if name in headers else {}
+        if name not in _LISTS:
+            return _parse(headers.get(name, ""))
     client = None
     for text in reversed(_listed(headers)):
         client = _parse(text)

@@ -284,11 +284,11 @@ class Worker:
             return fail(RequestError("the worker has ended"))
         return self._link.ask(question, **arguments)
 
-    def signal(self, name: str) -> None:
+    def signal(self, name: str | int) -> None:
         """
         Send a signal to the process, if it is running.
 
-        @param name: the name of the signal, such as C{TERM}.
+        @param name: the number of the signal, or C{HUP}, C{KILL} or C{TERM}.
         """
         if self._transport is not None:
             try:
@@ -358,6 +358,7 @@ class Supervisor(Service):
     @ivar hangTimeout: time after which a worker that does not respond is killed (seconds).
     @ivar restarts: number of restarts of workers.
     @ivar ports: the ports that the workers inherit; must be set before the service starts.
+    @ivar isDraining: whether workers that end are not restarted, see L{drain}.
     """
 
     def __init__(
@@ -414,6 +415,8 @@ class Supervisor(Service):
         self._hasStarted = False
         self._waiting: list[tuple[Worker, str]] = []
         self._stopped: Deferred[None] | None = None
+        self.isDraining = False
+        self._drained: Deferred[None] | None = None
         # The workers that will replace the present workers, and the workers that were replaced
         # and are still stopping, with the timers that kill them.
         self._candidates: list[Worker] = []
@@ -443,13 +446,44 @@ class Supervisor(Service):
         for worker in self.active:
             worker.signal(name)
 
+    def drain(self) -> Deferred[None]:
+        """
+        Let each worker drain, and restart none. Workers that have not opened their ports are
+        stopped. Must be called once.
+
+        @return: fires when all workers have ended.
+        """
+        self.isDraining = True
+        drained = self._drained = Deferred()
+        for worker in (*self._workers, *self._candidates):
+            if worker.isUp:
+                worker.signal(signal.SIGUSR2)
+            else:
+                worker.stop()
+        self._checkDrained()
+        return drained
+
+    def _checkDrained(self) -> None:
+        drained = self._drained
+        if drained is not None and not self._isRunning:
+            self._drained = None
+            drained.callback(None)
+
+    @property
+    def _isRunning(self) -> bool:
+        """
+        Whether there is a process.
+        """
+        processes = (*self._workers, *self._candidates, *self._retired)
+        return any(worker.isRunning for worker in processes)
+
     def workerUp(self, worker: Worker) -> None:
         """
         Called when a worker has opened its ports.
 
         @param worker: the worker.
         """
-        if self._stopped is not None:
+        if self._stopped is not None or self.isDraining:
             # The worker has not received the notice to stop yet.
             return
         if worker in self._retired:
@@ -481,7 +515,7 @@ class Supervisor(Service):
                 killing.cancel()
             _log.debug("{event}", event=event)
             self._checkStopped()
-        elif self._stopped is not None:
+        elif self._stopped is not None or self.isDraining:
             _log.debug("{event}", event=event)
             self._checkStopped()
         elif worker in self._candidates:
@@ -614,7 +648,6 @@ class Supervisor(Service):
 
     def _checkStopped(self) -> None:
         stopped = self._stopped
-        processes = (*self._workers, *self._candidates, *self._retired)
-        running = any(worker.isRunning for worker in processes)
-        if stopped is not None and not running and not stopped.called:
+        if stopped is not None and not self._isRunning and not stopped.called:
             stopped.callback(None)
+        self._checkDrained()

@@ -31,6 +31,7 @@ class MonitoredServer:
 
     def __init__(self, wrapped: Any = None, **limits: Any) -> None:
         self.clock = MemoryReactorClock()
+        self.isDraining = False
         self.wrapped = wrapped or XMLSocketFactory(BroadcastProtocol)
         self.onePort = OnePortFactory(self.wrapped, clock=self.clock)
         self.factory = GuardFactory(self.onePort, clock=self.clock, **limits)

@@ -241,8 +241,21 @@ class MetricsTests(MetricsTestCase):
         """
         Other paths do not exist.
         """
-        self.assertEqual([self.ask(path).status for path in ("/", "/other")], [404, 404])
+        self.assertEqual([self.ask(path).status for path in ("/other", "/a/b")], [404, 404])
         self.assertEqual(visit(self.service().guard, "/metrics", method="POST").status, 405)
+
+    def test_health(self) -> None:
+        """
+        C{/} links to the metrics and to the health check, which fails while the server drains.
+        """
+        service = self.service()
+        page = visit(service.guard, "/")
+        self.assertEqual((page.status, page.body.count(b'href="')), (200, 2))
+        self.assertEqual(visit(service.guard, "/healthz").status, 200)
+        self.assertEqual(visit(service.guard, "/healthz", method="HEAD").status, 200)
+        self.server.isDraining = True
+        answer = visit(service.guard, "/healthz")
+        self.assertEqual((answer.status, answer.body), (503, b"draining\n"))
 
     def test_start(self) -> None:
         """

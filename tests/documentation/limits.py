@@ -51,6 +51,7 @@ LIMITS = {
     "wire.httprequest _MAX_TARGET": Row("bytes held for protocol detection", SIZE),
     "protocols.proxyprotocol _HEADER_TIMEOUT": Row("PROXY header", TIME),
     "protocols.proxyprotocol MAX_PENDING": Row("connections that have not sent"),
+    "services.draining DRAIN_TIMEOUT": Row("waiting until clients disconnect", TIME),
     "wire.proxyheader _MAX_HEADER": Row("PROXY header", SIZE),
     "transports.wrapper CLOSE_TIMEOUT": Row("closing a connection", TIME),
     "transports.websocket _LINGER": Row("closing a connection", TIME),

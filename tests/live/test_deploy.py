@@ -6,6 +6,7 @@ serves clients.
 import asyncio
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ProcessExitedAlready
 from twisted.internet.threads import deferToThread
 from websockets.asyncio.client import connect
@@ -23,7 +25,7 @@ from websockets.typing import Origin
 
 from tests.clients.conftest import need
 from tests.live import live
-from tests.live.peers import HOST, Process, dial, pause, portOf, run, stop, twistd
+from tests.live.peers import HOST, Buffered, Process, dial, pause, portOf, run, stop, twistd
 from tests.live.test_brokers import freePort
 
 pytestmark = pytest.mark.slow
@@ -149,6 +151,110 @@ async def test_haproxy(tmp_path: Path) -> None:
         await client.close()
     printed = "".join([await stop(server) for server in servers])
     assert f"{HOST}:{own.port} " in printed  # type: ignore[attr-defined]
+
+
+@live
+async def test_rollingRestart(tmp_path: Path) -> None:
+    """
+    Two servers with haproxy are restarted one after the other. Clients that connect at any time are
+    served, and connected clients receive the farewell message.
+    """
+    need(shutil.which("haproxy"), "haproxy is not installed (apt-get install haproxy)")
+    port, ports = freePort(), [freePort(), freePort()]
+    file = configured(
+        "haproxy.cfg",
+        tmp_path,
+        ("bind :8080", f"bind {HOST}:{port}"),
+        ("127.0.0.1:8081", f"127.0.0.1:{ports[0]}"),
+        ("127.0.0.1:8082", f"127.0.0.1:{ports[1]}"),
+    )
+
+    def start(number: int) -> Process:
+        return twistd(
+            "openfl-xml",
+            "--echo",
+            "--farewell=<restart/>",
+            f"--listen=haproxy:tcp:{number}:interface={HOST}",
+        )
+
+    async def connected() -> Buffered:
+        client = await dial(port)
+        client.send(b"<hello/>\0")
+        assert await client.until(b"\0") == b"<hello/>\0"
+        return client
+
+    async def connectAgain() -> None:
+        # A player who connects again when the server says so.
+        while True:
+            player = await connected()
+            await player.until(b"<restart/>\0")
+            restarts.append(player)
+            await player.close()
+
+    async def connectOften() -> None:
+        while not isDone:
+            visitor = await connected()
+            await visitor.close()
+            visits.append(visitor)
+            await pause(0.05)
+
+    isDone: list[bool] = []
+    visits: list[Buffered] = []
+    restarts: list[Buffered] = []
+    servers = [start(number) for number in ports]
+    for server in servers:
+        await portOf(server)
+    async with running(port, "haproxy", "-db", "-f", file) as haproxy:
+        players = [Deferred.fromCoroutine(connectAgain()) for _ in range(4)]
+        often = Deferred.fromCoroutine(connectOften())
+        for index, server in enumerate(servers):
+            before = len(visits)
+            server.transport.signalProcess(signal.SIGUSR2)
+            assert await server.ended == 0, server.printed.decode()
+            assert b"drained: all clients have disconnected" in server.printed
+            assert b"health check" not in server.printed
+            assert len(visits) > before
+            servers[index] = start(ports[index])
+            await haproxy.until(f"{['one', 'two'][index]} is UP".encode())
+        isDone.append(True)
+        await often
+        assert len(restarts) >= 4
+        for player in players:
+            player.addErrback(lambda reason: reason.trap(CancelledError))
+            player.cancel()
+    for server in servers:
+        await stop(server)
+    assert haproxy.printed.count(b" is DOWN") == 2, haproxy.printed.decode()
+
+
+@live
+async def test_drainWorkers() -> None:
+    """
+    With workers, SIGUSR2 drains all of them, and the server ends when their clients have
+    disconnected. Health checks are answered by the workers that still have clients.
+    """
+    listen = f"--listen=tcp:0:interface={HOST}"
+    server = twistd("openfl-xml", "--echo", "--workers=2", "--drain-delay=0", listen)
+    printed = await server.until(b"workers listening on")
+    found = re.search(r"listening on 127\.0\.0\.1:(\d+)", printed)
+    assert found is not None
+    port = int(found[1])
+    client = await dial(port)
+    client.send(b"hello\0")
+    await client.until(b"hello\0")
+    server.transport.signalProcess(signal.SIGUSR2)
+    await server.until(b"draining: new clients are refused")
+    while True:
+        # The other worker may still be closing its port.
+        check = await dial(port)
+        check.send(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        if b" 503 " in await check.untilLost():
+            break
+    client.send(b"still here\0")
+    await client.until(b"still here\0")
+    await client.close()
+    assert await server.ended == 0
+    assert "Traceback" not in server.printed.decode()
 
 
 def test_systemd(tmp_path: Path) -> None:

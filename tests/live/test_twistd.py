@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,22 @@ async def test_hangUp(tmp_path: Path) -> None:
     await stop(server)
     assert b"SIGHUP received" in log.read_bytes()
     assert b"Main loop terminated" in log.read_bytes()
+
+
+@live
+async def test_rotate(tmp_path: Path) -> None:
+    """
+    SIGUSR1 starts a new log file.
+    """
+    log = tmp_path / "server.log"
+    server = run(*TWISTD, f"--logfile={log}", "openfl-xml", ANY_PORT)
+    await portIn(log)
+    server.transport.signalProcess(signal.SIGUSR1)
+    await until((tmp_path / "server.log.1").exists)
+    server.transport.signalProcess("HUP")
+    await until(lambda: log.exists() and b"SIGHUP received" in log.read_bytes())
+    await stop(server)
+    assert b"listening on" in (tmp_path / "server.log.1").read_bytes()
 
 
 async def portIn(log: Path) -> int:

@@ -713,7 +713,9 @@ class LimitTests(HTTPTestCase):
         self.assertEqual((self.guard.http, self.guard.connections), (5, 5))
         players = [self.call(UPGRADE) for _ in range(3)]
         self.assertTrue(players.pop().transport.closed)
-        self.assertEqual(self.guard.refusals, {"connections": 1, "address": 0, "http": 0})
+        self.assertEqual(
+            self.guard.refusals, {"connections": 1, "address": 0, "http": 0, "draining": 0}
+        )
         for player in players:
             player.transport._close(ConnectionDone())
         self.assertEqual((self.guard.http, self.guard.connections), (5, 5))
@@ -747,7 +749,9 @@ class LimitTests(HTTPTestCase):
             "not logged"
         )
         self.assertEqual(linesOf(logs).count(line), 1)
-        self.assertEqual(self.guard.refusals, {"connections": 0, "address": 0, "http": 3})
+        self.assertEqual(
+            self.guard.refusals, {"connections": 0, "address": 0, "http": 3, "draining": 0}
+        )
         self.assertTrue(self.call(OPEN).received.startswith(RESPONSE))
         for client in (first, *refused):
             client.transport._close(ConnectionDone())

@@ -397,7 +397,9 @@ class ProxyTests(WebSocketTestCase):
     Clients behind a trusted proxy.
     """
 
-    def peers(self, field: bytes, address: object) -> tuple[object, object]:
+    def peers(
+        self, field: bytes, address: object, only: str | None = None
+    ) -> tuple[object, object]:
         """
         Return the peer for the factory and for the protocol.
         """
@@ -409,7 +411,10 @@ class ProxyTests(WebSocketTestCase):
                 return Inner()
 
         factory = WebSocketFactory(
-            Asked(), trustedProxies=[ip_network("10.0.0.0/8")], clock=self.clock
+            Asked(),
+            trustedProxies=[ip_network("10.0.0.0/8")],
+            forwardedHeader=only,
+            clock=self.clock,
         )
         connection, _ = self.connect(factory, peerAddress=address)
         connection.dataReceived(REQUEST.replace(b"Pragma: no-cache", field))
@@ -433,6 +438,21 @@ class ProxyTests(WebSocketTestCase):
             (b"X-Forwarded-For: 192.0.2.1", unix, unix),
         ]:
             self.assertEqual(self.peers(field, address), (peer, peer))
+
+    def test_forwardedHeader(self) -> None:
+        """
+        With C{forwardedHeader}, only the address in this header of a trusted proxy is used.
+        """
+        proxy = IPv4Address("TCP", "10.1.1.1", 5000)
+        other = IPv4Address("TCP", "192.0.2.9", 5000)
+        client = IPv4Address("TCP", "192.0.2.1", 0)
+        for field, address, peer in [
+            (b"X-Real-IP: 192.0.2.1\r\nX-Forwarded-For: 192.0.2.2", proxy, client),
+            (b"X-Forwarded-For: 192.0.2.1", proxy, proxy),
+            (b"X-Real-IP: 192.0.2.1\r\nX-Real-IP: 192.0.2.1", proxy, proxy),
+            (b"X-Real-IP: 192.0.2.1", other, other),
+        ]:
+            self.assertEqual(self.peers(field, address, "x-real-ip"), (peer, peer))
 
 
 class FactoryTests(WebSocketTestCase):

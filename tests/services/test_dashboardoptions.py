@@ -166,7 +166,7 @@ class DashboardServiceTests(OptionsTestCase):
         self.assertEqual(
             [line.split("#")[0] for line in linesOf(logs)],
             [
-                "listening on 0.0.0.0:8080",
+                "listening on 0.0.0.0:8080 (all interfaces)",
                 "metrics on http://0.0.0.0:9100/metrics",
                 "dashboard on http://0.0.0.0:9101/",
             ],

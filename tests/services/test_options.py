@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.addresses import describe
 from openfl_twisted.dispatch import handler
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.logs import packageLogger, setLogLevel
@@ -24,7 +26,7 @@ from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.rooms.roomprotocol import RoomProtocol, XMLRoomProtocol
 from openfl_twisted.services import echoserver, policyserver, xmlserver
-from openfl_twisted.services.options import ServerOptions, count, rate, size
+from openfl_twisted.services.options import ServerOptions, count, describePort, rate, size
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -413,6 +415,130 @@ class CallerOptionTests(OptionsTestCase):
         )
         self.assertUsage(
             xmlserver, ["--trusted-proxy=proxy.example"], "--trusted-proxy=proxy.example: "
+        )
+
+    def test_forwardedHeader(self) -> None:
+        """
+        C{--forwarded-header} must be the name of a header, and requires a trusted proxy.
+        """
+        self.assertIsNone(self.parse(xmlserver)["forwarded-header"])
+        options = self.parse(xmlserver, "--trusted-proxy=::1", "--forwarded-header=X-Real-IP")
+        self.assertEqual(options["forwarded-header"], "X-Real-IP")
+        self.assertUsage(xmlserver, ["--forwarded-header=X-Real-IP"], "requires --trusted-proxy")
+        self.assertUsage(
+            xmlserver, ["--forwarded-header=a, b"], "--forwarded-header=a, b: must be the name"
+        )
+
+    def test_public(self) -> None:
+        """
+        C{--public} opens the default port on all interfaces. The log says so, for every endpoint
+        without an interface.
+        """
+        for module, arguments, port in (
+            (xmlserver, [], 8080),
+            (policyserver, ["--allow=*:843"], 843),
+            (echoserver, ["--style=simple-server"], 8080),
+        ):
+            [endpoint] = self.parse(module, *arguments, "--public")["listen"]
+            self.assertEqual((endpoint._port, endpoint._interface), (port, ""))
+        self.assertEqual(self.parse(echoserver, "--udp", "--public")["listen"], [(8087, "0.0.0.0")])
+        self.assertUsage(
+            xmlserver,
+            ["--public", "--listen=tcp:1"],
+            "cannot be used together",
+            "--listen=tcp:8080",
+        )
+        for host, text in (
+            (IPv4Address("TCP", "0.0.0.0", 8080), "0.0.0.0:8080 (all interfaces)"),
+            (IPv6Address("TCP", "::", 8080), "[::]:8080 (all interfaces)"),
+            (IPv4Address("TCP", "127.0.0.1", 8080), "127.0.0.1:8080"),
+            (UNIXAddress("game.sock"), describe(UNIXAddress("game.sock"))),
+        ):
+            self.assertEqual(describePort(host), text)
+
+
+class EnvironmentTests(OptionsTestCase):
+    """
+    Options in environment variables.
+    """
+
+    def set(self, **variables: str) -> None:
+        """
+        Set environment variables for the test.
+        """
+        self.patch(os, "environ", {**os.environ, **variables})
+
+    def printed(self, *arguments: str) -> str:
+        """
+        Return the text that C{--show-config} prints.
+        """
+        printed = io.StringIO()
+        self.patch(sys, "stdout", printed)
+        self.assertRaises(SystemExit, self.parse, xmlserver, *arguments, "--show-config")
+        return printed.getvalue()
+
+    def test_values(self) -> None:
+        """
+        Each option has a variable. Spaces separate the values of an option that can be repeated.
+        """
+        self.set(
+            OPENFL_LISTEN=" tcp:1  tcp:2 ",
+            OPENFL_MAX_MESSAGE="2K",
+            OPENFL_FAREWELL="Good bye, all",
+            OPENFL_ECHO="Yes",
+            OPENFL_COMPRESS="false",
+            OPENFL_MAX_QUEUE="",
+        )
+        options = self.parse(xmlserver)
+        self.assertEqual([each._port for each in options["listen"]], [1, 2])
+        self.assertEqual(options["max-message"], 2048)
+        self.assertEqual(options["farewell"], "Good bye, all")
+        self.assertEqual((options["echo"], options["compress"]), (1, 0))
+        self.assertEqual(options["max-queue"], XMLSocketProtocol.maxQueue)
+
+    def test_order(self) -> None:
+        """
+        The command line takes precedence over variables, and variables over the file, which a
+        variable can name. C{--show-config} prints the result.
+        """
+        path = self.path(b'listen = ["tcp:1", "tcp:2"]\nmax-queue = 5\nmax-message = 6\n')
+        self.set(OPENFL_CONFIG=path, OPENFL_MAX_QUEUE="7", OPENFL_LISTEN="tcp:3 tcp:4")
+        options = tomllib.loads(self.printed("-l", "tcp:5"))
+        self.assertEqual(options["listen"], "tcp:5")
+        self.assertEqual((options["max-queue"], options["max-message"]), ("7", "6"))
+        self.assertEqual(tomllib.loads(self.printed())["listen"], ["tcp:3", "tcp:4"])
+
+    def test_wrong(self) -> None:
+        """
+        The error for a wrong value names the variable.
+        """
+        self.set(OPENFL_ECHO="perhaps")
+        self.assertUsage(xmlserver, [], "OPENFL_ECHO=perhaps: must be true or false")
+        self.set(OPENFL_ECHO="", OPENFL_MAX_MESSAGE="many")
+        self.assertUsage(xmlserver, [], "OPENFL_MAX_MESSAGE: 'many' must be a size")
+        self.set(OPENFL_MAX_MESSAGE="")
+        self.assertUsage(xmlserver, ["--max-queue=some"], "--max-queue: 'some' must be a size")
+
+    def test_misspelt(self) -> None:
+        """
+        A variable that is similar to that of an option gets one warning. Other variables, such as
+        those of Kubernetes for a service named openfl, are ignored.
+        """
+        self.set(
+            OPENFL_MAX_MESAGE="1", OPENFL_PORT="tcp://10.0.0.1:8080", OPENFL_SERVICE_HOST="h",
+            OPENFL_HELP="1", OPENFL_VERSION="1", OPENFL_FOR="1", OPENFLMAX_MESSAGE="1",
+        )  # fmt: skip
+        warning = (
+            "OPENFL_MAX_MESAGE is not an environment variable of this command"
+            " (did you mean OPENFL_MAX_MESSAGE?)"
+        )
+        with capturedLogs() as events:
+            self.parse(xmlserver)
+            self.parse(policyserver, "--allow=*:843")
+        self.assertEqual([each["warning"] for each in events], [warning, warning])
+        self.assertEqual(
+            [line for line in self.printed().splitlines() if line.startswith("# warning")],
+            [f"# warning: {warning}"],
         )
 
 

@@ -103,7 +103,7 @@ class ServiceTests(ServingTestCase):
         The service listens once, before privileges are dropped, and logs the address.
         """
         service = self.service(xmlserver)
-        self.assertEqual(self.start(service), ["listening on 0.0.0.0:8080"])
+        self.assertEqual(self.start(service), ["listening on 0.0.0.0:8080 (all interfaces)"])
         [(port, factory, *_)] = self.reactor.tcpServers
         self.assertEqual(port, 8080)
         self.assertIs(factory, service.factory)
@@ -118,7 +118,9 @@ class ServiceTests(ServingTestCase):
             "describePorts",
             lambda hosts: [f"page at {host.port}" for host in hosts],
         )
-        self.assertEqual(self.start(service), ["listening on 0.0.0.0:8080", "page at 8080"])
+        self.assertEqual(
+            self.start(service), ["listening on 0.0.0.0:8080 (all interfaces)", "page at 8080"]
+        )
 
     def test_certificates(self) -> None:
         """
@@ -279,7 +281,7 @@ class DatagramServiceTests(SynchronousTestCase):
         """
         service = DatagramService([(7, "127.0.0.1")], DatagramEchoProtocol, UDPReactor())
         error = self.assertRaises(StartupError, service.startService)
-        self.assertEqual(str(error), "cannot listen on 127.0.0.1:7: in use")
+        self.assertTrue(str(error).startswith("cannot listen on 127.0.0.1:7: in use; stop "))
 
 
 class MakeServiceTests(ServingTestCase):

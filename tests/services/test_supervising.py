@@ -472,7 +472,11 @@ class ServiceTests(OptionsTestCase):
 
         self.patch(service._ports, "listenTCP", listenTCP)
         error = self.assertRaises(StartupError, service.startService)
-        self.assertEqual(str(error), "cannot listen on 127.0.0.1:80: Address already in use")
+        self.assertEqual(
+            str(error),
+            "cannot listen on 127.0.0.1:80: Address already in use; stop the program that uses this"
+            " port, or choose another port",
+        )
 
     def test_failed(self) -> None:
         """

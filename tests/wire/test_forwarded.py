@@ -162,3 +162,31 @@ class ForwardedTests(SynchronousTestCase):
         """
         client = reported(header, text)
         self.assertNotEqual(client, "")
+
+    def test_only(self) -> None:
+        """
+        If only one header field is read, the others are ignored. A field that is not a list must
+        contain exactly one address.
+        """
+        headers = {"x-forwarded-for": "192.0.2.1, 10.0.0.2", "forwarded": "for=192.0.2.2"}
+        for only, text, client in (
+            ("X-Real-IP", "192.0.2.3", "192.0.2.3"),
+            ("CF-Connecting-IP", "2001:db8::1", "2001:db8::1"),
+            ("X-Real-IP", "::ffff:192.0.2.3", "192.0.2.3"),
+            ("X-Real-IP", "10.0.0.3", "10.0.0.3"),
+            ("X-Real-IP", "192.0.2.3, 192.0.2.4", None),
+            ("X-Real-IP", "proxy.example", None),
+            ("X-Real-IP", "", None),
+        ):
+            found = clientOf({**headers, only.lower(): text}, "10.0.0.1", PROXIES, only)
+            self.assertEqual(found and str(found.address), client)
+        for only, client in (
+            ("X-Forwarded-For", "192.0.2.1"),
+            ("Forwarded", "192.0.2.2"),
+            ("X-Real-IP", None),
+        ):
+            found = clientOf(headers, "10.0.0.1", PROXIES, only)
+            self.assertEqual(found and str(found.address), client)
+        real = {"x-real-ip": "192.0.2.3"}
+        self.assertIsNone(clientOf(real, "192.0.2.9", PROXIES, "X-Real-IP"))
+        self.assertIsNone(clientOf(real, "10.0.0.1", PROXIES))

@@ -45,9 +45,11 @@ class FakeProcess:
     def __init__(self, protocol: Any, pid: int, link: Any, options: dict[str, Any]) -> None:
         self.protocol, self.link, self.options = protocol, link, options
         self.pid: int | None = pid
-        self.signals: list[str] = []
+        self.signals: list[str | int] = []
 
-    def signalProcess(self, name: str) -> None:
+    def signalProcess(self, name: str | int) -> None:
+        # Twisted knows the names of few signals.
+        assert isinstance(name, int) or name in ("HUP", "STOP", "INT", "KILL", "TERM")
         if self.pid is None:
             raise ProcessExitedAlready
         self.signals.append(name)
@@ -750,3 +752,65 @@ class TransferTests(SupervisorTestCase):
                 process.link.connectionLost(Failure(ConnectionDone()))
         self.successResultOf(stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+class DrainTests(SupervisorTestCase):
+    """
+    Draining.
+    """
+
+    def test_drain(self) -> None:
+        """
+        The supervisor passes the signal to the workers, restarts none, and notifies its caller when
+        all have ended.
+        """
+        processes = self.start()
+        drained: list[object] = []
+        self.supervisor.drain().addCallback(drained.append)
+        self.assertEqual([each.signals for each in processes], [[signal.SIGUSR2]] * 2)
+        processes[0].end(0)
+        self.reactor.advance(60)
+        self.assertEqual((len(self.reactor.started), drained), (2, []))
+        processes[1].end(0)
+        self.assertEqual(drained, [None])
+
+    def test_starting(self) -> None:
+        """
+        A worker without open ports is stopped, and one that waits for its restart is not started.
+        """
+        first, second = self.start()
+        second.end(1)
+        drained: list[object] = []
+        self.supervisor.drain().addCallback(drained.append)
+        self.reactor.advance(60)
+        self.assertEqual(len(self.reactor.started), 2)
+        first.end(0)
+        self.assertEqual(drained, [None])
+
+    def test_late(self) -> None:
+        """
+        A worker that opens its ports after it was sent a signal to stop is not counted.
+        """
+        first, second = self.start(up=False)
+        first.notice("listening")
+        drained: list[object] = []
+        self.supervisor.drain().addCallback(drained.append)
+        second.notice("listening")
+        self.assertEqual((first.signals, second.signals), ([signal.SIGUSR2], ["TERM"]))
+        self.assertEqual(self.events, [])
+        for process in (first, second):
+            process.end(0)
+        self.assertEqual(drained, [None])
+
+    def test_stop(self) -> None:
+        """
+        The service can be stopped while it drains.
+        """
+        processes = self.start()
+        drained: list[object] = []
+        self.supervisor.drain().addCallback(drained.append)
+        stopped: list[object] = []
+        self.supervisor.stopService().addCallback(stopped.append)
+        for process in processes:
+            process.end(0)
+        self.assertEqual((drained, stopped), ([None], [None]))

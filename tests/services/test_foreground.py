@@ -1,0 +1,90 @@
+"""
+Tests for C{twistd} in the foreground.
+"""
+
+from typing import Any, cast
+
+from twisted.logger import globalLogBeginner
+from twisted.python.usage import Options
+from twisted.trial.unittest import SynchronousTestCase
+
+from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
+
+
+class _Twistd(Options):
+    optFlags = [["nodaemon", "n", "Do not daemonize."]]
+    optParameters = [["pidfile", None, "twistd.pid", "The pid file."]]
+
+
+class _Twist(Options):
+    optFlags = [["nodaemon", "n", "Do not daemonize."]]
+
+
+class PidFileTests(SynchronousTestCase):
+    """
+    Tests for L{avoidPidFile}.
+    """
+
+    def parse(self, *arguments: str) -> str:
+        """
+        Return the name of the pid file.
+        """
+        twistd = _Twistd()
+        twistd.parseOptions(list(arguments))
+        avoidPidFile(twistd)
+        return cast("str", twistd["pidfile"])
+
+    def test_foreground(self) -> None:
+        """
+        In the foreground, no pid file is written by default.
+        """
+        self.assertEqual(self.parse("-n"), "")
+
+    def test_given(self) -> None:
+        """
+        A name on the command line is used, even that of the default.
+        """
+        given = b"twistd.pid".decode()
+        for arguments in (("-n", "--pidfile", given), ("-n", f"--pidfile={given}")):
+            self.assertEqual(self.parse(*arguments), "twistd.pid")
+
+    def test_daemon(self) -> None:
+        """
+        A daemon writes a pid file.
+        """
+        self.assertEqual(self.parse(), "twistd.pid")
+
+    def test_otherPrograms(self) -> None:
+        """
+        Options without a pid file are not changed.
+        """
+        twist = _Twist()
+        twist.parseOptions(["-n"])
+        avoidPidFile(twist)
+        self.assertNotIn("pidfile", twist)
+
+
+class CacheTests(SynchronousTestCase):
+    """
+    Tests for L{dropCacheErrors}.
+    """
+
+    def test_dropped(self) -> None:
+        """
+        Errors about the plugin cache are not logged when logging begins; other events are.
+        """
+        events: Any = globalLogBeginner._initialBuffer._buffer
+        before = list(events)
+        self.addCleanup(lambda: (events.clear(), events.extend(before)))
+        other = {"format": "starting"}
+        events.append({"format": "Unable to write to plugin cache %(path)s: error number 30"})
+        events.append(other)
+        dropCacheErrors()
+        self.assertEqual(list(events), [*before, other])
+
+    def test_otherVersions(self) -> None:
+        """
+        A version of Twisted that stores the events elsewhere is supported.
+        """
+        self.patch(globalLogBeginner, "_initialBuffer", None)
+        dropCacheErrors()
