@@ -196,6 +196,7 @@ class _OnePortProtocol(DetectionProtocol):
             # Some clients never send the NUL byte of the policy request.
             self._answer()
         elif not self.received and self._acceptsPlain:
+            self._announce()
             self._connect()
         elif self._waitForDeadline():
             pass

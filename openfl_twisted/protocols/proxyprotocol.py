@@ -72,6 +72,8 @@ class _ProxyHeaderProtocol(DetectionProtocol):
             peer, host = header.addresses.source, header.addresses.destination
             connection.setAddresses(_addressOf(*peer), _addressOf(*host))
         self.received = self.received[header.length :]
+        # The header is not from the client.
+        connection.bytesIn -= header.length
         wrapped = self.factory.wrappedFactory.buildProtocol(connection.getPeer())
         if wrapped is None:
             self.decided = True

@@ -25,9 +25,10 @@ from openfl_twisted.reactors.udp import listenUDP
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.presence import IPresence
 from openfl_twisted.rooms.pubsub import IPubSub
-from openfl_twisted.services.draining import DrainService
+from openfl_twisted.services.draining import SIGNAL, DrainService, stopReactor
 from openfl_twisted.services.options import DataServerOptions, ServerOptions, describePort
 from openfl_twisted.services.reloading import ReloadService
+from openfl_twisted.services.signals import SignalService
 from openfl_twisted.sessions._dialects import dialectOf
 from openfl_twisted.tls.connection import ServerTLSFactory
 from openfl_twisted.transports.guard import MAX_HTTP, GuardFactory
@@ -343,6 +344,8 @@ class DatagramService(Service):
         self._ports: list[Any] = []
         # On SIGHUP, only the log files are reopened.
         self._reloading = ReloadService(lambda: None, reactor)
+        # UDP has no connections to wait for.
+        self._draining = SignalService(SIGNAL, partial(stopReactor, reactor), reactor)
 
     def privilegedStartService(self) -> None:
         """
@@ -370,10 +373,12 @@ class DatagramService(Service):
         if not self._ports:
             self.privilegedStartService()
         self._reloading.startService()
+        self._draining.startService()
 
     def stopService(self) -> Deferred[Any]:
         super().stopService()
         self._reloading.stopService()
+        self._draining.stopService()
         ports, self._ports = self._ports, []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports])
 

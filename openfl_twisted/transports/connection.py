@@ -285,7 +285,7 @@ class Connection:
     @ivar clientType: the client type found by protocol detection, one of
         L{openfl_twisted.transports.connectioninfo.CLIENT_TYPES}; C{None} without
         detection.
-    @ivar bytesIn: number of bytes received.
+    @ivar bytesIn: number of bytes received, without a PROXY header.
     @ivar bytesOut: number of bytes sent.
     """
 

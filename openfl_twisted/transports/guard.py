@@ -243,8 +243,8 @@ class GuardedConnection:
 
     def countAs(self, clientType: str) -> bool:
         """
-        Count the connection for the limits of its client type, and log that it was opened if it is
-        not an HTTP connection.
+        Count the connection for the limits of its client type. Log that it was opened if it is not
+        an HTTP connection, and the client has sent data.
 
         @param clientType: the client type.
         @return: whether the limit permits the connection.
@@ -262,7 +262,7 @@ class GuardedConnection:
             if self.kind != UNDETECTED:
                 self._factory.countTraffic(self.kind, self.traffic)
                 self._counted = Traffic(self.bytesIn, self.bytesOut)
-        if not isHTTP:
+        if not isHTTP and self.bytesIn:
             self.announce()
         return True
 

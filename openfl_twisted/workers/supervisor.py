@@ -540,9 +540,11 @@ class Supervisor(Service):
         before the Deferred has fired.
 
         @return: fires with C{None}, or with the reason why the workers are not replaced. It does
-            not fire if the service stops first.
+            not fire if the service stops or drains first.
         """
         replacing: Deferred[str | None] = Deferred()
+        if self.isDraining:
+            return replacing
         self._replacing = replacing
         candidates = [Worker(self, number) for number in range(1, self.count + 1)]
         self._candidates = candidates

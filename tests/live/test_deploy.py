@@ -124,15 +124,17 @@ async def test_nginx(tmp_path: Path) -> None:
     assert re.search(r"127\.0\.0\.2\S* sent invalid UTF-8", printed), printed
 
 
+@pytest.mark.parametrize("check", ["option httpchk GET /healthz", "option httpchk", ""])
 @live
-async def test_haproxy(tmp_path: Path) -> None:
+async def test_haproxy(tmp_path: Path, check: str) -> None:
     """
-    A plain client is forwarded by haproxy. The servers log its address, not haproxy's.
+    A plain client is forwarded by haproxy. The servers log its address, not haproxy's. Health
+    checks, by HTTP or only a connection, are logged at level debug.
     """
     need(shutil.which("haproxy"), "haproxy is not installed (apt-get install haproxy)")
     port = freePort()
     listen = f"--listen=haproxy:tcp:0:interface={HOST}"
-    servers = [twistd("openfl-xml", "--echo", listen) for _ in "ab"]
+    servers = [twistd("openfl-xml", "--echo", "--log-level=debug", listen) for _ in "ab"]
     ports = [await portOf(server) for server in servers]
     file = configured(
         "haproxy.cfg",
@@ -140,6 +142,7 @@ async def test_haproxy(tmp_path: Path) -> None:
         ("bind :8080", f"bind {HOST}:{port}"),
         ("127.0.0.1:8081", f"127.0.0.1:{ports[0]}"),
         ("127.0.0.1:8082", f"127.0.0.1:{ports[1]}"),
+        ("option httpchk GET /healthz", check),
     )
     subprocess.run(["haproxy", "-c", "-f", file], check=True, capture_output=True)
     async with running(port, "haproxy", "-db", "-f", file):
@@ -149,8 +152,13 @@ async def test_haproxy(tmp_path: Path) -> None:
         client.send(b"<hello/>\0")
         assert await client.until(b"\0") == b"<hello/>\0"
         await client.close()
+        for server in servers:
+            # haproxy has checked the server.
+            await server.until(b"#debug] 127.0.0.1:")
     printed = "".join([await stop(server) for server in servers])
     assert f"{HOST}:{own.port} " in printed  # type: ignore[attr-defined]
+    opened = re.findall(r"#info\] (\S+) opened", printed)
+    assert opened == [f"{HOST}:{own.port}"], printed  # type: ignore[attr-defined]
 
 
 @live

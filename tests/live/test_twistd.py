@@ -123,6 +123,27 @@ async def test_hangUp(tmp_path: Path) -> None:
 
 
 @live
+async def test_proxyProtocol() -> None:
+    """
+    With C{--plain} behind a proxy, the application sees the client's address when it is connected,
+    and a health check with an UNKNOWN header is accepted.
+    """
+    listen = f"--listen=haproxy:tcp:0:interface={HOST}"
+    server = twistd("openfl-xml", "--echo", "--plain", listen)
+    port = await portOf(server)
+    client, check = await dial(port), await dial(port)
+    client.send(b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\nhello\0")
+    await client.until(b"hello\0")
+    assert b"192.0.2.1:5 opened" in server.printed
+    check.send(b"PROXY UNKNOWN\r\nhello\0")
+    await check.until(b"hello\0")
+    for each in (client, check):
+        await each.close()
+    printed = await stop(server)
+    assert "refused" not in printed
+
+
+@live
 async def test_rotate(tmp_path: Path) -> None:
     """
     SIGUSR1 starts a new log file.

@@ -4,19 +4,22 @@ Tests for L{openfl_twisted.services.draining}.
 
 import os
 import signal
+from itertools import product
 from typing import Any, cast
 
 from twisted.internet.error import ConnectionDone, ReactorNotRunning
+from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.oneport import OnePortFactory
+from openfl_twisted.protocols.proxyprotocol import ProxyProtocolFactory
 from openfl_twisted.protocols.websocket import DRAINING, NO_MORE
 from openfl_twisted.services import xmlserver
 from openfl_twisted.services.draining import DrainService, stopReactor
-from openfl_twisted.services.serving import ServerService
+from openfl_twisted.services.serving import DatagramService, ServerService
 from tests.doubles import linesOf
 from tests.frames import REQUEST, RESPONSE
 from tests.protocols.test_clienttypes import Client
@@ -226,6 +229,17 @@ class DrainTests(DrainingTestCase):
         self.draining.drain()
         self.assertIn(DRAINING.encode(), self.connect(b"GET" + HEALTH).received)
 
+    def test_udp(self) -> None:
+        """
+        A server with UDP ports stops after SIGUSR2: it has no connections.
+        """
+        service = DatagramService([], DatagramProtocol, self.reactor)
+        self.reactor.callFromThread = lambda do: do()  # type: ignore[attr-defined]
+        service.startService()
+        os.kill(os.getpid(), signal.SIGUSR2)
+        self.assertTrue(self.reactor.hasStopped)
+        service.stopService()
+
     def test_stopReactor(self) -> None:
         """
         A reactor that is stopping already is ignored.
@@ -266,6 +280,24 @@ class QuietTests(DrainingTestCase):
         [line] = linesOf(logs)
         self.assertTrue(line.endswith(" closed by the peer (0 open)"))
 
+    def test_proxy(self) -> None:
+        """
+        A PROXY header is no data: the health checks of haproxy are logged only at level debug.
+        """
+        for header in (b"PROXY UNKNOWN\r\n", b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\n"):
+            for data, separate in product((b"", b"GET" + HEALTH, b"hello\0"), (True, False)):
+                service = self.open("--echo")
+                with capturedLogs() as logs:
+                    proxied = ProxyProtocolFactory(service.factory, clock=self.reactor)
+                    client = Client(proxied, self.reactor)
+                    for part in (header, data) if separate else (header + data,):
+                        client.send(part)
+                    client.transport._close(ConnectionDone())
+                lines = linesOf(logs)
+                self.assertEqual(len(lines), 2 if data == b"hello\0" else 0, lines)
+                for line in lines:
+                    self.assertEqual(line.startswith("192.0.2.1:5 "), b"TCP4" in header)
+
     def test_clients(self) -> None:
         """
         A client is logged when its type is detected.
@@ -290,6 +322,17 @@ class QuietTests(DrainingTestCase):
             [line.partition(" ")[2] for line in linesOf(logs)],
             ["opened (1 open)", "closed by the peer (0 open)"],
         )
+
+    def test_halfClose(self) -> None:
+        """
+        A client that closes its side without sending data is logged only at level debug.
+        """
+        self.open("--echo")
+        with capturedLogs() as logs:
+            client = self.connect()
+            client.transport.protocol.readConnectionLost()
+            client.transport._close(ConnectionDone())
+        self.assertEqual(logs, [])
 
     def test_refused(self) -> None:
         """

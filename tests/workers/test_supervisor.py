@@ -770,6 +770,7 @@ class DrainTests(SupervisorTestCase):
         self.assertEqual([each.signals for each in processes], [[signal.SIGUSR2]] * 2)
         processes[0].end(0)
         self.reactor.advance(60)
+        self.supervisor.replace().addCallback(drained.append)
         self.assertEqual((len(self.reactor.started), drained), (2, []))
         processes[1].end(0)
         self.assertEqual(drained, [None])
