@@ -5,6 +5,7 @@ foreground, with one command and without a pid file.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.scripts import twistd
@@ -41,34 +42,10 @@ def twistdArguments(command: str, arguments: Sequence[str]) -> list[str]:
     return [*start, *arguments[:end], command, *arguments[end:]]
 
 
-def _run(command: str) -> None:
-    sys.argv[1:] = twistdArguments(command, sys.argv[1:])
+def main() -> None:
+    """
+    Run the command that has the name of the program.
+    """
+    name = Path(sys.argv[0]).stem
+    sys.argv[1:] = twistdArguments(name, sys.argv[1:])
     _twistd.run()
-
-
-def runXML() -> None:
-    """
-    Run C{openfl-xml}.
-    """
-    _run("openfl-xml")
-
-
-def runEcho() -> None:
-    """
-    Run C{openfl-echo}.
-    """
-    _run("openfl-echo")
-
-
-def runPolicy() -> None:
-    """
-    Run C{openfl-policy}.
-    """
-    _run("openfl-policy")
-
-
-def runBridge() -> None:
-    """
-    Run C{openfl-bridge}.
-    """
-    _run("openfl-bridge")

@@ -82,14 +82,10 @@ class ThreadedIO:
         self.loseConnection()
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
-        """
-        Ignore the producer.
-        """
+        pass
 
     def unregisterProducer(self) -> None:
-        """
-        Ignore the producer.
-        """
+        pass
 
     def write(self, data: bytes) -> None:
         left = memoryview(data)

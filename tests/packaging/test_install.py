@@ -3,6 +3,7 @@ Tests that the built packages can be installed, and contain the commands.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -93,6 +94,36 @@ def test_sourceDistribution(checkout: Path, built: Path) -> None:
     assert not [name for name in names if name.endswith((".pyc", "dropin.cache"))]
 
 
+def test_metadata(built: Path) -> None:
+    """
+    The long description has only absolute links, and the picture is not a web page.
+    """
+    [wheel] = built.glob("*.whl")
+    archive = zipfile.ZipFile(wheel)
+    [name] = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+    text = archive.read(name).decode()
+    links = re.findall(r"\]\(([^)]*)\)", text)
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert [link for link in links if link.endswith(".svg") and "/raw/" not in link] == []
+
+
+def test_checks(checkout: Path, built: Path) -> None:
+    """
+    C{twine}, C{check-wheel-contents} and C{validate-pyproject} accept the packages and their
+    metadata. Those that are not installed are skipped; the session C{package} of nox runs all.
+    """
+    wheels, packages = sorted(built.glob("*.whl")), sorted(built.iterdir())
+    for program, arguments in (
+        ("twine", ["check", "--strict", *packages]),
+        ("check-wheel-contents", ["--config", checkout / "pyproject.toml", *wheels]),
+        ("validate-pyproject", [checkout / "pyproject.toml"]),
+    ):
+        path = shutil.which(program)
+        if path is not None:
+            run(path, *arguments)
+
+
 def commandsOf(twistd: Path, **variables: str) -> set[str]:
     """
     Return the commands of this package listed by C{twistd}.
@@ -104,8 +135,7 @@ def commandsOf(twistd: Path, **variables: str) -> set[str]:
 def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
     """
     C{twistd} and C{twist} list the commands of a wheel, of an editable install and of the
-    checkout, and not after uninstalling. C{openfl-telnet} and C{openfl-load} run with the
-    installed dependencies only.
+    checkout, and not after uninstalling. All programs run with the installed dependencies only.
     """
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     programs = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
@@ -114,7 +144,7 @@ def test_install(checkout: Path, built: Path, tmp_path: Path) -> None:
     run(pip, "install", wheel)
     assert commandsOf(twistd) == commandsOf(programs / "twist") == COMMANDS
     assert run(twistd, "openfl-xml", "--version").startswith("openfl-twisted ")
-    for program in ("openfl-telnet", "openfl-load"):
+    for program in ("openfl-telnet", "openfl-load", "openfl-session", *sorted(COMMANDS)):
         assert run(programs / program, "--version").startswith("openfl-twisted ")
     run(pip, "uninstall", "--yes", "openfl-twisted")
     assert commandsOf(twistd) == set()
