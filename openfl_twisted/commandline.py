@@ -283,6 +283,13 @@ class Option(NamedTuple):
         return [self.name, None, self.default, self.meaning, parseNamed]
 
 
+def discardOutput() -> None:
+    """
+    Discard the rest of the output: its reader, such as C{head}, has enough.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class GroupedOptions(usage.Options):
     """
     Options whose help is in groups. Under C{twistd} and C{twist}, a usage error prints
@@ -326,8 +333,29 @@ class GroupedOptions(usage.Options):
         if rest:
             raise usage.UsageError(f"unexpected argument {rest[0]!r:.80}")
 
+    def opt_help(self) -> NoReturn:
+        """
+        Print the help and exit.
+        """
+        try:
+            sys.stdout.write(f"{self}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            discardOutput()
+        sys.exit(0)
+
     # Twisted's option for the version has no short name.
-    opt_h = usage.Options.opt_help
+    opt_h = opt_help
+
+    def getSynopsis(self) -> str:
+        """
+        Return the first line of the help.
+        """
+        program = Path(sys.argv[0]).stem
+        if self.parent is not None and self.parent.subCommand == program:
+            return f"Usage: {program} [options]"
+        synopsis: str = super().getSynopsis()
+        return synopsis
 
     def opt_version(self) -> NoReturn:
         """

@@ -5,7 +5,6 @@ The options and the main function of C{openfl-session}.
 import contextlib
 import getopt
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,14 @@ from twisted.logger import LogLevel, globalLogBeginner
 from twisted.python import usage
 
 from openfl_twisted.clocks import tookTooLong
-from openfl_twisted.commandline import Group, GroupedOptions, Option, loadObject, seconds
+from openfl_twisted.commandline import (
+    Group,
+    GroupedOptions,
+    Option,
+    discardOutput,
+    loadObject,
+    seconds,
+)
 from openfl_twisted.sessions._dialects import dialectOf, pairOf
 from openfl_twisted.sessions._masks import MaskError, Masks
 from openfl_twisted.sessions._ruffle import fromRuffle, toRuffle
@@ -950,7 +956,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _tell(f"{_PROGRAM}: {problem}; see --help\n")
         sys.exit(_FAILED)
     except BrokenPipeError:
-        _discardOutput()
+        discardOutput()
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(0)
@@ -965,18 +971,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             _tell(f"{_PROGRAM}: {problem}\n")
             status = _FAILED
         except BrokenPipeError:
-            _discardOutput()
+            discardOutput()
         if status:
             raise SystemExit(status)
 
     react(lambda reactor: Deferred.fromCoroutine(runInReactor(reactor)))
-
-
-def _discardOutput() -> None:
-    """
-    Discard the rest of the output: its reader, such as C{head}, has enough.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tellEvent(event: Any) -> None:

@@ -106,6 +106,32 @@ General:
 """,
         )
 
+    def test_synopsis(self) -> None:
+        """
+        The first line of the help names the program that was run.
+        """
+        for program, usage in (
+            ("/bin/game", "Usage: game [options]"),
+            (r"game.exe", "Usage: game [options]"),
+            ("/bin/twistd", "Usage: twistd [options] game [options]"),
+        ):
+            self.patch(sys, "argv", [program])
+            self.assertRaises(SystemExit, Program().parseOptions, ["game", "--help"])
+            self.assertEqual(self.output.getvalue().splitlines()[0], usage)
+            self.output.truncate(0)
+            self.output.seek(0)
+
+    def test_helpToClosedPipe(self) -> None:
+        """
+        The help can be read partly, for example by C{head}.
+        """
+        read, write = os.pipe()
+        os.close(read)
+        with open(write, "w") as stream:
+            self.patch(sys, "stdout", stream)
+            ended = self.assertRaises(SystemExit, Game().parseOptions, ["--help"])
+        self.assertEqual(ended.code, 0)
+
     def test_defaults(self) -> None:
         """
         Defaults have the largest suffix that divides them.

@@ -872,7 +872,7 @@ class ServeTests(PlayCase):
             peer.close()
             self.network.flush()
         self.assertEqual(self.results, [])
-        command._discardOutput()
+        command.discardOutput()
         stream.close()
 
     def test_invalid(self) -> None:
