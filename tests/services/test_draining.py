@@ -330,7 +330,8 @@ class QuietTests(DrainingTestCase):
         self.open("--echo")
         with capturedLogs() as logs:
             client = self.connect()
-            client.transport.protocol.readConnectionLost()
+            protocol: Any = client.transport.protocol
+            protocol.readConnectionLost()
             client.transport._close(ConnectionDone())
         self.assertEqual(logs, [])
 
