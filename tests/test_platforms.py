@@ -275,7 +275,7 @@ class ThreadedIOTests(SynchronousTestCase):
     def setUp(self) -> None:
         from openfl_twisted.telnetclient import terminal
 
-        self.patch(terminal, "StandardIO", ThreadedIO)
+        self.patch(terminal, "_StandardIO", ThreadedIO)
         self.reactor = FakeReactor()
         self.connection, self.network = connected()
         stdin, self.typing = os.pipe()

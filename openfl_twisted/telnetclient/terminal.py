@@ -19,11 +19,11 @@ from openfl_twisted.wire.lines import LineSplitter
 from openfl_twisted.wire.messages import receiveUpTo
 
 # Any, because the type stubs describe only the Windows version, which has no file descriptors.
-StandardIO: Any
+_StandardIO: Any
 if runtime.platform.isWindows():
-    from openfl_twisted.telnetclient.threadedio import ThreadedIO as StandardIO
+    from openfl_twisted.telnetclient.threadedio import ThreadedIO as _StandardIO
 else:
-    from twisted.internet.stdio import StandardIO
+    from twisted.internet.stdio import StandardIO as _StandardIO
 
 _CONTROLS = [number for number in range(0x20) if chr(number) not in "\t\n"] + [0x7F]
 _visible = {number: f"^{chr(number ^ 0x40)}" for number in _CONTROLS}
@@ -115,7 +115,7 @@ class PlainTerminal(protocol.Protocol):
             input, and C{connection.close} when the output is closed.
         """
         self._connection = connection
-        StandardIO(self, *self._descriptors, reactor=self._reactor)
+        _StandardIO(self, *self._descriptors, reactor=self._reactor)
 
     def connectionMade(self) -> None:
         self.transport.registerProducer(self._connection.transport, True)

@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted import sessioncommand as command
+from openfl_twisted.commandline import discardOutput
 from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.sessioncommand import CallOptions, ServeOptions, main
@@ -872,7 +873,7 @@ class ServeTests(PlayCase):
             peer.close()
             self.network.flush()
         self.assertEqual(self.results, [])
-        command.discardOutput()
+        discardOutput()
         stream.close()
 
     def test_invalid(self) -> None:

@@ -64,7 +64,7 @@ class PlainTerminalTests(SynchronousTestCase):
             self.assertEqual((stdin, stdout), (reading, writing))
             protocol.makeConnection(stdio)
 
-        self.patch(terminal, "StandardIO", makeStdio)
+        self.patch(terminal, "_StandardIO", makeStdio)
         made.start(self.connection)
         self.reading = reading
         return made, self.connection, stdio
