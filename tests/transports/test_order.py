@@ -173,6 +173,9 @@ class Script(Actor):
     def act(self, name: str, argument: Any) -> None:
         transport = self.transport
         isPulling = isinstance(self.producer, Pull)
+        if self.hasRaised and name in ("pull", "push", "own"):
+            # The connection is closing, and only some transports still accept a producer.
+            return
         match name:
             case "write":
                 self.write(argument)
@@ -338,6 +341,7 @@ class OrderTests(SynchronousTestCase):
             if producer.isRegistered:
                 self.assertNotEqual(producer.told[-1:], ["pause"])
 
+    @example(BufferedLine, [("read", [("raise", None)]), ("batch", [("pull", [1]), ("write", 1)])])
     @given(st.sampled_from([TCPLine, EpollLine, BufferedLine, WrapperLine]), steps)
     def test_unlimited(self, make: Callable[..., Line], wanted: list[tuple[str, Any]]) -> None:
         """
