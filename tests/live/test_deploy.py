@@ -4,6 +4,7 @@ serves clients.
 """
 
 import asyncio
+import os
 import re
 import shutil
 import signal
@@ -263,6 +264,36 @@ async def test_drainWorkers() -> None:
     await client.close()
     assert await server.ended == 0
     assert "Traceback" not in server.printed.decode()
+
+
+@live
+async def test_logrotate(tmp_path: Path) -> None:
+    """
+    After logrotate has renamed the log file of a daemon, its command lets the server write a new
+    one. A daemon writes a pid file.
+    """
+    file = configured(
+        "logrotate.conf",
+        tmp_path,
+        ("/run/game.pid", f"{tmp_path}/game.pid"),
+        ("/var/log/game", str(tmp_path)),
+    )
+    text = file.read_text()
+    command = re.search(r"postrotate\n(.*)\n *endscript", text)
+    options = re.search(r"twistd (--pidfile.*) openfl-xml", text)
+    assert command is not None and options is not None
+    log, pid = tmp_path / "twistd.log", tmp_path / "game.pid"
+    arguments = [*options[1].split(), "openfl-xml", f"--listen=tcp:0:interface={HOST}"]
+    assert await run(str(TWISTD), *arguments, path=str(tmp_path)).ended == 0
+    while not (pid.exists() and log.exists() and b"listening on" in log.read_bytes()):
+        await pause(0.02)
+    log.rename(tmp_path / "twistd.log.1")
+    assert await run("/bin/sh", "-c", command[1]).ended == 0
+    while not (log.exists() and b"SIGHUP received" in log.read_bytes()):
+        await pause(0.02)
+    os.kill(int(pid.read_text()), signal.SIGTERM)
+    while pid.exists():
+        await pause(0.02)
 
 
 def test_systemd(tmp_path: Path) -> None:
