@@ -20,7 +20,7 @@ from openfl_twisted.protocols.bridge import (
 )
 from openfl_twisted.protocols.gateway import Gateway, Rule
 from openfl_twisted.services.configuration import readTable, toTOML
-from openfl_twisted.services.options import listenOption, oneOf, size
+from openfl_twisted.services.options import DataServerOptions, listenOption, oneOf, size
 from openfl_twisted.services.playoptions import PlayOptions
 from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
@@ -31,8 +31,18 @@ from openfl_twisted.wire.messages import MAX_LENGTH
 _KEYS = {"name", "connect", "framing"}
 # Twisted requires a timeout; this is a day (seconds).
 _DAY = 86400.0
+_hostAndPort = re.compile(r"[A-Za-z0-9.-]+\.[A-Za-z0-9.-]+:[0-9]{1,5}|localhost:[0-9]{1,5}")
 _name = re.compile(r"[A-Za-z0-9_.-]+")
 _tcp = re.compile(r"(?:tcp|ssl|tls|hostname):(?:host=)?([^:]+):(?:port=)?([0-9]+)")
+
+
+def _suggestionFor(connect: str) -> str:
+    """
+    Return the end of the error for a C{--connect} that is not an endpoint.
+    """
+    if _hostAndPort.fullmatch(connect):
+        return f"did you mean tcp:{connect}?"
+    return "try for example tcp:game.example:9339"
 
 
 def _makeTarget(name: str, connect: str, framing: str) -> Target:
@@ -52,7 +62,7 @@ def _makeTarget(name: str, connect: str, framing: str) -> Target:
         # Plugins parse the endpoint, and can raise any exception.
         reason = describeEndpointError(connect, problem)
         raise usage.UsageError(
-            f"--connect={connect}: {reason}; try for example tcp:game.example:9339"
+            f"--connect={connect}: {reason}; {_suggestionFor(connect)}"
         ) from None
     return Target(name, endpoint, connect, FRAMINGS[framing])
 
@@ -146,6 +156,14 @@ class Options(PlayOptions):
         """
         dialects = {dialectOfFraming(each.framing.name) for each in self["targets"].values()}
         return dialects.pop() if len(dialects) == 1 else "raw"
+
+    @property
+    def defaultAccept(self) -> str:  # type: ignore[override]
+        """
+        The default of C{--accept}. With C{--play}, plain clients are not accepted: browsers open
+        connections in advance, and each would be connected to the server of the game.
+        """
+        return "websocket,tls" if self["play"] is not None else DataServerOptions.defaultAccept
 
     longdesc = (
         "Bridge WebSocket clients, such as Ruffle and OpenFL HTML5, to TCP servers. Clients can "

@@ -538,7 +538,11 @@ class DataServerOptions(ServerOptions):
     C{pass-through} a set of L{Signature}, and C{trusted-proxies} a list of networks. A command
     can set C{http} to a factory for HTTP requests, see
     L{OnePortFactory<openfl_twisted.protocols.oneport.OnePortFactory>}.
+
+    @cvar defaultAccept: the default of C{--accept}.
     """
+
+    defaultAccept = "plain,websocket,tls"
 
     options: ClassVar[list[Option]] = [
         Option(
@@ -546,7 +550,7 @@ class DataServerOptions(ServerOptions):
             "accept",
             "TYPES",
             "Client types to accept, comma-separated; tls requires a certificate.",
-            "plain,websocket,tls",
+            shown="plain,websocket,tls",
         ),
         Option(
             Group.LISTENING,
@@ -688,7 +692,7 @@ class DataServerOptions(ServerOptions):
         """
         super().postOptions()
         try:
-            self["accept"] = parseClientTypes(self["accept"])
+            self["accept"] = parseClientTypes(self["accept"] or self.defaultAccept)
         except ValueError as problem:
             raise usage.UsageError(f"--accept: {problem}") from None
         try:

@@ -62,6 +62,8 @@ def _policyFor(ruffle: str) -> str:
             "default-src 'self'",
             # Ruffle is compiled to WebAssembly.
             f"script-src 'self' 'wasm-unsafe-eval'{source}",
+            # Ruffle creates a worker from its own code.
+            "worker-src 'self' blob:",
             # Ruffle adds style elements to the page.
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",

@@ -94,7 +94,11 @@ class PlayOptions(DataServerOptions):
         Add a host and port to which the SWF file connects; can be repeated.
         """
         found = _socket.fullmatch(address)
-        if found is None or not 1 <= int(found[3]) <= 65535:
+        if found is not None and not 1 <= int(found[3]) <= 65535:
+            raise usage.UsageError(
+                f"--play-socket={address}: the port must be a number from 1 to 65535"
+            )
+        if found is None:
             raise usage.UsageError(
                 f"--play-socket={address}: must be HOST:PORT, such as localhost:8001"
             )
@@ -212,6 +216,8 @@ class PlayOptions(DataServerOptions):
             # The path can be relative to the current directory.
             similar = similarTo(Path(play).name, programs)
             suggestion = f" (did you mean {similar}?)" if similar else ""
+            if ".." not in names and (folder.path / play).is_file():
+                raise usage.UsageError(f"--play={play}: not a SWF file{suggestion}")
             raise usage.UsageError(f"--play={play}: file not found in {site}{suggestion}")
         try:
             with path.open("rb") as file:

@@ -125,6 +125,7 @@ class BridgeOptionTests(OptionsTestCase):
         """
         self.assertUsage(bridge, [], "--connect is required")
         self.assertUsage(bridge, ["--connect=nonsense:1"], "try for example tcp:game.example:9339")
+        self.assertUsage(bridge, ["--connect=127.0.0.1:80"], "did you mean tcp:127.0.0.1:80?")
         self.assertUsage(bridge, ["--connect=tcp:h:1", "--framing=json"], "must be one of nul,")
         self.assertUsage(bridge, ["--config=/missing"], "--config=/missing: No such file")
 

@@ -495,7 +495,7 @@ class PageTests(SiteTestCase):
         self.assertEqual(answer.headers["Content-Type"], "text/html; charset=utf-8")
         self.assertEqual(
             answer.headers["Content-Security-Policy"],
-            "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; "
+            "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
             "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
             "media-src 'self' data: blob:; connect-src 'self'; object-src 'none'; "
             "base-uri 'none'; frame-ancestors 'self'",

@@ -18,6 +18,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from openfl_twisted.services import bridge, echoserver, xmlserver
 from openfl_twisted.services.configuration import toTOML
 from openfl_twisted.services.play import PlayFactory
+from openfl_twisted.wire.firstbytes import ClientType
 from tests.services.test_options import OptionsTestCase
 
 PACKAGE = "node_modules/@ruffle-rs/ruffle"
@@ -118,8 +119,6 @@ class PlayOptionTests(PlayTestCase):
             "8001",
             ":8001",
             "localhost",
-            "a:0",
-            "a:65536",
             "a:1/",
             "ws://a:1",
             "::1:5",
@@ -129,6 +128,28 @@ class PlayOptionTests(PlayTestCase):
                 [*self.arguments, f"--play-socket={value}"],
                 f"--play-socket={value}: must be HOST:PORT, such as localhost:8001",
             )
+        for value in ("a:0", "a:65536"):
+            self.assertUsage(
+                xmlserver,
+                [*self.arguments, f"--play-socket={value}"],
+                f"--play-socket={value}: the port must be a number from 1 to 65535",
+            )
+
+    def test_accept(self) -> None:
+        """
+        With C{--play}, the bridge accepts only browsers, unless C{--accept} is given.
+        """
+        connect = "--connect=tcp:127.0.0.1:9339"
+        play = [connect, *self.arguments]
+        for module, arguments, isPlain in (
+            (bridge, [connect], True),
+            (bridge, play, False),
+            (bridge, [*play, "--accept=plain,websocket"], True),
+            (xmlserver, [*self.arguments, "--play-socket=localhost:1"], True),
+        ):
+            options = module.Options()
+            options.parseOptions(arguments)
+            self.assertEqual(ClientType.PLAIN in options["accept"], isPlain, arguments)
 
     def test_targets(self) -> None:
         """

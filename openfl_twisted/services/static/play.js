@@ -26,6 +26,8 @@
 		}
 		const options = {
 			autoplay: "on",
+			// Ruffle then reports each unknown host and port to which the program connects.
+			logLevel: "warn",
 			...config,
 			...window.RufflePlayer?.config,
 			socketProxy: proxies,
