@@ -133,8 +133,16 @@ class ConfiguredOptions(GroupedOptions):
             for remark in [*self.remarks(), *(f"warning: {each}" for each in warnings)]:
                 sys.stdout.write(f"# {remark}\n")
             sys.exit(0)
-        for warning in warnings:
-            self.log.warn("{warning}", warning=warning)
+        if self.warnsOfVariables:
+            for warning in warnings:
+                self.log.warn("{warning}", warning=warning)
+
+    @property
+    def warnsOfVariables(self) -> bool:
+        """
+        Whether to log misspelt environment variables.
+        """
+        return True
 
     def _repeatable(self) -> set[str]:
         """

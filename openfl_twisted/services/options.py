@@ -440,6 +440,13 @@ class ServerOptions(ConfiguredOptions):
             for description in self._descriptions
         ]
 
+    @property
+    def warnsOfVariables(self) -> bool:
+        """
+        Whether this process is not a worker: the supervisor has logged them already.
+        """
+        return self.worker is None
+
     def _checkWorkers(self) -> None:
         if self.worker is not None:
             found = [_port.search(self[name] or "") for name in ("metrics", "dashboard")]

@@ -31,6 +31,7 @@ from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
+from openfl_twisted.workers.worker import WorkerSide
 from tests.brokers.doubles import withoutHiredis
 from tests.laboratory import PAST, authority, server
 
@@ -535,7 +536,10 @@ class EnvironmentTests(OptionsTestCase):
         with capturedLogs() as events:
             self.parse(xmlserver)
             self.parse(policyserver, "--allow=*:843")
+            self.patch(ServerOptions, "worker", WorkerSide(1, 1))
+            self.parse(policyserver, "--allow=*:843")
         self.assertEqual([each["warning"] for each in events], [warning, warning])
+        self.patch(ServerOptions, "worker", None)
         self.assertEqual(
             [line for line in self.printed().splitlines() if line.startswith("# warning")],
             [f"# warning: {warning}"],

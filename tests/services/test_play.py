@@ -598,6 +598,14 @@ class RequestTests(SiteTestCase):
         answer = self.visit(site, "/healthz")
         self.assertEqual((answer.status, answer.body), (503, b"stopping\n"))
 
+    def test_draining(self) -> None:
+        """
+        The health check fails while the server drains.
+        """
+        site = self.site()
+        PlayFactory(site, Clock()).drain()
+        self.assertEqual(self.visit(site, "/healthz").status, 503)
+
     def test_stopping(self) -> None:
         """
         The service is stopping when the last port is closed.
