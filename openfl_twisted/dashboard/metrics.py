@@ -70,7 +70,7 @@ class _ServerCollector(Collector):
         recorder = self._status.recorder
         if recorder is not None:
             yield _counter("recording_sessions", "Recorded sessions", _one(recorder.sessions))
-            yield _counter("recording_bytes", "Recorded bytes", _one(recorder.bytes))
+            yield _counter("recording_bytes", "Recorded bytes", _one(recorder.recordedBytes))
             yield _counter("recording_gaps", "Gaps in recordings", _one(recorder.gaps))
 
     def _connections(self) -> Iterator[Metric]:

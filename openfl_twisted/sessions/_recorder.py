@@ -70,7 +70,6 @@ class Recorder:
     @ivar dialect: the dialect of all sessions.
     @ivar sides: the side of the peer, and the own side.
     @ivar sessions: the number of sessions that have begun.
-    @ivar bytes: the number of recorded bytes.
     @ivar gaps: the number of gaps.
     @ivar isStopped: whether nothing more is recorded.
     @ivar mayBeFull: whether many bytes wait for the disk.
@@ -133,11 +132,18 @@ class Recorder:
         self._open: dict[int, Recording] = {}
         self._n = 0
         self.folder: Path | None = None
-        self.sessions = self.bytes = self.gaps = 0
+        self.sessions = self.gaps = 0
         self.isStopped = True
         self.mayBeFull = False
         # Whether the log already contains the warning or error.
         self._hasWarned = self._hasFailed = self._dialectHasFailed = False
+
+    @property
+    def recordedBytes(self) -> int:
+        """
+        The number of recorded bytes.
+        """
+        return self._given + self._batchLength
 
     def start(self) -> None:
         """
@@ -231,7 +237,7 @@ class Recorder:
         """
         if self.isStopped:
             return None
-        if self.bytes >= self._limit:
+        if self.recordedBytes >= self._limit:
             self._limitReached()
             return None
         if self.isFull():
@@ -289,10 +295,8 @@ class Recorder:
         self._n = n = self._n + 1
         t = self._seconds() - recording.began
         self._batch.append((recording.number, t, n, kind, data, length))
-        size = len(data) + _LINE
-        self.bytes += size
-        self._batchLength += size
-        if self._batchLength >= MAX_BATCH:
+        self._batchLength = total = self._batchLength + len(data) + _LINE
+        if total >= MAX_BATCH:
             self._flushNow()
         elif self._timer is None:
             self._timer = self._clock.callLater(BATCH_TIMEOUT, self._timedOut)
@@ -336,7 +340,7 @@ class Recorder:
             self._report(writer)
             for recording in list(self._open.values()):
                 recording.drop()
-        elif self.bytes >= self._limit:
+        elif self.recordedBytes >= self._limit:
             self._limitReached()
 
     def _flush(self, writer: WriterThread) -> None:
@@ -399,12 +403,15 @@ class _Direction:
     @ivar take: records data that was received or written.
     """
 
-    __slots__ = ("_cutter", "_hasFailed", "_isBroken", "_recording", "_side")
+    __slots__ = ("_cutter", "_hasFailed", "_isBroken", "_recorder", "_recording", "_side")
 
-    def __init__(self, recording: "Recording", side: str, cutter: Cutter) -> None:
+    def __init__(
+        self, recorder: Recorder, recording: "Recording", side: str, cutter: Cutter
+    ) -> None:
         """
         @param side: the side that sends the data.
         """
+        self._recorder = recorder
         self._recording = recording
         self._side = side
         self._cutter = cutter
@@ -430,7 +437,13 @@ class _Direction:
             self._dialectFailed(data)
             return
         if whole:
-            recording.add(self._side, whole)
+            recording.left = left = recording.left - len(whole)
+            recorder = self._recorder
+            if left < 0 or recording.gaps or recorder.mayBeFull:
+                recording.left += len(whole)
+                recording.add(self._side, whole)
+            else:
+                recorder.add(recording, self._side, whole)
         if part:
             self._isBroken = True
             recording.add(PARTIAL + self._side, part)
@@ -482,17 +495,19 @@ class Recording:
     @ivar began: when the recording began (seconds).
     @ivar tap: the tap of the connection.
     @ivar dialect: the dialect.
+    @ivar left: the number of bytes until the limit.
+    @ivar gaps: the number of bytes that are missing since the last event, by reason.
     @ivar received: records data from the peer.
     @ivar written: records data to the peer.
     """
 
     __slots__ = (
         "_directions",
-        "_gaps",
-        "_left",
         "_recorder",
         "began",
         "dialect",
+        "gaps",
+        "left",
         "number",
         "received",
         "tap",
@@ -511,54 +526,44 @@ class Recording:
         self.tap: Tap | None = None
         self.dialect = recorder.dialect
         self._recorder = recorder
-        self._left = limit
+        self.left = limit
         self._directions = tuple(
-            _Direction(self, side, recorder.dialect.cutter()) for side in recorder.sides
+            _Direction(recorder, self, side, recorder.dialect.cutter()) for side in recorder.sides
         )
         # Attributes instead of methods, because they are called for each message.
         self.received, self.written = (direction.take for direction in self._directions)
-        # The number of bytes that are missing since the last event, by reason.
-        self._gaps: dict[str, int] = {}
+        self.gaps: dict[str, int] = {}
 
     def add(self, kind: str, data: bytes) -> None:
         """
-        Add messages, or part of a message.
+        Add messages, or part of a message, and enforce the limits.
 
         @param kind: see L{Event}.
         """
         recorder = self._recorder
-        self._left = left = self._left - len(data)
-        if left < 0 or self._gaps or recorder.mayBeFull or kind not in SIDES:
-            self._left += len(data)
-            self._addSpecial(kind, data)
-        else:
-            recorder.add(self, kind, data)
-
-    def _addSpecial(self, kind: str, data: bytes) -> None:
-        recorder = self._recorder
         # Part of a secret cannot be recognized.
         why = _HIDDEN if kind not in SIDES and recorder.hidden else _DISK
         if why is _HIDDEN or recorder.isFull():
-            if not self._gaps:
+            if not self.gaps:
                 recorder.gapBegins(why)
-            self._gaps[why] = self._gaps.get(why, 0) + len(data)
+            self.gaps[why] = self.gaps.get(why, 0) + len(data)
             return
         isOpen = self.tap is not None
-        if self._gaps:
+        if self.gaps:
             self._addGaps()
             if isOpen and self.tap is None:
                 # The gap has reached the limit.
                 return
-        self._left -= len(data)
+        self.left -= len(data)
         recorder.add(self, kind, data)
-        if self._left < 0 and self.tap is not None:
+        if self.left < 0 and self.tap is not None:
             recorder.log.warn(
                 "recording of session {number} stopped: its limit is reached", number=self.number
             )
             self.finish("limit")
 
     def _addGaps(self) -> None:
-        gaps, self._gaps = self._gaps, {}
+        gaps, self.gaps = self.gaps, {}
         for why, length in gaps.items():
             self._recorder.add(self, "gap", why.encode(), length)
 
@@ -583,7 +588,7 @@ class Recording:
         directions, self._directions = self._directions, ()
         for direction in directions:
             direction.end()
-        if self._gaps:
+        if self.gaps:
             self._addGaps()
         self._recorder.add(self, "end", how.encode())
 

@@ -142,7 +142,9 @@ class Tap(ProtocolTap):
             self.protocol = above
             connection.switchProtocol(self)
         connection.addTap(self._written)
-        self._outer, self._base.guard = self._base.guard, self
+        # Type checkers verify that a tap has all methods of a guard.
+        guard: Guard = self
+        self._outer, self._base.guard = self._base.guard, guard
 
     def _remove(self) -> None:
         connection = self._connection
@@ -249,6 +251,13 @@ class Tap(ProtocolTap):
         self.protocol.connectionLost(reason)
 
     # The guard of the base
+
+    def announce(self) -> None:
+        """
+        Log that the connection is open.
+        """
+        if self._outer is not None:
+            self._outer.announce()
 
     def closing(self) -> None:
         """

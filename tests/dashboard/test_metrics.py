@@ -302,7 +302,7 @@ class RecordingTests(MetricsTestCase):
         The metrics are the numbers of the recorder.
         """
         recorder = self.server.recorder = self.recorder()
-        recorder.sessions, recorder.bytes, recorder.gaps = 2, 300, 1
+        recorder.sessions, recorder._given, recorder.gaps = 2, 300, 1
         metrics = self.read()
         for name, value in (("sessions", 2), ("bytes", 300), ("gaps", 1)):
             self.assertEqual(metrics[f"openfl_recording_{name}_total"], value)
