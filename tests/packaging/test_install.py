@@ -4,6 +4,7 @@ Tests that the built packages can be installed, and contain the commands.
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -94,14 +95,20 @@ def test_sourceDistribution(checkout: Path, built: Path) -> None:
     assert not [name for name in names if name.endswith((".pyc", "dropin.cache"))]
 
 
-def test_metadata(built: Path) -> None:
+def test_metadata(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    The long description has only absolute links, and the picture is not a web page.
+    With the address of the repository, the long description has only absolute links, and the
+    picture is not a web page.
     """
-    [wheel] = built.glob("*.whl")
-    archive = zipfile.ZipFile(wheel)
-    [name] = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
-    text = archive.read(name).decode()
+    for name in ("README.md", "setup.py"):
+        shutil.copy(checkout / name, tmp_path)
+    metadata = (checkout / "setup.cfg").read_text()
+    url = "url = https://code.example/game\n"
+    (tmp_path / "setup.cfg").write_text(metadata.replace("author =", f"{url}author =", 1))
+    given: dict[str, str] = {}
+    monkeypatch.setattr("setuptools.setup", given.update)
+    runpy.run_path(str(tmp_path / "setup.py"))
+    text = given["long_description"]
     links = re.findall(r"\]\(([^)]*)\)", text)
     assert len(links) > 10
     assert [link for link in links if not link.startswith("https://")] == []
