@@ -282,7 +282,8 @@ class QuietTests(DrainingTestCase):
 
     def test_proxy(self) -> None:
         """
-        A PROXY header is no data: the health checks of haproxy are logged only at level debug.
+        A PROXY header does not count as data: the health checks of haproxy are logged only at
+        level debug.
         """
         for header in (b"PROXY UNKNOWN\r\n", b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\n"):
             for data, separate in product((b"", b"GET" + HEALTH, b"hello\0"), (True, False)):
