@@ -70,7 +70,8 @@ class CoalescingTransport(Connection, tcp.Connection):
     @ivar owner: the protocol that has called L{bind}; C{None} if the protocol has not called
         it.
     @ivar queued: whether the connection is in the write batch.
-    @ivar _open: whether L{write} may append data without checking the connection's state.
+    @ivar _open: whether L{write} may append data without checking the connection's state; C{None}
+        if it may do so after calling the tap.
     @ivar _writing: whether the reactor waits until the socket is writable.
     @ivar _dense: the number of joined chunks at the beginning of the queue.
     @ivar _exempt: the value that C{bytesOut} will have when all data that was written before
@@ -124,6 +125,7 @@ class CoalescingTransport(Connection, tcp.Connection):
     # Attributes of Twisted's classes, for type checkers.
     reactor: Any
     owner: Owner | None
+    _open: bool | None
     _tempDataBuffer: list[bytes]
     _tempDataLen: int
     _writing: bool
@@ -230,8 +232,7 @@ class CoalescingTransport(Connection, tcp.Connection):
 
     def _isOpen(self) -> bool:
         """
-        Compute C{_open}. Return whether the connection's state allows writing without checks:
-        if so, C{_open} is false only if there is a tap.
+        Compute C{_open}. Return whether the connection's state allows writing without checks.
         """
         isOpen = bool(
             self.connected
@@ -242,7 +243,7 @@ class CoalescingTransport(Connection, tcp.Connection):
             and not self._aborting
             and (self.producer is None or self.streamingProducer)
         )
-        self._open = isOpen and self._tap is None
+        self._open = (True if self._tap is None else None) if isOpen else False
         return isOpen
 
     # Receiving
@@ -300,7 +301,12 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         The slow path of L{write}: handles all states and types of data.
         """
-        if self.owner is not None:
+        if self._open is None and data.__class__ is bytes and data:
+            cast("Any", self._tap)(data)
+            if self._open is None:
+                self._writeOpen(data)
+                return
+        elif self.owner is not None:
             if data.__class__ is not bytes:
                 # Copy a mutable buffer: the caller could change it before it is sent.
                 data = bytes(memoryview(data))
@@ -312,17 +318,23 @@ class CoalescingTransport(Connection, tcp.Connection):
         elif self._tap is not None:
             self._tapUnbound(data)
         if self._isOpen() and data.__class__ is bytes and data:
-            self._open = True
-            try:
-                self.write(data)
-            finally:
-                if self._tap is not None:
-                    self._open = False
+            self._writeOpen(data)
             return
         self._beginBuffer()
         super().write(data)
         if self.owner is not None and (self._writing or self._tempDataLen > _LONG):
             self._muchWritten()
+
+    def _writeOpen(self, data: bytes) -> None:
+        """
+        Append data in an open connection without calling the tap.
+        """
+        self._open = True
+        try:
+            self.write(data)
+        finally:
+            if self._open and self._tap is not None:
+                self._open = None
 
     def _tapUnbound(self, data: bytes) -> None:
         """

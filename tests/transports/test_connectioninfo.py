@@ -315,5 +315,7 @@ class AddressLimitTests(SynchronousTestCase):
         with capturedLogs() as logs:
             self.assertIsNone(self.connect("10.0.0.1"))
         self.assertEqual(linesOf(logs), [line])
-        self.assertEqual(self.guard.refusals, {"connections": 0, "address": 3, "http": 0})
+        self.assertEqual(
+            self.guard.refusals, {"connections": 0, "address": 3, "http": 0, "draining": 0}
+        )
         self.assertEqual((self.guard.refused, self.guard.opened), (3, 4))
