@@ -135,7 +135,7 @@ class ConfiguredOptions(GroupedOptions):
             sys.exit(0)
         if self.warnsOfVariables:
             for warning in warnings:
-                self.log.warn("{warning}", warning=warning)
+                self.log.warn("{text}", text=warning)
 
     @property
     def warnsOfVariables(self) -> bool:

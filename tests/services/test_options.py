@@ -538,7 +538,7 @@ class EnvironmentTests(OptionsTestCase):
             self.parse(policyserver, "--allow=*:843")
             self.patch(ServerOptions, "worker", WorkerSide(1, 1))
             self.parse(policyserver, "--allow=*:843")
-        self.assertEqual([each["warning"] for each in events], [warning, warning])
+        self.assertEqual([each["text"] for each in events], [warning, warning])
         self.patch(ServerOptions, "worker", None)
         self.assertEqual(
             [line for line in self.printed().splitlines() if line.startswith("# warning")],
