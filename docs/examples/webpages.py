@@ -23,15 +23,16 @@ PAGE = b"""<!DOCTYPE html>
 <form><input autofocus></form>
 <script>
 const socket = new WebSocket(document.baseURI.replace(/^http/, "ws"));
-socket.binaryType = "arraybuffer";
+// A client that has sent a text message is answered with text messages.
+socket.onopen = () => socket.send("I am here.");
 socket.onmessage = (event) => {
 	const line = document.createElement("p");
-	line.textContent = new TextDecoder().decode(event.data).replace("\\0", "");
+	line.textContent = event.data;
 	document.body.append(line);
 };
 const input = document.querySelector("input");
 document.querySelector("form").onsubmit = () => {
-	socket.send(`${input.value}\\0`);
+	socket.send(input.value);
 	input.value = "";
 	return false;
 };
