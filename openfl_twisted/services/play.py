@@ -34,7 +34,7 @@ from openfl_twisted.logs import packageLogger
 from openfl_twisted.services.sitefiles import SiteFolder, contentTypeOf
 from openfl_twisted.types import AnyClock
 
-MAX_CHUNK = 64 * 1024
+MAX_CHUNK = 16 * 1024
 """
 Number of bytes of a file that are sent in one reactor iteration to one client.
 """
