@@ -42,7 +42,7 @@ from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK, ReceiveBuffer
 from openfl_twisted.transports.sharedtimer import Group, SharedTimer
 from openfl_twisted.wire.framing import NUL, Framing
-from openfl_twisted.wire.websocket.frames import Arrival, End, Pings, Texts, WebSocketFrames
+from openfl_twisted.wire.websocket.frames import TEXTS, Arrival, End, Pings, WebSocketFrames
 from openfl_twisted.wire.websocket.messages import (
     PING,
     SHORT_HEADERS,
@@ -307,7 +307,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
         return self.transport.getHost()
 
     def frameTexts(self, framing: Framing) -> None:
-        self._frames.texts = Texts(framing)
+        self._frames.texts = TEXTS[framing.name]
 
     # The owner of the underlying connection
 

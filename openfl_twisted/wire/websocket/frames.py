@@ -14,7 +14,7 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, CloseCode, Frame, Opcode
 
-from openfl_twisted.wire.framing import RAW, Framing
+from openfl_twisted.wire.framing import FRAMINGS, RAW, Framing
 from openfl_twisted.wire.websocket.messages import (
     makeClose,
     makeCompressed,
@@ -89,8 +89,13 @@ class Texts(NamedTuple):
     keepsEnd: bool = True
 
 
-_RAW_TEXTS = Texts()
 _RAW_ANSWERS = Texts(RAW, answers=True)
+
+TEXTS = {name: Texts(framing) for name, framing in FRAMINGS.items()}
+"""
+The L{Texts} before the first text message, by the name of the framing. All WebSockets share them,
+to save memory.
+"""
 
 
 class _TextParts:
@@ -213,7 +218,7 @@ class WebSocketFrames:
         # Whether a fragmented message has begun, and its fragments if it is text.
         self._inMessage = False
         self._text: _TextParts | None = None
-        self.texts = _RAW_TEXTS
+        self.texts = TEXTS[RAW.name]
         self._closeSent = False
         self._over = False
 
