@@ -32,7 +32,7 @@ from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.keepalive import keepAlive
 from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT
 from openfl_twisted.types import AnyClock
-from openfl_twisted.wire.framing import NUL, FrameSplitter, Framing
+from openfl_twisted.wire.framing import NUL, RAW, FrameSplitter, Framing
 from openfl_twisted.wire.messages import MAX_LENGTH, receiveUpTo
 
 CONNECT_TIMEOUT = 10.0
@@ -172,6 +172,9 @@ class _BridgeProtocol(StreamProtocol):
         @param data: a chunk of the stream, of any length. Only complete messages are forwarded.
             A message that is too long closes the connection.
         """
+        if self._target.framing is RAW:
+            self.transport.write(data)
+            return
         splitter = self._splitter
         if splitter is None:
             return

@@ -159,14 +159,6 @@ class MessageSplitter:
         if len(self._begun) > self.maxLength:
             raise MessageTooLong(self.maxLength, messages)
 
-    def takeRest(self) -> bytes:
-        """
-        Remove and return the incomplete message.
-
-        @return: the bytes of the incomplete message; can be empty.
-        """
-        return self._begun.end()
-
     def clear(self) -> None:
         """
         Discard the incomplete message.
