@@ -437,12 +437,12 @@ class _Direction:
             self._dialectFailed(data)
             return
         if whole:
-            recording.left = left = recording.left - len(whole)
+            left = recording.left - len(whole)
             recorder = self._recorder
             if left < 0 or recording.gaps or recorder.mayBeFull:
-                recording.left += len(whole)
                 recording.add(self._side, whole)
             else:
+                recording.left = left
                 recorder.add(recording, self._side, whole)
         if part:
             self._isBroken = True
