@@ -110,6 +110,21 @@ async def test_missingRuffle(site: Path) -> None:
     await stop(server)
 
 
+@inBrowser
+async def test_unknownSocket(site: Path) -> None:
+    """
+    If the program connects to a host and port that the command does not know, the console of the
+    browser names them.
+    """
+    server = twistd(
+        *("openfl-xml", LISTEN, f"--site={site}", "--play=game.swf", "--play-socket=localhost:1")
+    )
+    page = Page({})
+    async with shown(page, f"http://{HOST}:{await portOf(server)}/"):
+        await page.browser.until(b"Missing WebSocket proxy for host localhost, port 8001")
+    await stop(server)
+
+
 @asynccontextmanager
 async def bridged(site: Path, *options: str) -> AsyncIterator[tuple[Buffered, int, Process]]:
     """
