@@ -45,6 +45,12 @@ _ASYNCIO_HINT = (
     " twisted.internet.task.deferLater waits with any reactor"
 )
 
+LATE_TIMEOUT = 60.0
+"""
+Time after which a warning is logged if an asynchronous handler still runs: 60 seconds. For stream
+protocols, it begins with the first check for a lost connection.
+"""
+
 # Added to the error of an asyncio function to which a Deferred was passed.
 _DEFERRED_HINT = (
     "; an asyncio function cannot wait for a Deferred: pass"
@@ -216,16 +222,14 @@ def logLateHandler(
     handler: RunningHandler,
     owner: type,
     peer: object,
-    seconds: float,
     consequence: str = "no further input of it is handled",
 ) -> None:
     """
-    Warn of a handler that has run for a long time.
+    Warn of a handler that has run for L{LATE_TIMEOUT}.
 
     @param logger: the logger.
     @param owner: the class of the protocol.
     @param peer: the address of the peer.
-    @param seconds: the time.
     @param consequence: the effect until the handler ends.
     """
     name, place = _describeHandler(handler)
@@ -233,7 +237,7 @@ def logLateHandler(
         "{name} serves {peer} and has not ended after {seconds:g} s{place}: {consequence} before"
         " the handler ends; limit its time with Deferred.addTimeout",
         name=name if place else f"{name} of {owner.__name__}",
-        seconds=seconds,
+        seconds=LATE_TIMEOUT,
         place=place,
         peer=peer,
         consequence=consequence,

@@ -17,18 +17,13 @@ from openfl_twisted.coroutines import (
     isCancellation,
     startHandler,
 )
-from openfl_twisted.logs import logHandlerError, logLateHandler, packageLogger
+from openfl_twisted.logs import LATE_TIMEOUT, logHandlerError, logLateHandler, packageLogger
 from openfl_twisted.protocols.streamprotocol import missingHandler
 from openfl_twisted.transports.lowest import clockOf
 
 MAX_DATAGRAM = 65535
 """
 Maximum length of a received datagram (bytes); UDP over IPv4 allows 65507.
-"""
-
-_LATE_TIMEOUT = 60.0
-"""
-Time after which a warning is logged if a handler still runs: 60 seconds.
 """
 
 PREFIX = b"Echo -- "
@@ -97,7 +92,7 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
 
     def _startTimer(self, handler: RunningHandler) -> None:
         call = clockOf(self.transport).callLater
-        self._timer = call(_LATE_TIMEOUT, self._checkHandler, handler)
+        self._timer = call(LATE_TIMEOUT, self._checkHandler, handler)
 
     def _checkHandler(self, handler: RunningHandler) -> None:
         """
@@ -110,7 +105,6 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
                 handler,
                 type(self),
                 f"{self._sender[0]}:{self._sender[1]}",
-                _LATE_TIMEOUT,
                 "no datagrams are read",
             )
         elif self._running is not None:

@@ -29,7 +29,7 @@ from openfl_twisted.coroutines import (
     isCancellation,
     startHandler,
 )
-from openfl_twisted.logs import logHandlerError, logLateHandler, packageLogger
+from openfl_twisted.logs import LATE_TIMEOUT, logHandlerError, logLateHandler, packageLogger
 from openfl_twisted.overrides import (
     checkParameters,
     isOwn,
@@ -103,12 +103,6 @@ contains the names of the messages.
 _HANG_UP_INTERVAL = 5.0
 """
 Time between two checks for a lost connection while an asynchronous handler runs: 5 seconds.
-"""
-
-_LATE_TIMEOUT = 60.0
-"""
-Time after which a warning is logged if a handler still runs: 60 seconds. It begins with the first
-check of L{_HANG_UP_INTERVAL}.
 """
 
 LIMITS = ("queue", "rate", "message")
@@ -455,7 +449,7 @@ class StreamProtocol(Protocol):
         Start the timer of the next check. A transport without a reactor, such as a test double,
         has no timer.
         """
-        interval = _LATE_TIMEOUT
+        interval = LATE_TIMEOUT
         if canHangUp(self.transport):
             interval = _HANG_UP_INTERVAL
         elif not hasattr(lowestTransport(self.transport), "reactor"):
@@ -472,9 +466,9 @@ class StreamProtocol(Protocol):
         now = self.getClock().seconds()
         checked = {handler: self._checked.get(handler, now) for handler in self._running}
         for handler, since in checked.items():
-            if since is not None and now - since >= _LATE_TIMEOUT:
+            if since is not None and now - since >= LATE_TIMEOUT:
                 checked[handler] = None
-                logLateHandler(self.log, handler, type(self), self.describePeer(), _LATE_TIMEOUT)
+                logLateHandler(self.log, handler, type(self), self.describePeer())
         self._checked = checked
         if self._running:
             self._startHandlerTimer()

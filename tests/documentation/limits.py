@@ -57,8 +57,7 @@ LIMITS = {
     "transports.websocket _LINGER": Row("closing a connection", TIME),
     "transports.receivebuffer LATE_END_TIMEOUT": Row("last data for a paused protocol", TIME),
     "protocols.streamprotocol _HANG_UP_INTERVAL": Row("time until a reset is detected", TIME),
-    "protocols.streamprotocol _LATE_TIMEOUT": Row("time until a warning of a handler", TIME),
-    "protocols.datagram _LATE_TIMEOUT": Row("time until a warning of a handler", TIME),
+    "logs LATE_TIMEOUT": Row("time until a warning of a handler", TIME),
     "transports.acceptanswer _MAX_FIRST_BYTES": Row("policy request answered on accept", SIZE),
     "transports.acceptanswer MAX_ANSWER": Row("policy file sent on accept", SIZE),
     # Buffers
