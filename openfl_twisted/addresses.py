@@ -3,7 +3,6 @@ Text forms of network addresses, and their ports.
 """
 
 import errno
-from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
@@ -31,19 +30,21 @@ def describe(address: object) -> str:
 # The remedies for ports that cannot be opened, by the number of the system's error.
 _REMEDIES = {
     errno.EACCES: "; ports below 1024 require root privileges: use a higher port",
-    errno.EADDRINUSE: "; another program or socket uses the port: use another port",
+    errno.EADDRINUSE: "; another program or socket uses the port: stop it, or use another port",
     errno.EADDRNOTAVAIL: "; the address must be one of this machine",
 }
 
 
-def explainBind(problem: Any) -> str:
+def explainBind(problem: BaseException) -> str:
     """
     Explain why a port cannot be opened.
 
-    @param problem: the C{OSError}.
+    @param problem: the C{OSError}, or another exception.
     @return: the reason and a remedy.
     """
-    return f"{problem.strerror}{_REMEDIES.get(problem.errno, '')}"
+    if not isinstance(problem, OSError) or problem.strerror is None:
+        return str(problem)
+    return f"{problem.strerror}{_REMEDIES.get(problem.errno or 0, '')}"
 
 
 def portOf(address: IAddress) -> int | None:

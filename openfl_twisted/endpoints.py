@@ -23,6 +23,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from openfl_twisted.addresses import explainBind
 from openfl_twisted.protocols.oneport import OnePortFactory, isHTTPFactory
 from openfl_twisted.protocols.policyfile import PolicySource, checkPolicy
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolEndpoint
@@ -56,6 +57,10 @@ _ARGUMENTS = (
 # The reasons for users, and the texts of Python and Twisted for invalid descriptions.
 _REASONS = {
     r"the \1 is missing": re.compile(r"missing 1 required positional argument: '(\w+)'"),
+    r"escape each colon of an IPv6 address, as in interface=\\:\\:1": re.compile(
+        r"got multiple values for argument 'interface'"
+    ),
+    "systemd has passed no socket with this index": re.compile(r"list index out of range"),
     r"\1 is not a number": re.compile(r"invalid literal for int\(\) with base 10: (.*)"),
     r"\1= is not an argument": re.compile(r"got an unexpected keyword argument '(\w+)'"),
     "too many arguments": re.compile(r"takes (?:from \d to )?\d positional argument"),
@@ -146,11 +151,11 @@ class StartupError(SystemExit, Exception):
         if not isinstance(error, CannotListenError):
             return cls(f"cannot listen: {error}")
         cause = error.socketError
-        reason = getattr(cause, "strerror", None) or str(cause)
+        reason = explainBind(cause)
         if isinstance(cause, PermissionError):
-            reason += "; ports below 1024 require root privileges, see twistd's --uid"
-        elif getattr(cause, "errno", None) == EADDRINUSE:
-            reason += "; stop the program that uses this port, or choose another port"
+            reason += ", or see twistd's --uid"
+        elif getattr(cause, "errno", None) == EADDRINUSE and error.interface == "::":
+            reason += "; the interface :: also accepts IPv4: do not listen with IPv4 as well"
         return cls(f"cannot listen on {error.interface or '*'}:{error.port}: {reason}")
 
 

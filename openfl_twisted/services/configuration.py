@@ -49,6 +49,10 @@ def _argumentsOf(path: str, table: dict[str, Any], given: Sequence[str]) -> list
     """
     arguments = []
     for name, value in table.items():
+        if name in _NOT_SETTINGS:
+            raise usage.UsageError(f"--config={path}: {name} is not an option")
+        if value == []:
+            raise usage.UsageError(f"--config={path}: {name} must have at least one value")
         if any(each.partition("=")[0] == f"--{name}" for each in given):
             continue
         for each in value if isinstance(value, list) else [value]:
@@ -184,7 +188,7 @@ class ConfiguredOptions(GroupedOptions):
     def _checkNames(self, path: str, arguments: Sequence[str]) -> None:
         for argument in arguments:
             name, equals, _ = argument.removeprefix("--").partition("=")
-            if name in _NOT_SETTINGS or not {name, f"{name}="} & set(self.longOpt):
+            if not {name, f"{name}="} & set(self.longOpt):
                 raise usage.UsageError(
                     f"--config={path}: {name} is not an option{self.suggestOption(name)}"
                 )

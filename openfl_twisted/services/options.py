@@ -83,6 +83,18 @@ def size(text: str) -> int:
     return int(found[1]) * _UNITS[found[2].upper()] or sys.maxsize
 
 
+def messageRate(text: str) -> float:
+    """
+    Parse a number of messages per second; 0 for no limit.
+
+    @raise ValueError: if the text is not a finite decimal number.
+    """
+    try:
+        return seconds(text)
+    except ValueError:
+        raise ValueError(f"{text!r} must be a number of messages per second, such as 20") from None
+
+
 def rate(text: str) -> int:
     """
     Parse a number of bytes per second; 0 for no limit.

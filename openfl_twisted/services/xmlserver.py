@@ -28,7 +28,7 @@ from openfl_twisted.rooms.roomprotocol import (
     RoomProtocol,
     XMLRoomProtocol,
 )
-from openfl_twisted.services.options import count, listenOption, oneOf, rate, size
+from openfl_twisted.services.options import count, listenOption, messageRate, oneOf, rate, size
 from openfl_twisted.services.playoptions import PlayOptions
 from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
@@ -163,7 +163,7 @@ class Options(PlayOptions):
             "N",
             "Maximum number of messages per second from one client.",
             0.0,
-            seconds,
+            messageRate,
         ),
         _limit(
             "byte-rate",

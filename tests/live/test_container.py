@@ -177,7 +177,7 @@ async def test_secondServer(tmp_path: Path) -> None:
         .splitlines()[-1]
         .endswith(
             f"cannot listen on 127.0.0.1:{port}: Address already in use; "
-            "stop the program that uses this port, or choose another port"
+            "another program or socket uses the port: stop it, or use another port"
         )
     )
     assert not [*tmp_path.iterdir()]

@@ -223,7 +223,7 @@ class WordTests(SynchronousTestCase):
         listening.bind(8080, "127.0.0.1")
         taken = (
             f"{invalid}(cannot bind to 127.0.0.1, port 8080: Address already in use; another"
-            " program or socket uses the port: use another port)"
+            " program or socket uses the port: stop it, or use another port)"
         )
         listening.listen()
         self.check(

@@ -241,6 +241,8 @@ class SharedTests(OptionsTestCase):
             ("tcp:x", "'x' is not a number"),
             ("tcp:99999", "the port must be from 0 to 65535, not 99999"),
             ("haproxy:tcp:-1", "the port must be from 0 to 65535, not -1"),
+            ("tcp:1:interface=::1", r"escape each colon of an IPv6 address, as in interface=\:\:1"),
+            ("systemd:domain=INET:index=0", "systemd has passed no socket with this index"),
             ("tcp:1:nope=2", "nope= is not an argument"),
             ("openfl:tcp:1:nope=2", "nope= is not an argument"),
             ("openfl:tcp:1:plicy=port", "plicy= is not an argument of openfl: did you mean policy"),
@@ -749,6 +751,8 @@ class FileOptionTests(OptionsTestCase):
             ("echo", "--config="),
             ("colour = 1", "colour is not an option"),
             ("show-config = true", "show-config is not an option"),
+            ('config = "other.toml"', "config is not an option"),
+            ("listen = []", "listen must have at least one value"),
             ("max-memebrs = 5", "max-memebrs is not an option (did you mean --max-members?)"),
             ("max-queue = true", "max-queue must have a value"),
             ('echo = "yes"', "echo must be true or false"),
@@ -855,6 +859,16 @@ class FramingOptionTests(OptionsTestCase):
         app = f"--app={LinesInRooms.__module__}:LinesInRooms"
         self.assertUsage(xmlserver, [app], "--app: LinesInRooms.framing=lines: rooms require nul")
         self.parse(xmlserver, app, "--framing=nul")
+
+    def test_rate(self) -> None:
+        """
+        A rate has no unit.
+        """
+        self.assertUsage(
+            xmlserver,
+            ["--message-rate=1/s"],
+            "--message-rate: '1/s' must be a number of messages per second, such as 20",
+        )
 
     def test_subprotocol(self) -> None:
         """

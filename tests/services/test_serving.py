@@ -173,6 +173,11 @@ class ServiceTests(ServingTestCase):
             error = self.assertRaises(StartupError, service.privilegedStartService)
             self.assertIn(words, str(error))
             self.assertEqual(error.code, str(error))
+        inUse = OSError(errno.EADDRINUSE, "Address already in use")
+        text = str(StartupError.fromError(CannotListenError("::", 80, inUse)))
+        self.assertTrue(
+            text.endswith("; the interface :: also accepts IPv4: do not listen with IPv4 as well")
+        )
         service = self.service(xmlserver, endpoint=FailingEndpoint(ValueError("no such thing")))
         error = self.assertRaises(StartupError, service.startService)
         self.assertEqual(str(error), "cannot listen: no such thing")
@@ -281,7 +286,7 @@ class DatagramServiceTests(SynchronousTestCase):
         """
         service = DatagramService([(7, "127.0.0.1")], DatagramEchoProtocol, UDPReactor())
         error = self.assertRaises(StartupError, service.startService)
-        self.assertTrue(str(error).startswith("cannot listen on 127.0.0.1:7: in use; stop "))
+        self.assertTrue(str(error).startswith("cannot listen on 127.0.0.1:7: in use; another "))
 
 
 class MakeServiceTests(ServingTestCase):

@@ -474,8 +474,8 @@ class ServiceTests(OptionsTestCase):
         error = self.assertRaises(StartupError, service.startService)
         self.assertEqual(
             str(error),
-            "cannot listen on 127.0.0.1:80: Address already in use; stop the program that uses this"
-            " port, or choose another port",
+            "cannot listen on 127.0.0.1:80: Address already in use; another program or socket uses"
+            " the port: stop it, or use another port",
         )
 
     def test_failed(self) -> None:
