@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
+from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -23,11 +24,19 @@ from openfl_twisted.sessions._session import (
 )
 from openfl_twisted.wire.dialects import Dialect
 
-MAX_FILES = 64
+MIN_FILES = 64
+"""
+Maximum number of session files that are open at the same time, if the system allows few open files.
+"""
+
+MAX_FILES = 1024
 """
 Maximum number of session files that are open at the same time. Files that were not used for the
-longest time are closed, and opened again when needed.
+longest time are closed, and opened again when needed, which takes longer than writing a line.
 """
+
+# Most files of a process are the sockets of its clients.
+_PART_OF_FILES = 8
 
 
 THREAD_NAME = "openfl-sessions"
@@ -85,6 +94,7 @@ class SessionWriter:
         self._dialect = dialect
         self._hider = hider
         self._files: OrderedDict[int, BinaryIO] = OrderedDict()
+        self._maxFiles = _maxFiles()
         self.written = 0
 
     def write(self, events: Iterable[AnyEvent]) -> None:
@@ -111,7 +121,7 @@ class SessionWriter:
         if stream is not None:
             self._files.move_to_end(session)
             return stream
-        if len(self._files) >= MAX_FILES:
+        if len(self._files) >= self._maxFiles:
             _, oldest = self._files.popitem(last=False)
             oldest.close()
         path = self._folder / f"{session:06}{SUFFIX}"
@@ -166,6 +176,27 @@ class SessionWriter:
         with ExitStack() as closing:
             while self._files:
                 closing.callback(self._files.popitem()[1].close)
+
+
+def _allowedFiles() -> float:
+    """
+    Return the number of files that the system allows this process to open.
+    """
+    try:
+        import resource
+    except ImportError:
+        # On Windows, the C library has a limit of 512.
+        return 512
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return inf if allowed == resource.RLIM_INFINITY else allowed
+
+
+def _maxFiles() -> int:
+    """
+    Return the maximum number of session files: an eighth of the allowed files, from L{MIN_FILES} to
+    L{MAX_FILES}.
+    """
+    return int(min(max(_allowedFiles() // _PART_OF_FILES, MIN_FILES), MAX_FILES))
 
 
 class WriterThread:

@@ -197,6 +197,7 @@ LIMITS = {
     "sessions._recorder BATCH_TIMEOUT": Row("batch of recorded data", TIME),
     "sessions._recorder STOP_TIMEOUT": Row("rest of a recording when it is stopped", TIME),
     "sessions._recorder MAX_MESSAGE": Row("incomplete message that is held", SIZE),
+    "sessions._writer MIN_FILES": Row("session files open at the same time"),
     "sessions._writer MAX_FILES": Row("session files open at the same time"),
     "sessions._session _MAX_LINE": Row("line of a session file", SIZE),
     "wire.dialects MAX_VALUE": Row("AMF value of a recording", SIZE),
