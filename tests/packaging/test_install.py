@@ -22,7 +22,9 @@ from tests.test_plugins import COMMANDS
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-NOT_SOURCE = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "node_modules", "_build")
+NOT_SOURCE = shutil.ignore_patterns(
+    ".*", "*.egg-info", "__pycache__", "build", "dist", "node_modules", "_build"
+)
 
 
 def run(*command: str | Path, **variables: str) -> str:
