@@ -12,19 +12,23 @@ author = "the openfl-twisted authors"
 version = release = importlib.metadata.version("openfl-twisted")
 
 sys.path.insert(0, str(Path(__file__).parent))
-extensions = ["optiontables", "pydoctor.sphinx_ext.build_apidocs", "sphinx.ext.intersphinx"]
+extensions = [
+    "optiontables",
+    "pydoctor.sphinx_ext.build_apidocs",
+    "sphinx.ext.intersphinx",
+    "sphinx_copybutton",
+]
 # Nothing is fetched; pydoctor's extension only wants the setting to be there.
 intersphinx_mapping: dict[str, tuple[str, str | None]] = {}
 exclude_patterns = ["_build"]
 # Most blocks are typed into a shell; the others name their language.
 highlight_language = "sh"
-html_theme = "alabaster"
-html_theme_options = {
-    "description": "Sockets for OpenFL, AIR and Flash programs, for Python, on Twisted",
-    "fixed_sidebar": True,
-    "sidebar_collapse": True,
-    "page_width": "1150px",
-}
+html_theme = "furo"
+html_title = f"openfl-twisted {version}"
+html_show_sourcelink = False
+# Readers copy the input of Python's prompt without the prompt and the output.
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
 
 _root = Path(__file__).parent.parent
 pydoctor_args = [
@@ -32,6 +36,9 @@ pydoctor_args = [
     f"--project-base-dir={_root}",
     "--docformat=epytext",
     "--warnings-as-errors",
+    "--theme=readthedocs",
+    f"--template-dir={Path(__file__).parent / 'apitheme'}",
+    "--project-url=../index.html",
     "--html-output={outdir}/api",
     str(_root / "openfl_twisted"),
 ]
