@@ -4,18 +4,19 @@ A server with named boards and named players. Run it with C{python board.py tcp:
 
 import re
 import sys
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.task import react
 
+from openfl_twisted import run
 from openfl_twisted.dispatch import XMLDispatchProtocol, handler
 from openfl_twisted.protocols import OnePortFactory
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.room import LobbyError, RoomLimits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.transports.guard import GuardFactory
+
+ENDPOINT = "tcp:8080:interface=127.0.0.1"
 
 _position = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
 
@@ -42,10 +43,12 @@ def makeFactory() -> RoomFactory:
     return RoomFactory(Player, Lobby(RoomLimits(maxMembers=16)), announces=True)
 
 
-async def main(reactor: Any, endpoint: str) -> None:
+async def main(endpoint: str = ENDPOINT) -> None:
     """
     Listen until the program is stopped.
     """
+    from twisted.internet import reactor
+
     guard = GuardFactory(OnePortFactory(makeFactory()), maxConnections=1000)
     port = await serverFromString(reactor, endpoint).listen(guard)
     sys.stdout.write(f"listening on {port.getHost().host}:{port.getHost().port}\n")
@@ -54,4 +57,4 @@ async def main(reactor: Any, endpoint: str) -> None:
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])
+    run(main, *sys.argv[1:])

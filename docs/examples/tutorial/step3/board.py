@@ -6,12 +6,11 @@ C{python board.py tcp:8080 [certificate.pem]}.
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.task import react
 
+from openfl_twisted import run
 from openfl_twisted.dispatch import XMLDispatchProtocol, handler
 from openfl_twisted.protocols import OnePortFactory
 from openfl_twisted.rooms.lobby import Lobby
@@ -21,6 +20,7 @@ from openfl_twisted.tls.server import ServerCertificates, ServerConnectionCreato
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.file import PolicyFile
 
+ENDPOINT = "tcp:8080:interface=127.0.0.1"
 POLICY = Path(__file__).with_name("policy.xml")
 
 _position = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
@@ -58,10 +58,12 @@ def makeFactory(certificate: str | None = None) -> GuardFactory:
     return GuardFactory(onePort, maxConnections=1000, maxPerAddress=20, idleTimeout=600)
 
 
-async def main(reactor: Any, endpoint: str, certificate: str | None = None) -> None:
+async def main(endpoint: str = ENDPOINT, certificate: str | None = None) -> None:
     """
     Listen until the program is stopped, then shut down gracefully.
     """
+    from twisted.internet import reactor
+
     guard = makeFactory(certificate)
     port = await serverFromString(reactor, endpoint).listen(guard)
     sys.stdout.write(f"listening on {port.getHost().host}:{port.getHost().port}\n")
@@ -76,4 +78,4 @@ async def main(reactor: Any, endpoint: str, certificate: str | None = None) -> N
 
 
 if __name__ == "__main__":
-    react(lambda *arguments: Deferred.fromCoroutine(main(*arguments)), sys.argv[1:])
+    run(main, *sys.argv[1:])
