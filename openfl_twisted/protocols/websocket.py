@@ -73,6 +73,8 @@ DRAINING = "The server is draining: it will stop when its clients have disconnec
 The text of the answer 503 to a health check.
 """
 
+_BLOCKED = "This address is blocked."
+
 _SUCCESS = range(200, 300)
 _TOO_MUCH = frozenset((408, 431))
 
@@ -157,6 +159,10 @@ class WebSocketProtocol(WebSocketTransport):
         """
         factory = self.factory
         self._peer = self._forwardedAddress(head)
+        if self._peer is not None:
+            guard = self.transport.nearestGuard
+            if guard is not None and not guard.permits(self._peer):
+                raise HTTPAnswer(403, _BLOCKED)
         origin = head.headers.get("origin")
         if not factory.accept:
             raise HTTPAnswer(403, "This port does not accept WebSocket connections.")
@@ -210,6 +216,8 @@ class WebSocketProtocol(WebSocketTransport):
         else:
             self.factory.refusedRequests += 1
             log = self.log.warn if answer.status in _TOO_MUCH else self.log.info
+            if answer.text is _BLOCKED:
+                log = self.log.debug
             log(
                 "{peer} refused: HTTP request answered with {status} {text}",
                 peer=describe(self.getPeer()),

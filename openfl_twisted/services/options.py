@@ -32,6 +32,7 @@ from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.services.draining import DRAIN_DELAY, DRAIN_TIMEOUT
 from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
 from openfl_twisted.services.recording import makeRecorder, recordingOptions
+from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 
@@ -83,16 +84,31 @@ def size(text: str) -> int:
     return int(found[1]) * _UNITS[found[2].upper()] or sys.maxsize
 
 
+def _numberPerSecond(text: str, things: str, example: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} must be a number of {things} per second, such as {example}"
+        ) from None
+
+
 def messageRate(text: str) -> float:
     """
     Parse a number of messages per second; 0 for no limit.
 
     @raise ValueError: if the text is not a finite decimal number.
     """
-    try:
-        return seconds(text)
-    except ValueError:
-        raise ValueError(f"{text!r} must be a number of messages per second, such as 20") from None
+    return _numberPerSecond(text, "messages", "20")
+
+
+def connectionRate(text: str) -> float:
+    """
+    Parse a number of connections per second; 0 for no limit.
+
+    @raise ValueError: if the text is not a finite decimal number.
+    """
+    return _numberPerSecond(text, "connections", "2 or 0.5")
 
 
 def rate(text: str) -> int:
@@ -272,7 +288,8 @@ class ServerOptions(ConfiguredOptions):
     """
     Options of all servers. After parsing, C{listen} is the list of endpoints, C{tls}
     the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} are an endpoint or
-    C{None}, and C{policy-file} is the path of the policy file or C{None}.
+    C{None}, C{policy-file} is the path of the policy file or C{None}, and C{block-list} is the
+    L{BlockList} or C{None}.
 
     @cvar serverDialect: the dialect of recordings and of the dashboard, see
         L{openfl_twisted.wire.dialects}.
@@ -315,8 +332,8 @@ class ServerOptions(ConfiguredOptions):
             "workers",
             "N",
             (
-                "Number of worker processes that share the ports; --max-connections and "
-                "--max-per-address apply to each."
+                "Number of worker processes that share the ports; --max-connections, "
+                "--max-per-address and --connection-rate apply to each."
             ),
             1,
             _workerCount,
@@ -348,6 +365,23 @@ class ServerOptions(ConfiguredOptions):
             "dashboard",
             "ENDPOINT",
             "Endpoint of the dashboard (HTTP), such as tcp:9101; default interface: loopback.",
+        ),
+        Option(
+            Group.LIMITS,
+            "connection-rate",
+            "N",
+            "Maximum number of connections per second from one IPv4 address or IPv6 /64.",
+            0.0,
+            connectionRate,
+        ),
+        Option(
+            Group.ACCESS,
+            "block-file",
+            "FILE",
+            (
+                "File that keeps the addresses blocked on the dashboard; without it, they are "
+                "blocked until the server stops."
+            ),
         ),
         Option(
             Group.MONITORING,
@@ -467,6 +501,21 @@ class ServerOptions(ConfiguredOptions):
         elif self["workers"] > 1 and os.name != "posix":
             raise usage.UsageError("--workers requires Linux or another POSIX system")
 
+    def _readBlocks(self) -> BlockList | None:
+        """
+        Create the list of blocked addresses. In a worker, it is empty until the supervisor sends
+        the addresses.
+        """
+        path = self["block-file"]
+        if self["dashboard"] is None and path is None:
+            return None
+        try:
+            return BlockList(path if self.worker is None else None)
+        except OSError as problem:
+            raise usage.UsageError(f"--block-file={path}: {problem.strerror}") from None
+        except ValueError as problem:
+            raise usage.UsageError(f"--block-file={path}: {problem}") from None
+
     def _checkMaximum(self) -> None:
         """
         Limit the connections to those that the reactor can watch.
@@ -486,6 +535,7 @@ class ServerOptions(ConfiguredOptions):
             )
 
     def postOptions(self) -> None:
+        self["block-list"] = self._readBlocks()
         self._checkWorkers()
         self._checkMaximum()
         level = oneOf("log-level", self["log-level"], _LEVELS)

@@ -91,6 +91,8 @@ class ServerService(MultiService):
             maxPerAddress=options["max-per-address"],
             maxHTTP=options.get("max-site-connections", MAX_HTTP),
             idleTimeout=idleTimeout,
+            connectionRate=options["connection-rate"],
+            blockList=options["block-list"],
         )
         self.brokers: list[IPubSub | IPresence] = []
         self.policy: PolicySource = options["policy"]

@@ -432,6 +432,43 @@ class CallerOptionTests(OptionsTestCase):
             xmlserver, ["--forwarded-header=a, b"], "--forwarded-header=a, b: must be the name"
         )
 
+    def test_blockFile(self) -> None:
+        """
+        With a dashboard, addresses can be blocked; with C{--block-file}, the blocks of the file are
+        read. A broken file is an error. A worker does not read the file.
+        """
+        self.assertIsNone(self.parse(xmlserver)["block-list"])
+        blocks = self.parse(xmlserver, "--dashboard=tcp:0")["block-list"]
+        self.assertEqual(blocks.blocks(), [])
+        entry = b'{"address": "192.0.2.1", "until": 200000000000, "reason": "spam"}'
+        path = self.path(b'{"blocks": [%s]}' % entry)
+        for module in (xmlserver, policyserver):
+            extra = ["--policy=port"] if module is xmlserver else ["--allow=*:80"]
+            blocks = self.parse(module, f"--block-file={path}", *extra)["block-list"]
+            self.assertTrue(blocks.isBlocked("192.0.2.1"))
+        for file, words in [
+            (self.path(b"[]"), "must have the form"),
+            ("/nowhere/blocks.json", "files cannot be created in the directory /nowhere"),
+            (str(self.folder()), "Is a directory"),
+        ]:
+            self.assertUsage(xmlserver, [f"--block-file={file}"], f"--block-file={file}: ", words)
+        self.patch(ServerOptions, "worker", WorkerSide(1, 1))
+        for option in ("--dashboard=tcp:0", "--block-file=/nowhere/blocks.json"):
+            blocks = self.parse(xmlserver, option)["block-list"]
+            self.assertEqual(blocks.blocks(), [])
+
+    def test_connectionRate(self) -> None:
+        """
+        C{--connection-rate} is a number of connections per second.
+        """
+        self.assertEqual(self.parse(xmlserver)["connection-rate"], 0)
+        self.assertEqual(self.parse(xmlserver, "--connection-rate=0.5")["connection-rate"], 0.5)
+        self.assertUsage(
+            xmlserver,
+            ["--connection-rate=1/s"],
+            "--connection-rate: '1/s' must be a number of connections per second, such as 2 or 0.5",
+        )
+
     def test_public(self) -> None:
         """
         C{--public} opens the default port on all interfaces. The log says so, for every endpoint
