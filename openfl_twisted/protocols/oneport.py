@@ -38,6 +38,7 @@ from openfl_twisted.addresses import portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import buildProtocol, packageLogger
 from openfl_twisted.overrides import startMethod
+from openfl_twisted.protocols.allowing import allowHookOf
 from openfl_twisted.protocols.foreign import REASONS, refuse
 from openfl_twisted.protocols.policyfile import (
     PolicySource,
@@ -507,6 +508,8 @@ class OnePortFactory(WrapperFactory[Any]):
         self.http = http
         if http is not None:
             _checkHTTP(http)
+        # Report a wrong hook now, and not when the first client connects.
+        allowHookOf(wrappedFactory)
         if Signature.HTTP not in self.refused:
             if http is not None:
                 raise ValueError("http and passThrough={Signature.HTTP} cannot be used together")

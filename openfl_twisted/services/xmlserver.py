@@ -14,6 +14,7 @@ from twisted.python import usage
 
 from openfl_twisted.commandline import Group, Option, loadObject
 from openfl_twisted.endpoints import seconds
+from openfl_twisted.protocols.allowing import checkHook
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.streamprotocol import checkApplication
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
@@ -49,6 +50,7 @@ def loadProtocol(name: str) -> type[XMLSocketProtocol]:
     if isinstance(found, type) and issubclass(found, XMLSocketProtocol):
         try:
             checkApplication(found)
+            checkHook(found)
         except TypeError as incomplete:
             raise usage.UsageError(f"--app={name}: {incomplete}") from None
         return found
