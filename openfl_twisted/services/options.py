@@ -322,6 +322,15 @@ class ServerOptions(ConfiguredOptions):
             "PEM file with the private key, if it is not in the certificate file.",
         ),
         Option(
+            Group.TLS,
+            "tls-client-ca",
+            "FILE",
+            (
+                "PEM file with the CAs whose certificates clients must present (mutual TLS); "
+                "clients without TLS are refused."
+            ),
+        ),
+        Option(
             Group.LISTENING,
             "public",
             "",
@@ -355,18 +364,6 @@ class ServerOptions(ConfiguredOptions):
             count,
         ),
         Option(
-            Group.MONITORING,
-            "metrics",
-            "ENDPOINT",
-            "Endpoint of the Prometheus metrics, such as tcp:9100; default interface: loopback.",
-        ),
-        Option(
-            Group.MONITORING,
-            "dashboard",
-            "ENDPOINT",
-            "Endpoint of the dashboard (HTTP), such as tcp:9101; default interface: loopback.",
-        ),
-        Option(
             Group.LIMITS,
             "connection-rate",
             "N",
@@ -382,6 +379,18 @@ class ServerOptions(ConfiguredOptions):
                 "File that keeps the addresses blocked on the dashboard; without it, they are "
                 "blocked until the server stops."
             ),
+        ),
+        Option(
+            Group.MONITORING,
+            "metrics",
+            "ENDPOINT",
+            "Endpoint of the Prometheus metrics, such as tcp:9100; default interface: loopback.",
+        ),
+        Option(
+            Group.MONITORING,
+            "dashboard",
+            "ENDPOINT",
+            "Endpoint of the dashboard (HTTP), such as tcp:9101; default interface: loopback.",
         ),
         Option(
             Group.MONITORING,
@@ -586,14 +595,15 @@ class ServerOptions(ConfiguredOptions):
     def _certificates(self) -> "ServerCertificates | None":
         certificate, key = self["tls-certificate"], self["tls-key"]
         if certificate is None:
-            if key is not None:
-                raise usage.UsageError("--tls-key requires --tls-certificate")
+            for name in ("tls-key", "tls-client-ca"):
+                if self[name] is not None:
+                    raise usage.UsageError(f"--{name} requires --tls-certificate")
             return None
         from openfl_twisted.tls.identities import CertificateError
         from openfl_twisted.tls.server import ServerCertificates
 
         try:
-            return ServerCertificates(certificate, key)
+            return ServerCertificates(certificate, key, clientCA=self["tls-client-ca"])
         except CertificateError as problem:
             raise usage.UsageError(f"--tls-certificate: {problem}") from None
 
@@ -770,6 +780,8 @@ class DataServerOptions(ServerOptions):
             raise usage.UsageError(f"--pass-through: {problem}") from None
         if self["tls"] is None and self["accept"] == {ClientType.TLS, ClientType.POLICY}:
             raise usage.UsageError("--accept=tls requires --tls-certificate")
+        if self["tls-client-ca"] is not None and ClientType.TLS not in self["accept"]:
+            raise usage.UsageError("--tls-client-ca requires tls in --accept")
         if self["plain"] and self["accept"] != ALL_TYPES:
             raise usage.UsageError("--plain and --accept cannot be used together")
         self._checkForwardedHeader()

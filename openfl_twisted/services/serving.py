@@ -436,6 +436,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         policy=options["policy"],
         accept=options["accept"],
         tls=None if certificates is None else certificates.connectionCreator(),
+        requireTLS=certificates is not None and certificates.requiresClients,
         webSocket=webSocket,
         passThrough=options["pass-through"],
         http=options["http"],

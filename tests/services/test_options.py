@@ -469,6 +469,34 @@ class CallerOptionTests(OptionsTestCase):
             "--connection-rate: '1/s' must be a number of connections per second, such as 2 or 0.5",
         )
 
+    def test_clientCA(self) -> None:
+        """
+        C{--tls-client-ca} requires a certificate, and the client type C{tls}.
+        """
+        authority = trustme.CA()
+        folder = self.folder()
+        certificate, ca = folder / "server.pem", folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(ca))
+        issued = authority.issue_cert("localhost")
+        issued.private_key_and_cert_chain_pem.write_to_path(str(certificate))
+        arguments = [f"--tls-certificate={certificate}", f"--tls-client-ca={ca}"]
+        for module, extra in ((xmlserver, []), (policyserver, ["--allow=*:80"])):
+            options = self.parse(module, *arguments, *extra)
+            self.assertTrue(options["tls"].requiresClients)
+            options = self.parse(module, arguments[0], *extra)
+            self.assertFalse(options["tls"].requiresClients)
+        self.assertUsage(xmlserver, arguments[1:], "--tls-client-ca requires --tls-certificate")
+        self.assertUsage(
+            xmlserver,
+            [*arguments, "--accept=websocket"],
+            "--tls-client-ca requires tls in --accept",
+        )
+        self.assertUsage(
+            xmlserver,
+            [arguments[0], f"--tls-client-ca={self.path(b'')}"],
+            "contains no PEM certificate",
+        )
+
     def test_public(self) -> None:
         """
         C{--public} opens the default port on all interfaces. The log says so, for every endpoint
