@@ -62,31 +62,31 @@ def allowHookOf(factory: Any) -> AllowHook | None:
     """
     while factory is not None:
         for owner in (factory, getattr(factory, "protocol", None)):
-            if isinstance(owner, type):
-                checkHook(owner)
-                if isfunction(getattr_static(owner, "allow", None)):
-                    # The handler of a message.
-                    continue
-            hook: AllowHook | None = getattr(owner, "allow", None)
+            hook = hookOf(owner)
             if hook is not None:
                 return hook
         factory = getattr(factory, "wrappedFactory", None)
     return None
 
 
-def checkHook(cls: type) -> None:
+def hookOf(owner: Any) -> AllowHook | None:
     """
-    Check the hook of a protocol class.
+    Return the hook of a factory or of a protocol class.
 
-    @raise TypeError: if it is not a class method or a static method. The handler of a message is
-        not a hook.
+    @param owner: the factory, or the class.
+    @return: the hook; C{None} if there is no hook. The handler of a message is not a hook.
+    @raise TypeError: if the hook of a protocol class is not a class method or a static method.
     """
-    hook = getattr_static(cls, "allow", None)
-    if isfunction(hook) and not hasattr(hook, MESSAGE_NAMES):
+    method = getattr_static(owner, "allow", None) if isinstance(owner, type) else None
+    if isfunction(method):
+        if hasattr(method, MESSAGE_NAMES):
+            return None
         raise TypeError(
-            f"{cls.__name__}.allow is called before a protocol is created: decorate it with"
+            f"{owner.__name__}.allow is called before a protocol is created: decorate it with"
             " @classmethod"
         )
+    hook: AllowHook | None = getattr(owner, "allow", None)
+    return hook
 
 
 def answerTo(result: object) -> HTTPAnswer | None:

@@ -46,7 +46,7 @@ class HookTestCase(WebSocketTestCase):
 
     def ask(self, allow: Any, data: bytes = REQUEST, **options: Any) -> tuple[Any, Any]:
         """
-        Send a request.
+        Send a request to a server with a hook.
         """
         connection, transport = self.connect(self.factory(allow=allow, **options))
         connection.dataReceived(data)

@@ -22,6 +22,7 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.dispatch import handler
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.logs import packageLogger, setLogLevel
+from openfl_twisted.protocols.allowing import WebSocketRequest
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.rooms.roomprotocol import RoomProtocol, XMLRoomProtocol
@@ -54,6 +55,25 @@ class Limited(App):
     MAX_LENGTH = 100
     maxQueue = 0
     messageRate = 5
+
+
+class Choosy(App):
+    """
+    A protocol that decides about WebSockets.
+    """
+
+    @classmethod
+    def allow(cls, request: WebSocketRequest) -> bool:
+        return False
+
+
+class WronglyChoosy(App):
+    """
+    A protocol whose hook is not a class method.
+    """
+
+    def allow(self, request: WebSocketRequest) -> bool:
+        return False
 
 
 class Silent(XMLSocketProtocol):
@@ -646,6 +666,29 @@ class XMLOptionTests(OptionsTestCase):
         ]:
             self.assertUsage(xmlserver, [f"--app={name}"], f"--app={name}", words)
         self.assertUsage(xmlserver, ["--echo", f"--app={module}:App"], "cannot be used together")
+
+    def test_allow(self) -> None:
+        """
+        The log says that the method C{allow} is called for WebSockets only, if other clients are
+        accepted. A method that is not a class method is an error.
+        """
+        app = f"--app={Choosy.__module__}:Choosy"
+        line = (
+            "Choosy.allow is called for WebSockets only; to refuse other clients, use"
+            " --accept=websocket,tls"
+        )
+        for arguments, lines in [
+            ([app], [line]),
+            ([app, "--plain"], [line]),
+            ([app, "--accept=websocket,tls"], []),
+            ([f"--app={App.__module__}:App"], []),
+        ]:
+            self.assertEqual(self.parse(xmlserver, *arguments).describePorts([]), lines)
+        self.assertUsage(
+            xmlserver,
+            [f"--app={App.__module__}:WronglyChoosy"],
+            "WronglyChoosy.allow is called before a protocol is created",
+        )
 
     def test_incompleteApp(self) -> None:
         """
