@@ -150,6 +150,8 @@ class WebSocketProtocol(WebSocketTransport):
                 return
             raw, rest = complete
             head = parseHead(raw)
+            if self.factory.trustedProxies:
+                self._findClient(head)
             checkUpgrade(head)
             self._check(head)
         except HTTPAnswer as answer:
@@ -160,18 +162,25 @@ class WebSocketProtocol(WebSocketTransport):
         else:
             self._ask(self.factory.allow, head, rest)
 
+    def _findClient(self, head: RequestHead) -> None:
+        """
+        Find the client of a trusted proxy, and check its address. A connection of a proxy can have
+        requests of several clients.
+
+        @raise HTTPAnswer: if the address is blocked.
+        """
+        self._peer = self._forwardedAddress(head)
+        guard = self.transport.nearestGuard
+        if self._peer is not None and guard is not None and not guard.permits(self._peer):
+            raise HTTPAnswer(403, _BLOCKED)
+
     def _check(self, head: RequestHead) -> None:
         """
-        Check the address of the client, and the origin of the page.
+        Check the origin of the page.
 
         @raise HTTPAnswer: if the handshake is refused.
         """
         factory = self.factory
-        self._peer = self._forwardedAddress(head)
-        if self._peer is not None:
-            guard = self.transport.nearestGuard
-            if guard is not None and not guard.permits(self._peer):
-                raise HTTPAnswer(403, _BLOCKED)
         origin = head.headers.get("origin")
         if not factory.accept:
             raise HTTPAnswer(403, "This port does not accept WebSocket connections.")

@@ -380,8 +380,7 @@ class GuardFactory(WrapperFactory[Any]):
         @param connectionRate: maximum number of connections per second from an IPv4 address or
             IPv6 /64 network (default 0, no limit). Bursts of five times the rate are allowed.
         @param blockList: the blocked addresses (default: addresses cannot be blocked). Behind a
-            proxy, the address is that of the PROXY header or, for WebSockets, that in the header
-            of a trusted proxy.
+            proxy, it is the address in the PROXY header, or in the header of a trusted proxy.
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)

@@ -12,6 +12,8 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.pages import notFound
+from twisted.web.server import Site
 
 from openfl_twisted.logs import setLogLevel
 from openfl_twisted.protocols.broadcast import EchoProtocol
@@ -77,13 +79,14 @@ class GuardedTestCase(SynchronousTestCase):
         self.blocks = BlockList()
         self.guard = self.makeGuard(blockList=self.blocks)
 
-    def makeGuard(self, **options: Any) -> GuardFactory:
+    def makeGuard(self, settings: Any = None, **options: Any) -> GuardFactory:
         def webSocket(*arguments: Any, **others: Any) -> WebSocketFactory:
             trusted = [ip_network("10.0.0.0/8")]
             return WebSocketFactory(*arguments, trustedProxies=trusted, **others)
 
         served = XMLSocketFactory(EchoProtocol)
-        onePort = OnePortFactory(served, webSocket=webSocket, clock=self.clock)
+        settings = settings or {}
+        onePort = OnePortFactory(served, webSocket=webSocket, clock=self.clock, **settings)
         return GuardFactory(onePort, clock=self.clock, **options)
 
     def block(self, address: str) -> None:
@@ -213,6 +216,24 @@ class ProxyTests(GuardedTestCase):
         self.assertEqual(linesOf(logs), [])
         self.assertEqual(self.guard.refusals["blocked"], 1)
         self.assertEqual(self.call(PROXY, behind("192.0.2.1")).received, RESPONSE)
+
+    def test_pages(self) -> None:
+        """
+        Requests of a blocked client for pages are answered with 403 too, also on a connection on
+        which the proxy has sent requests of another client.
+        """
+        site = Site(notFound(), reactor=self.clock)
+        self.guard = self.makeGuard({"http": site}, blockList=self.blocks)
+        page = b"GET / HTTP/1.1\r\nHost: h\r\nPragma: no-cache\r\n\r\n"
+        self.blocks.block("192.0.2.2", 60, "spam")
+        bad = self.call(PROXY, behind("192.0.2.2", page))
+        self.assertTrue(bad.received.startswith(b"HTTP/1.1 403 "), bad.received)
+        caller = self.call(PROXY, behind("192.0.2.1", page))
+        self.assertTrue(caller.received.startswith(b"HTTP/1.1 404 "), caller.received)
+        caller.send(behind("192.0.2.2", page))
+        self.assertIn(b"HTTP/1.1 403 Forbidden\r\n", caller.received)
+        self.assertFalse(caller.isOpen)
+        self.assertEqual(self.guard.refusals["blocked"], 2)
 
     def test_forged(self) -> None:
         """
