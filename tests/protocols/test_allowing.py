@@ -280,6 +280,7 @@ class AsyncTests(HookTestCase):
         for isGood in (True, False):
             decision: Deferred[bool] = Deferred()
             connection, transport = self.ask(lambda request, decision=decision: decision)
+            transport.atOnce = False
             connection.finishConnection()
             if isGood:
                 decision.callback(True)
