@@ -4,7 +4,8 @@ C{nats+tls://} and C{memory:}.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -17,6 +18,10 @@ from openfl_twisted.protocols.securesocket import SecureEndpoint
 from openfl_twisted.rooms.presence import IPresence, MemoryPresence
 from openfl_twisted.rooms.pubsub import IPubSub, MemoryPubSub
 from openfl_twisted.tls import SecureConnectionCreator, Trust
+
+if TYPE_CHECKING:
+    # Importing it takes long, and few brokers require a certificate.
+    from openfl_twisted.tls.identities import KeyPair
 
 _SCHEMES = {
     "redis": (6379, False),
@@ -41,6 +46,8 @@ class BrokerURL:
     @ivar secure: whether to use TLS.
     @ivar prefix: the prefix of all topics and keys.
     @ivar trust: the trust store for TLS.
+    @ivar certificate: the certificate that this server presents to the broker (mutual TLS);
+        C{None} for no certificate.
     """
 
     scheme: str = ""
@@ -51,6 +58,7 @@ class BrokerURL:
     secure: bool = False
     prefix: str = PREFIX
     trust: Trust | None = None
+    certificate: "KeyPair | None" = None
 
     @property
     def description(self) -> str:
@@ -81,7 +89,12 @@ class BrokerURL:
         if not self.secure:
             return endpoint
         return SecureEndpoint(
-            endpoint, self.host, self.trust, timeout=limits.loginTimeout, clock=reactor
+            endpoint,
+            self.host,
+            self.trust,
+            timeout=limits.loginTimeout,
+            certificate=self.certificate,
+            clock=reactor,
         )
 
 
@@ -89,7 +102,9 @@ def parseBrokerURL(url: str) -> BrokerURL:
     """
     Parse the URL of a broker: C{memory:}, or
     C{redis://[user:password@]host[:port][?prefix=...][&ca=file]}, or the same with C{nats://}.
-    C{rediss://} and C{nats+tls://} use TLS, and C{ca} is a PEM file of trusted certificates.
+    C{rediss://} and C{nats+tls://} use TLS, and C{ca} is a PEM file of trusted certificates. For
+    mutual TLS, C{certificate} is a PEM file with the certificate chain of this server, and C{key}
+    the file with its private key, if it is not in the same file.
     Special characters in names and passwords are percent-encoded. In C{nats://token@host},
     C{token} is an access token.
 
@@ -121,9 +136,17 @@ def parseBrokerURL(url: str) -> BrokerURL:
         raise ValueError("the URL has a user but no password: must be redis://user:password@host")
     if not isRedis and user is None and password is not None:
         raise ValueError("the URL has a password but no user: must be nats://user:password@host")
-    prefix, trust = _optionsIn(query, secure)
+    prefix, trust, certificate = _optionsIn(query, secure)
     return BrokerURL(
-        parts.scheme, host, usual if port is None else port, user, password, secure, prefix, trust
+        parts.scheme,
+        host,
+        usual if port is None else port,
+        user,
+        password,
+        secure,
+        prefix,
+        trust,
+        certificate,
     )
 
 
@@ -136,24 +159,53 @@ def _checkPath(path: str, fragment: str, isRedis: bool) -> None:
         raise ValueError("a broker URL must not have a fragment: write # in a password as %23")
 
 
-def _optionsIn(query: dict[str, list[str]], secure: bool) -> tuple[str, Trust | None]:
+def _optionsIn(
+    query: dict[str, list[str]], secure: bool
+) -> tuple[str, Trust | None, "KeyPair | None"]:
     options = {name: values[-1] for name, values in query.items()}
     prefix = options.pop("prefix", PREFIX)
     if not prefix or len(prefix.encode(errors="replace")) > 100:
         raise ValueError("the prefix parameter must have 1 to 100 bytes, such as ?prefix=games")
-    file = options.pop("ca", None)
+    files = {name: options.pop(name, None) for name in ("ca", "certificate", "key")}
     if options:
         raise ValueError(
-            f"unknown URL parameter {min(options)!r}: must be prefix or ca, such as ?prefix=games"
+            f"unknown URL parameter {min(options)!r}: must be prefix, ca, certificate or key, such"
+            " as ?prefix=games"
         )
-    if file is None:
-        return prefix, None
-    if not secure:
-        raise ValueError("the ca parameter requires TLS: use rediss:// or nats+tls://")
+    for name, file in files.items():
+        if file is not None and not secure:
+            raise ValueError(f"the {name} parameter requires TLS: use rediss:// or nats+tls://")
+    if files["key"] is not None and files["certificate"] is None:
+        raise ValueError("the key parameter requires the certificate parameter")
+    trust = None if files["ca"] is None else _readTrust(files["ca"])
+    return prefix, trust, _readCertificate(files["certificate"], files["key"])
+
+
+def _readTrust(file: str) -> Trust:
     try:
-        return prefix, Trust.fromPEM(file)
+        return Trust.fromPEM(file)
     except OSError as problem:
         raise ValueError(f"{file}: {problem.strerror}") from None
+
+
+def _readCertificate(file: str | None, key: str | None) -> "KeyPair | None":
+    """
+    Read the certificate of this server, with its private key.
+
+    @raise ValueError: if a file cannot be used.
+    """
+    if file is None:
+        return None
+    # Few brokers require a certificate.
+    from openfl_twisted.tls.identities import KeyPair
+
+    return KeyPair.fromFiles(Path(file), Path(key or file))
+
+
+def _tlsOf(broker: BrokerURL) -> SecureConnectionCreator | None:
+    if not broker.secure:
+        return None
+    return SecureConnectionCreator(broker.host, broker.trust, broker.certificate)
 
 
 def pubSubFromURL(
@@ -194,7 +246,7 @@ def pubSubFromURL(
         broker.description,
         login=NATSLogin(broker.user, broker.password),
         # A connection to NATS starts without TLS, and TLS is started later.
-        tls=SecureConnectionCreator(broker.host, broker.trust) if broker.secure else None,
+        tls=_tlsOf(broker),
         **common,
     )
 

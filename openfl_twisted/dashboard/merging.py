@@ -110,7 +110,7 @@ def mergeStates(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
     @param states: see L{DashboardState.describe
         <openfl_twisted.dashboard.streams.DashboardState.describe>}; at least one state. The
         clients' numbers must be unique.
-    @return: the state of the server, without the time.
+    @return: the state of the server, without the time and the blocked addresses.
     """
     merged: dict[str, Any] = {
         name: sum(state[name] for state in states)

@@ -236,12 +236,22 @@ class _CommandResource(_ProtectedResource):
         return NOT_DONE_YET
 
 
-def _kick(state: DashboardStreams, asked: dict[str, Any], by: str) -> Deferred[dict[str, Any]]:
-    id, reason = asked.get("id"), asked.get("reason", "")
-    if type(id) is not int or not isinstance(reason, str):
-        raise DashboardError(400, "id must be a number and reason a string")
+def _reasonOf(asked: dict[str, Any]) -> str | None:
+    """
+    Return the reason of a command as printable text; C{None} if it is not a string.
+    """
+    reason = asked.get("reason", "")
+    if not isinstance(reason, str):
+        return None
     printable = "".join(each if each.isprintable() else " " for each in reason[:_MAX_REASON])
-    reason = f"{printable.strip() or 'no reason'} (dashboard, {by})"
+    return printable.strip()
+
+
+def _kick(state: DashboardStreams, asked: dict[str, Any], by: str) -> Deferred[dict[str, Any]]:
+    id, reason = asked.get("id"), _reasonOf(asked)
+    if type(id) is not int or reason is None:
+        raise DashboardError(400, "id must be a number and reason a string")
+    reason = f"{reason or 'no reason'} (dashboard, {by})"
     return maybeDeferred(state.kick, id, reason).addCallback(lambda _: {"kicked": id})
 
 
@@ -257,6 +267,23 @@ def _broadcast(state: DashboardStreams, asked: dict[str, Any], by: str) -> Defer
     return maybeDeferred(state.broadcast, text).addCallback(sent)
 
 
+def _block(state: DashboardStreams, asked: dict[str, Any], by: str) -> Deferred[dict[str, Any]]:
+    address, seconds, reason = asked.get("address"), asked.get("seconds"), _reasonOf(asked)
+    if not isinstance(address, str) or type(seconds) not in (int, float) or reason is None:
+        raise DashboardError(400, "address and reason must be strings, and seconds a number")
+    reason = f"{reason or 'no reason'} (dashboard, {by})"
+    done = maybeDeferred(state.block, address, cast("float", seconds), reason)
+    return done.addCallback(lambda block: {"blocked": block._asdict()})
+
+
+def _unblock(state: DashboardStreams, asked: dict[str, Any], by: str) -> Deferred[dict[str, Any]]:
+    address = asked.get("address")
+    if not isinstance(address, str):
+        raise DashboardError(400, "address must be a string")
+    done = maybeDeferred(state.unblock, address)
+    return done.addCallback(lambda _: {"unblocked": address})
+
+
 def _dashboardResource(state: DashboardStreams, token: str) -> Resource:
     """
     Create the resources of a dashboard.
@@ -269,6 +296,8 @@ def _dashboardResource(state: DashboardStreams, token: str) -> Resource:
     root.putChild(b"messages", _MessagesResource(checker, state))
     root.putChild(b"kick", _CommandResource(checker, state, _kick))
     root.putChild(b"say", _CommandResource(checker, state, _broadcast))
+    root.putChild(b"block", _CommandResource(checker, state, _block))
+    root.putChild(b"unblock", _CommandResource(checker, state, _unblock))
     return root
 
 

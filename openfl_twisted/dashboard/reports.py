@@ -15,6 +15,7 @@ from openfl_twisted.dashboard.streams import (
     DashboardState,
     MessageMonitor,
 )
+from openfl_twisted.transports.blocklist import Block
 
 
 class ServerReports:
@@ -43,6 +44,7 @@ class ServerReports:
         return {
             "metrics": self.metrics,
             "state": self.state,
+            "blocks": self.blocks,
             "kick": self.kick,
             "broadcast": self.broadcast,
             "monitor": self.monitor,
@@ -70,7 +72,18 @@ class ServerReports:
         @param find: see L{DashboardState.describe}.
         @return: see L{DashboardState.describe}.
         """
-        return self._state.describe(find)
+        # The supervisor has the list of blocked addresses.
+        return {**self._state.describe(find), "blocked": None}
+
+    def blocks(self, blocks: list[Any]) -> None:
+        """
+        Replace the list of blocked addresses, and disconnect their clients.
+
+        @param blocks: the fields of each L{Block}.
+        """
+        blockList = self._state.blockList
+        if blockList is not None:
+            blockList.replace([Block(*each) for each in blocks])
 
     def kick(self, id: int, reason: str) -> None:
         """

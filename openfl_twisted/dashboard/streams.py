@@ -8,7 +8,7 @@ queued. The next event contains the number of dropped events.
 import json
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import LoopingCall
@@ -18,12 +18,15 @@ from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.dashboard.status import Monitored, ServerStatus, brokerCounters
+from openfl_twisted.transports.blocklist import Block, BlockList
 from openfl_twisted.transports.connectioninfo import ConnectionInfo
 from openfl_twisted.transports.guard import GuardedConnection
 from openfl_twisted.transports.tap import Tap
 from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.dialects import Dialect
 from openfl_twisted.wire.messages import MAX_LENGTH
+
+_T = TypeVar("_T")
 
 _INTERVAL = 0.5
 """
@@ -359,6 +362,56 @@ class DashboardStreams:
         """
         raise NotImplementedError
 
+    @property
+    def blockList(self) -> BlockList | None:
+        """
+        The blocked addresses; C{None} if no addresses can be blocked.
+        """
+        raise NotImplementedError
+
+    # Blocked addresses
+
+    def block(self, address: str, seconds: float, reason: str) -> Block:
+        """
+        Refuse connections from an address, and disconnect its clients.
+
+        @param address: see L{BlockList.block}.
+        @param seconds: the time after which the block expires.
+        @param reason: the reason, for the log and the page.
+        @return: the block.
+        @raise DashboardError: if a parameter is invalid, or no more addresses can be blocked.
+        """
+        return self._changeBlocks(lambda blocks: blocks.block(address, seconds, reason))
+
+    def unblock(self, address: str) -> None:
+        """
+        Accept connections from an address again.
+
+        @param address: see L{BlockList.block}.
+        @raise DashboardError: if the address is invalid or not blocked.
+        """
+        if not self._changeBlocks(lambda blocks: blocks.unblock(address)):
+            raise DashboardError(404, "this address is not blocked")
+
+    def _changeBlocks(self, change: Callable[[BlockList], _T]) -> _T:
+        blocks = self.blockList
+        if blocks is None:
+            raise DashboardError(409, "this server cannot block addresses")
+        try:
+            return change(blocks)
+        except ValueError as problem:
+            raise DashboardError(400, str(problem)) from None
+
+    def describeBlocks(self) -> list[dict[str, Any]] | None:
+        """
+        Describe the blocked addresses.
+
+        @return: a value for JSON: the fields of each L{Block}; C{None} if no addresses can be
+            blocked.
+        """
+        blocks = self.blockList
+        return None if blocks is None else [each._asdict() for each in blocks.blocks()]
+
     # Streams
 
     def showState(self, request: Request, find: str = "") -> None:
@@ -463,6 +516,10 @@ class DashboardState(DashboardStreams):
         served.broadcast(text)
         return count
 
+    @property
+    def blockList(self) -> BlockList | None:
+        return self.server.guard.blockList
+
     # The state as JSON
 
     def describe(self, find: str = "") -> dict[str, Any]:
@@ -474,8 +531,8 @@ class DashboardState(DashboardStreams):
         @return: a value for JSON: the latest L{MAX_SHOWN} matching clients, latest first, and
             their total number; the counters of the guard; C{bytes} and C{messages} as two
             numbers each, received and sent; C{rooms} and C{broker}; whether the server is
-            C{recording}. The value is C{None} for a feature that the server does not have. Times
-            are in seconds.
+            C{recording}; the C{blocked} addresses, see L{describeBlocks}. The value is C{None}
+            for a feature that the server does not have. Times are in seconds.
         """
         guard = self.server.guard
         if find:
@@ -503,6 +560,7 @@ class DashboardState(DashboardStreams):
             "rooms": self._rooms(),
             "broker": self._broker(),
             "recording": recorder is not None and not recorder.isStopped,
+            "blocked": self.describeBlocks(),
         }
 
     def _rooms(self) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from openfl_twisted.transports.blocklist import BlockList
+
 
 class AnsweringWorker(Protocol):
     """
@@ -36,10 +38,12 @@ class WorkerGroup(Protocol):
 
     @ivar count: number of workers that should run.
     @ivar restarts: number of restarts of workers.
+    @ivar blockList: the addresses that all workers block; C{None} if no addresses can be blocked.
     """
 
     count: int
     restarts: int
+    blockList: BlockList | None
 
     @property
     def active(self) -> Sequence[AnsweringWorker]:

@@ -14,6 +14,7 @@ from openfl_twisted.dashboard.merging import mergeStates
 from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.dashboard.streams import GONE, DashboardError, DashboardStreams, MessageStream
 from openfl_twisted.dashboard.workers import AnsweringWorker, WorkerGroup
+from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.types import AnyClock
 
 # The last digits of a client's number in the dashboard are the number of the worker process.
@@ -63,6 +64,7 @@ class WorkerStreams(DashboardStreams):
             **mergeStates(states),
             "time": self.clock.seconds(),
             "missedByAll": self.missed,
+            "blocked": self.describeBlocks(),
             "workers": {
                 "count": self._workers.count,
                 "up": len(running),
@@ -90,6 +92,10 @@ class WorkerStreams(DashboardStreams):
         for client in state["clients"]:
             client["id"] = client["id"] * _PROCESSES + _code(worker)
         self._states.setdefault(find, {})[worker.process] = state
+
+    @property
+    def blockList(self) -> BlockList | None:
+        return self._workers.blockList
 
     def tick(self) -> None:
         super().tick()

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from openfl_twisted.lazyimports import lazyImporter
 
 if TYPE_CHECKING:
+    from openfl_twisted.protocols.allowing import WebSocketRequest
     from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
     from openfl_twisted.protocols.bridge import BridgeFactory
     from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
@@ -81,12 +82,14 @@ __all__ = [
     "TelnetProtocol",
     "WebSocketFactory",
     "WebSocketProtocol",
+    "WebSocketRequest",
     "XMLSocketFactory",
     "XMLSocketProtocol",
     "askForPolicy",
 ]
 
 _MODULES = {
+    "WebSocketRequest": "allowing",
     "BinarySocketFactory": "binarysocket",
     "BinarySocketProtocol": "binarysocket",
     "BridgeFactory": "bridge",

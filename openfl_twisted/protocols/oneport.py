@@ -38,6 +38,7 @@ from openfl_twisted.addresses import portOf
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import buildProtocol, packageLogger
 from openfl_twisted.overrides import startMethod
+from openfl_twisted.protocols.allowing import allowHookOf
 from openfl_twisted.protocols.foreign import REASONS, refuse
 from openfl_twisted.protocols.policyfile import (
     PolicySource,
@@ -217,7 +218,10 @@ class _OnePortProtocol(DetectionProtocol):
         Whether a plain client is accepted. Inside TLS, a port that requires TLS accepts plain
         clients even if C{accept} contains C{tls} only.
         """
-        return ClientType.PLAIN in self.factory.accept or (self._inTLS and self.factory.requiresTLS)
+        factory = self.factory
+        if factory.requiresTLS and not self._inTLS:
+            return False
+        return ClientType.PLAIN in factory.accept or factory.onlyTLS
 
     def _waitForDeadline(self) -> bool:
         """
@@ -433,6 +437,7 @@ class OnePortFactory(WrapperFactory[Any]):
     @ivar unanswered: number of policy requests without a policy file for the port.
     @ivar hasTLS: whether the port has a certificate.
     @ivar requiresTLS: whether only TLS clients and policy requests are accepted.
+    @ivar onlyTLS: whether C{accept} contains no other client type.
     @ivar detectsTypes: whether a connection is logged only when its client type is known.
     @ivar isDraining: whether health checks are answered with 503, see L{drain}.
     """
@@ -451,6 +456,7 @@ class OnePortFactory(WrapperFactory[Any]):
         policy: PolicySource = PolicyFile.forPort,
         accept: Collection[ClientType] = ALL_TYPES,
         tls: IOpenSSLServerConnectionCreator | None = None,
+        requireTLS: bool = False,
         webSocket: Callable[..., WebSocketFactory] = WebSocketFactory,
         http: AnyFactory | None = None,
         passThrough: Collection[Signature] = (),
@@ -466,6 +472,9 @@ class OnePortFactory(WrapperFactory[Any]):
             own protocol, if possible, and the connection is closed.
         @param tls: creates TLS connections, see
             L{openfl_twisted.tls.server.ServerConnectionCreator} (default: no TLS).
+        @param requireTLS: whether to refuse all clients without TLS, except policy requests
+            (default C{False}, unless C{accept} contains only C{TLS}). Inside TLS, the other types
+            of C{accept} are accepted.
         @param webSocket: creates the WebSocket factory from the wrapped factory; pass
             C{functools.partial(WebSocketFactory, ...)} for other limits.
         @param http: the factory for HTTP requests that do not open a WebSocket, such as
@@ -502,11 +511,14 @@ class OnePortFactory(WrapperFactory[Any]):
             self.accept -= {ClientType.TLS}
         if policy is None:
             self.accept -= {ClientType.POLICY}
-        self.requiresTLS = ClientType.TLS in self.accept <= {ClientType.TLS, ClientType.POLICY}
+        self.onlyTLS = ClientType.TLS in self.accept <= {ClientType.TLS, ClientType.POLICY}
+        self.requiresTLS = requireTLS or self.onlyTLS
         self.refused = FOREIGN.difference(passThrough)
         self.http = http
         if http is not None:
             _checkHTTP(http)
+        # Report a wrong hook now, and not when the first client connects.
+        allowHookOf(wrappedFactory)
         if Signature.HTTP not in self.refused:
             if http is not None:
                 raise ValueError("http and passThrough={Signature.HTTP} cannot be used together")

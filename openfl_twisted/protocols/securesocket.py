@@ -7,7 +7,7 @@ A protocol therefore cannot send data to an untrusted server.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import NoProtocol
@@ -31,6 +31,9 @@ from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySoc
 from openfl_twisted.tls import HandshakeFailed, SecureConnectionCreator, Trust, verdictOf
 from openfl_twisted.types import AnyClock, AnyEndpoint, AnyFactory
 from openfl_twisted.wire.x509.certificates import Verdict
+
+if TYPE_CHECKING:
+    from openfl_twisted.tls.identities import KeyPair
 
 HANDSHAKE_TIMEOUT = 20.0
 """
@@ -126,18 +129,21 @@ class SecureEndpoint:
         *,
         timeout: float = HANDSHAKE_TIMEOUT,
         judged: Callable[[Verdict], object] | None = None,
+        certificate: "KeyPair | None" = None,
         clock: AnyClock | None = None,
     ) -> None:
         """
         @param hostname: the host name that the server's certificate must contain.
         @param trust: the trust anchors (default: the trust anchors of the system).
+        @param certificate: the certificate that this side presents if the server requests one
+            (default: no certificate).
         @param timeout: maximum time until the handshake is complete (seconds).
         @param judged: called with the result of verifying the server's certificate,
             before the protocol is connected or C{connect} fails.
         @param clock: the clock (default: the global reactor).
         """
         self._endpoint = endpoint
-        self._creator = SecureConnectionCreator(hostname, trust)
+        self._creator = SecureConnectionCreator(hostname, trust, certificate)
         self._timeout = timeout
         self._judged = judged
         self._clock = clockOrReactor(clock)

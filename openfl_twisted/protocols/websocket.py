@@ -7,6 +7,7 @@ Received messages, text or binary, are delivered as a byte stream.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -14,10 +15,19 @@ from twisted.internet.interfaces import (
     IAddress,
     ITransport,
 )
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
-from openfl_twisted.logs import buildProtocol
+from openfl_twisted.coroutines import RunningHandler, startHandler
+from openfl_twisted.logs import buildProtocol, logHandlerError
+from openfl_twisted.protocols.allowing import (
+    AllowHook,
+    WebSocketRequest,
+    allowHookOf,
+    answerTo,
+)
 from openfl_twisted.transports.connectioninfo import HTTP, WEBSOCKET
 from openfl_twisted.transports.sharedtimer import SharedTimer
 from openfl_twisted.transports.websocket import WebSocketTransport
@@ -55,6 +65,11 @@ _PONG_TIMEOUT = 20.0
 Default maximum time until the peer answers a ping (seconds).
 """
 
+ALLOW_TIMEOUT = 10.0
+"""
+Default maximum time until C{allow} of the application has decided (seconds).
+"""
+
 # Maximum number of received characters in a log line.
 _MAX_SHOWN = 200
 
@@ -73,6 +88,8 @@ DRAINING = "The server is draining: it will stop when its clients have disconnec
 The text of the answer 503 to a health check.
 """
 
+_BLOCKED = "This address is blocked."
+
 _SUCCESS = range(200, 300)
 _TOO_MUCH = frozenset((408, 431))
 
@@ -90,6 +107,10 @@ class WebSocketProtocol(WebSocketTransport):
     factory: "WebSocketFactory"
     requestPath = "/"
     _otherwise: Callable[[bytes], HTTPAnswer | None] | None = None
+    # The hook of the application, while it decides about the request.
+    _deciding: RunningHandler | None = None
+    # The data received after the request, while the hook decides.
+    _early = b""
 
     def __init__(
         self,
@@ -119,6 +140,9 @@ class WebSocketProtocol(WebSocketTransport):
         self.startTimer(self.factory.openTimeout, self._openTimedOut)
 
     def requestReceived(self, data: bytes) -> None:
+        if self._deciding is not None:
+            self._holdEarly(data)
+            return
         collector = cast("HeadCollector", self._collector)
         try:
             complete = collector.receive(data)
@@ -126,27 +150,161 @@ class WebSocketProtocol(WebSocketTransport):
                 return
             raw, rest = complete
             head = parseHead(raw)
+            if self.factory.trustedProxies:
+                self._findClient(head)
             checkUpgrade(head)
+            self._check(head)
+        except HTTPAnswer as answer:
+            self._refuse(answer)
+            return
+        if self.factory.allow is None:
+            self._open(head, rest)
+        else:
+            self._ask(self.factory.allow, head, rest)
+
+    def _findClient(self, head: RequestHead) -> None:
+        """
+        Find the client of a trusted proxy, and check its address. A connection of a proxy can have
+        requests of several clients.
+
+        @raise HTTPAnswer: if the address is blocked.
+        """
+        self._peer = self._forwardedAddress(head)
+        guard = self.transport.nearestGuard
+        if self._peer is not None and guard is not None and not guard.permits(self._peer):
+            raise HTTPAnswer(403, _BLOCKED)
+
+    def _check(self, head: RequestHead) -> None:
+        """
+        Check the origin of the page.
+
+        @raise HTTPAnswer: if the handshake is refused.
+        """
+        factory = self.factory
+        origin = head.headers.get("origin")
+        if not factory.accept:
+            raise HTTPAnswer(403, "This port does not accept WebSocket connections.")
+        if factory.origins is not None and not factory.origins(origin):
+            text = f"The origin {_shown(origin)} may not connect."
+            if origin is not None and origin.partition("://")[2] == head.headers.get("host"):
+                text += " It has the address of this server: add a rule for it to the policy file."
+            raise HTTPAnswer(403, text)
+
+    def _open(self, head: RequestHead, rest: bytes) -> None:
+        """
+        Accept the WebSocket, and connect the wrapped protocol.
+
+        @param rest: the data received after the head.
+        """
+        try:
             frames, response = self._accept(head)
         except HTTPAnswer as answer:
-            refusal: HTTPAnswer | None = answer
-        else:
-            self._collector = None
-            self._head = head
-            if head.path != "/":
-                self.requestPath = head.path
-            try:
-                self.begin(frames, response, rest)
-            finally:
-                self._head = None
+            self._refuse(answer)
             return
         self._collector = None
+        self._head = head
+        if head.path != "/":
+            self.requestPath = head.path
+        try:
+            self.begin(frames, response, rest)
+        finally:
+            self._head = None
+
+    def _refuse(self, refusal: HTTPAnswer) -> None:
+        """
+        Refuse the request, or pass a request that does not open a WebSocket to C{otherwise}.
+        """
+        collector = cast("HeadCollector", self._collector)
+        self._collector = None
+        answer: HTTPAnswer | None = refusal
         if self._otherwise is not None and isinstance(refusal, OtherRequest):
             self._ended = True
             self.stopTimer()
-            refusal = self._otherwise(bytes(collector.received))
-        if refusal is not None:
-            self._answer(refusal, body=not collector.isHEAD)
+            answer = self._otherwise(bytes(collector.received))
+        if answer is not None:
+            self._answer(answer, body=not collector.isHEAD)
+
+    # The hook of the application
+
+    def _ask(self, allow: AllowHook, head: RequestHead, rest: bytes) -> None:
+        """
+        Call the hook with the request.
+        """
+        try:
+            result = allow(WebSocketRequest.fromHead(head, self.getPeer()))
+            handler = startHandler(result)
+        except Exception:
+            self._hookFailed(Failure())
+            return
+        if handler is None:
+            self._decide(head, rest, result)
+            return
+        self._deciding = handler
+        self._early = rest
+        self.startTimer(self.factory.allowTimeout, self._hookTimedOut)
+        handler.deferred.addCallbacks(partial(self._decided, head), self._notDecided)
+        handler.deferred.addErrback(self.handlerFailed)
+
+    def _decided(self, head: RequestHead, result: object) -> None:
+        if self._deciding is not None and not self._ended:
+            self._deciding = None
+            rest, self._early = self._early, b""
+            self._decide(head, rest, result)
+
+    def _notDecided(self, reason: Failure) -> None:
+        if self._deciding is not None and not self._ended:
+            self._deciding = None
+            self._hookFailed(reason)
+
+    def _decide(self, head: RequestHead, rest: bytes, result: object) -> None:
+        """
+        Accept or refuse the request.
+
+        @param result: the result of the hook.
+        """
+        try:
+            refusal = answerTo(result)
+        except TypeError:
+            self._hookFailed(Failure())
+            return
+        if refusal is None:
+            self._open(head, rest)
+        else:
+            self._refuse(refusal)
+
+    def _hookFailed(self, reason: Failure) -> None:
+        consequence = "; request answered with 500"
+        logHandlerError(self.log, reason, self.getPeer(), consequence)
+        self._refuse(HTTPAnswer(500, "The server cannot decide about this request."))
+
+    def _hookTimedOut(self) -> None:
+        self.log.warn(
+            "{peer}: allow has not decided about the request within {seconds:g} s",
+            peer=self.getPeer(),
+            seconds=self.factory.allowTimeout,
+        )
+        self._cancelHook()
+        self._refuse(HTTPAnswer(503, "The server has not decided about this request in time."))
+
+    def _holdEarly(self, data: bytes) -> None:
+        """
+        Hold data that is received before the request is answered: at most C{maxHead} bytes.
+        """
+        self._early += data
+        if len(self._early) > self.factory.maxHead:
+            self._cancelHook()
+            self._refuse(HTTPAnswer(400, "Data was sent before the handshake was accepted."))
+
+    def _cancelHook(self) -> None:
+        handler = self._deciding
+        if handler is not None:
+            self._deciding = None
+            self._early = b""
+            handler.cancel(self.factory.clock)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._cancelHook()
+        super().connectionLost(reason)
 
     def _accept(self, head: RequestHead) -> tuple[WebSocketFrames, bytes]:
         """
@@ -156,15 +314,6 @@ class WebSocketProtocol(WebSocketTransport):
         @raise HTTPAnswer: if the handshake is refused.
         """
         factory = self.factory
-        self._peer = self._forwardedAddress(head)
-        origin = head.headers.get("origin")
-        if not factory.accept:
-            raise HTTPAnswer(403, "This port does not accept WebSocket connections.")
-        if factory.origins is not None and not factory.origins(origin):
-            text = f"The origin {_shown(origin)} may not connect."
-            if origin is not None and origin.partition("://")[2] == head.headers.get("host"):
-                text += " It has the address of this server: add a rule for it to the policy file."
-            raise HTTPAnswer(403, text)
         extension, response = acceptUpgrade(
             head, compress=factory.compress, subprotocols=factory.subprotocols
         )
@@ -210,6 +359,8 @@ class WebSocketProtocol(WebSocketTransport):
         else:
             self.factory.refusedRequests += 1
             log = self.log.warn if answer.status in _TOO_MUCH else self.log.info
+            if answer.text is _BLOCKED:
+                log = self.log.debug
             log(
                 "{peer} refused: HTTP request answered with {status} {text}",
                 peer=describe(self.getPeer()),
@@ -269,6 +420,8 @@ class WebSocketFactory(WrapperFactory[Any]):
         compress: bool = False,
         subprotocols: Sequence[str] = SUBPROTOCOLS,
         accept: bool = True,
+        allow: AllowHook | None = None,
+        allowTimeout: float = ALLOW_TIMEOUT,
         clock: AnyClock | None = None,
     ) -> None:
         """
@@ -295,6 +448,11 @@ class WebSocketFactory(WrapperFactory[Any]):
             which some libraries require). Clients that offer no subprotocol need none.
         @param accept: whether to accept WebSockets (default C{True}). If C{False}, every
             request is answered with an error.
+        @param allow: called with each handshake, as a L{WebSocketRequest}; returns whether to
+            accept it, or an HTTP status, see L{AllowHook} (default: the method C{allow} of the
+            wrapped factory or of its protocol class, if it has one).
+        @param allowTimeout: maximum time until C{allow} has decided (seconds); then the request is
+            answered with 503.
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
@@ -310,6 +468,8 @@ class WebSocketFactory(WrapperFactory[Any]):
         self.compress = compress
         self.subprotocols = tuple(subprotocols)
         self.accept = accept
+        self.allow = allowHookOf(wrappedFactory) if allow is None else allow
+        self.allowTimeout = allowTimeout
         self.refusedRequests = 0
         self.hasExplainedText = False
         self.clock = clockOrReactor(clock)

@@ -32,6 +32,7 @@ from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.services.draining import DRAIN_DELAY, DRAIN_TIMEOUT
 from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
 from openfl_twisted.services.recording import makeRecorder, recordingOptions
+from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 
@@ -83,16 +84,31 @@ def size(text: str) -> int:
     return int(found[1]) * _UNITS[found[2].upper()] or sys.maxsize
 
 
+def _numberPerSecond(text: str, things: str, example: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} must be a number of {things} per second, such as {example}"
+        ) from None
+
+
 def messageRate(text: str) -> float:
     """
     Parse a number of messages per second; 0 for no limit.
 
     @raise ValueError: if the text is not a finite decimal number.
     """
-    try:
-        return seconds(text)
-    except ValueError:
-        raise ValueError(f"{text!r} must be a number of messages per second, such as 20") from None
+    return _numberPerSecond(text, "messages", "20")
+
+
+def connectionRate(text: str) -> float:
+    """
+    Parse a number of connections per second; 0 for no limit.
+
+    @raise ValueError: if the text is not a finite decimal number.
+    """
+    return _numberPerSecond(text, "connections", "2 or 0.5")
 
 
 def rate(text: str) -> int:
@@ -272,7 +288,8 @@ class ServerOptions(ConfiguredOptions):
     """
     Options of all servers. After parsing, C{listen} is the list of endpoints, C{tls}
     the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} are an endpoint or
-    C{None}, and C{policy-file} is the path of the policy file or C{None}.
+    C{None}, C{policy-file} is the path of the policy file or C{None}, and C{block-list} is the
+    L{BlockList} or C{None}.
 
     @cvar serverDialect: the dialect of recordings and of the dashboard, see
         L{openfl_twisted.wire.dialects}.
@@ -305,6 +322,15 @@ class ServerOptions(ConfiguredOptions):
             "PEM file with the private key, if it is not in the certificate file.",
         ),
         Option(
+            Group.TLS,
+            "tls-client-ca",
+            "FILE",
+            (
+                "PEM file with the CAs whose certificates clients must present (mutual TLS); "
+                "clients without TLS are refused."
+            ),
+        ),
+        Option(
             Group.LISTENING,
             "public",
             "",
@@ -315,8 +341,8 @@ class ServerOptions(ConfiguredOptions):
             "workers",
             "N",
             (
-                "Number of worker processes that share the ports; --max-connections and "
-                "--max-per-address apply to each."
+                "Number of worker processes that share the ports; --max-connections, "
+                "--max-per-address and --connection-rate apply to each."
             ),
             1,
             _workerCount,
@@ -336,6 +362,23 @@ class ServerOptions(ConfiguredOptions):
             "Maximum number of connections from one IPv4 address or IPv6 /64.",
             0,
             count,
+        ),
+        Option(
+            Group.LIMITS,
+            "connection-rate",
+            "N",
+            "Maximum number of connections per second from one IPv4 address or IPv6 /64.",
+            0.0,
+            connectionRate,
+        ),
+        Option(
+            Group.ACCESS,
+            "block-file",
+            "FILE",
+            (
+                "File that keeps the addresses blocked on the dashboard; without it, they are "
+                "blocked until the server stops."
+            ),
         ),
         Option(
             Group.MONITORING,
@@ -467,6 +510,21 @@ class ServerOptions(ConfiguredOptions):
         elif self["workers"] > 1 and os.name != "posix":
             raise usage.UsageError("--workers requires Linux or another POSIX system")
 
+    def _readBlocks(self) -> BlockList | None:
+        """
+        Create the list of blocked addresses. In a worker, it is empty until the supervisor sends
+        the addresses.
+        """
+        path = self["block-file"]
+        if self["dashboard"] is None and path is None:
+            return None
+        try:
+            return BlockList(path if self.worker is None else None)
+        except OSError as problem:
+            raise usage.UsageError(f"--block-file={path}: {problem.strerror}") from None
+        except ValueError as problem:
+            raise usage.UsageError(f"--block-file={path}: {problem}") from None
+
     def _checkMaximum(self) -> None:
         """
         Limit the connections to those that the reactor can watch.
@@ -486,6 +544,7 @@ class ServerOptions(ConfiguredOptions):
             )
 
     def postOptions(self) -> None:
+        self["block-list"] = self._readBlocks()
         self._checkWorkers()
         self._checkMaximum()
         level = oneOf("log-level", self["log-level"], _LEVELS)
@@ -536,14 +595,15 @@ class ServerOptions(ConfiguredOptions):
     def _certificates(self) -> "ServerCertificates | None":
         certificate, key = self["tls-certificate"], self["tls-key"]
         if certificate is None:
-            if key is not None:
-                raise usage.UsageError("--tls-key requires --tls-certificate")
+            for name in ("tls-key", "tls-client-ca"):
+                if self[name] is not None:
+                    raise usage.UsageError(f"--{name} requires --tls-certificate")
             return None
         from openfl_twisted.tls.identities import CertificateError
         from openfl_twisted.tls.server import ServerCertificates
 
         try:
-            return ServerCertificates(certificate, key)
+            return ServerCertificates(certificate, key, clientCA=self["tls-client-ca"])
         except CertificateError as problem:
             raise usage.UsageError(f"--tls-certificate: {problem}") from None
 
@@ -720,6 +780,8 @@ class DataServerOptions(ServerOptions):
             raise usage.UsageError(f"--pass-through: {problem}") from None
         if self["tls"] is None and self["accept"] == {ClientType.TLS, ClientType.POLICY}:
             raise usage.UsageError("--accept=tls requires --tls-certificate")
+        if self["tls-client-ca"] is not None and ClientType.TLS not in self["accept"]:
+            raise usage.UsageError("--tls-client-ca requires tls in --accept")
         if self["plain"] and self["accept"] != ALL_TYPES:
             raise usage.UsageError("--plain and --accept cannot be used together")
         self._checkForwardedHeader()

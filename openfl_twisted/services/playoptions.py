@@ -190,8 +190,9 @@ class PlayOptions(DataServerOptions):
         Return the files and folders that must not be in a folder that is served, with the names of
         their options.
         """
-        if self["record"] is not None:
-            yield "record", self["record"]
+        for name in ("record", "block-file"):
+            if self[name] is not None:
+                yield name, self[name]
         if self["tls-key"] is not None:
             yield "tls-key", self["tls-key"]
         elif self["tls-certificate"] is not None:

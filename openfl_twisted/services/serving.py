@@ -91,6 +91,8 @@ class ServerService(MultiService):
             maxPerAddress=options["max-per-address"],
             maxHTTP=options.get("max-site-connections", MAX_HTTP),
             idleTimeout=idleTimeout,
+            connectionRate=options["connection-rate"],
+            blockList=options["block-list"],
         )
         self.brokers: list[IPubSub | IPresence] = []
         self.policy: PolicySource = options["policy"]
@@ -434,6 +436,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         policy=options["policy"],
         accept=options["accept"],
         tls=None if certificates is None else certificates.connectionCreator(),
+        requireTLS=certificates is not None and certificates.requiresClients,
         webSocket=webSocket,
         passThrough=options["pass-through"],
         http=options["http"],

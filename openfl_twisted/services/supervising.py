@@ -93,6 +93,7 @@ class SupervisorService(MultiService):
             started=self._started,
             failed=self._failed,
             transfersMembers=bool(options.get("resume")),
+            blockList=options["block-list"],
             # Start the workers in the original directory: the arguments can contain relative paths,
             # and twistd can change the directory.
             directory=os.getcwd(),

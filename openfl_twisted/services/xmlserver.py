@@ -4,16 +4,18 @@ C{twistd openfl-xml}: a server for C{XMLSocket} programs.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
 from twisted.application.service import IService
+from twisted.internet.interfaces import IAddress
 from twisted.python import usage
 
 from openfl_twisted.commandline import Group, Option, loadObject
 from openfl_twisted.endpoints import seconds
+from openfl_twisted.protocols.allowing import hookOf
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.streamprotocol import checkApplication
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
@@ -33,6 +35,7 @@ from openfl_twisted.services.playoptions import PlayOptions
 from openfl_twisted.services.serving import serveData, supportsWorkers
 from openfl_twisted.transports.buffered import MAX_QUEUE
 from openfl_twisted.wire.dialects import dialectOfFraming
+from openfl_twisted.wire.firstbytes import ClientType
 from openfl_twisted.wire.framing import FRAMINGS, NUL
 from openfl_twisted.wire.messages import MAX_LENGTH
 
@@ -49,6 +52,7 @@ def loadProtocol(name: str) -> type[XMLSocketProtocol]:
     if isinstance(found, type) and issubclass(found, XMLSocketProtocol):
         try:
             checkApplication(found)
+            hookOf(found)
         except TypeError as incomplete:
             raise usage.UsageError(f"--app={name}: {incomplete}") from None
         return found
@@ -281,6 +285,17 @@ class Options(PlayOptions):
             self._checkShared()
         if self["broker"] is not None:
             self["broker"], self["presence"] = _usingBroker(self["broker"])
+
+    def describePorts(self, hosts: Sequence[IAddress]) -> list[str]:
+        lines = super().describePorts(hosts)
+        app = self["app"]
+        acceptsOthers = self["plain"] or ClientType.PLAIN in self["accept"]
+        if acceptsOthers and hookOf(app) is not None:
+            lines.append(
+                f"{app.__name__}.allow is called for WebSockets only; to refuse other clients, use"
+                " --accept=websocket,tls"
+            )
+        return lines
 
     def _checkReload(self) -> None:
         """

@@ -1,11 +1,12 @@
 """
-TLS clients that report why a server's certificate was refused.
+TLS clients that report why a server's certificate was refused, and the certificates of clients.
 
   - L{SecureConnectionCreator} verifies servers, for any Twisted client:
     C{wrapClientTLS(SecureConnectionCreator("games.example"), endpoint)}. L{Trust} contains the
     trust anchors and the verification rules.
   - L{CertificateRefused} and L{HandshakeFailed}: the reasons passed to
     C{connectionLost} when the handshake of such a connection fails.
+  - L{clientNameOf} returns the name in the certificate of a client.
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         SecureConnectionCreator,
         verdictOf,
     )
+    from openfl_twisted.tls.clientca import clientNameOf
     from openfl_twisted.tls.trust import Trust
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "HandshakeFailed",
     "SecureConnectionCreator",
     "Trust",
+    "clientNameOf",
     "verdictOf",
 ]
 
@@ -35,6 +38,7 @@ _MODULES = {
     "HandshakeFailed": "client",
     "SecureConnectionCreator": "client",
     "Trust": "trust",
+    "clientNameOf": "clientca",
     "verdictOf": "client",
 }
 

@@ -5,7 +5,7 @@ Twisted's host name verification is not used, because Twisted 26.10 accepts a ce
 without a usable C{subjectAltName}.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
@@ -17,6 +17,9 @@ from openfl_twisted.tls.judge import Judge
 from openfl_twisted.tls.trust import Trust
 from openfl_twisted.wire.x509._servernames import ServerName
 from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
+
+if TYPE_CHECKING:
+    from openfl_twisted.tls.identities import KeyPair
 
 _WORDS = {
     "wrong version number": "the peer does not speak TLS",
@@ -153,18 +156,29 @@ class SecureConnectionCreator:
     reason. If the handshake fails otherwise, the reason is L{HandshakeFailed}.
     """
 
-    def __init__(self, hostname: str, trust: Trust | None = None) -> None:
+    def __init__(
+        self, hostname: str, trust: Trust | None = None, certificate: "KeyPair | None" = None
+    ) -> None:
         """
         @param hostname: the DNS name or IP address that the certificate must be valid
             for.
         @param trust: the trust anchors and rules (default: the CAs of this machine).
+        @param certificate: the certificate that this side presents if the server requests one
+            (mutual TLS); C{None} for no certificate.
+        @raise CertificateError: if OpenSSL refuses the certificate.
         """
         self._name = ServerName(hostname)
         self._trust = trust or Trust()
+        # The contexts without a certificate are shared, and created when they are needed.
+        self._context: SSL.Context | None = None
+        if certificate is not None:
+            self._context = self._trust.newContext()
+            certificate.use(self._context)
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         judge = Judge(self._name, self._trust)
-        connection = _JudgedConnection(self._trust.context(), tlsProtocol, judge)
+        context = self._context or self._trust.context()
+        connection = _JudgedConnection(context, tlsProtocol, judge)
         connection.set_options(SSL.OP_NO_RENEGOTIATION)
         if self._name.indication is not None:
             connection.set_tlsext_host_name(self._name.indication)

@@ -3,11 +3,11 @@ Certificates of servers: loads certificates from files, and finds problems in ce
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -151,6 +151,59 @@ def _problemsOfChain(chain: tuple[x509.Certificate, ...]) -> Iterator[str]:
         )
 
 
+@dataclass(frozen=True)
+class KeyPair:
+    """
+    A certificate chain with the private key.
+
+    @ivar path: the file that contains the chain.
+    @ivar chain: the certificates in the file, starting with that of the key.
+    @ivar key: the private key.
+    """
+
+    path: Path
+    chain: tuple[x509.Certificate, ...]
+    key: Any = field(repr=False)
+
+    @classmethod
+    def fromFiles(cls, path: Path, key: Path) -> Self:
+        """
+        Load a certificate chain and the private key.
+
+        @param path: the PEM file with the certificate chain.
+        @param key: the PEM file with the private key; can be the same file.
+        @raise CertificateError: if a file cannot be read, or the key does not belong to the
+            certificate.
+        """
+        certificates, secret = readFile(path), readFile(key)
+        try:
+            with unwarned():
+                chain = tuple(x509.load_pem_x509_certificates(certificates))
+        except MALFORMED:
+            raise CertificateError(f"{path}: the file contains no PEM certificate") from None
+        private = _loadKey(key, secret)
+        _checkKey(path, chain, key, private)
+        return cls(path, chain, private)
+
+    def use(self, context: SSL.Context) -> None:
+        """
+        Use the certificate for the connections of an OpenSSL context.
+
+        @raise CertificateError: if OpenSSL refuses the certificate.
+        """
+        try:
+            context.use_certificate(self.chain[0])
+            for other in self.chain[1:]:
+                context.add_extra_chain_cert(other)
+            context.use_privatekey(self.key)
+            context.check_privatekey()
+        except (SSL.Error, TypeError, ValueError) as problem:
+            reason = problem.args[0][-1][2] if isinstance(problem, SSL.Error) else str(problem)
+            raise CertificateError(
+                f"{self.path}: OpenSSL cannot use this certificate: {reason}"
+            ) from None
+
+
 def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Identity:
     """
     Load a certificate chain and the private key.
@@ -162,19 +215,12 @@ def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Ide
     @return: the identity.
     @raise CertificateError: if a server cannot use the certificate.
     """
-    certificates, secret = readFile(path), readFile(key)
+    pair = KeyPair.fromFiles(path, key)
     try:
         with unwarned():
-            chain = tuple(x509.load_pem_x509_certificates(certificates))
-    except MALFORMED:
-        raise CertificateError(f"{path}: the file contains no PEM certificate") from None
-    try:
-        with unwarned():
-            names = _names(chain[0])
+            names = _names(pair.chain[0])
     except MALFORMED:
         raise CertificateError(f"{path}: the extensions of the certificate are malformed") from None
-    private = _loadKey(key, secret)
-    _checkKey(path, chain, key, private)
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(CIPHERS)
@@ -187,15 +233,7 @@ def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Ide
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     # An idle connection needs no buffers.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    try:
-        context.use_certificate(chain[0])
-        for other in chain[1:]:
-            context.add_extra_chain_cert(other)
-        context.use_privatekey(private)
-        context.check_privatekey()
-    except (SSL.Error, TypeError, ValueError) as problem:
-        reason = problem.args[0][-1][2] if isinstance(problem, SSL.Error) else str(problem)
-        raise CertificateError(f"{path}: OpenSSL cannot use this certificate: {reason}") from None
+    pair.use(context)
 
     def serverNamed(connection: SSL.Connection) -> None:
         name = connection.get_servername()
@@ -203,7 +241,7 @@ def load(path: Path, key: Path, contextFor: Callable[[str], SSL.Context]) -> Ide
             connection.set_context(contextFor(name.decode("ascii", "replace").lower()))
 
     context.set_tlsext_servername_callback(serverNamed)
-    return Identity(path, context, chain, names)
+    return Identity(path, context, pair.chain, names)
 
 
 def readFile(path: Path) -> bytes:

@@ -18,6 +18,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.tls.clientca import ClientCA, requireCertificate
 from openfl_twisted.tls.connection import BoundedConnection
 from openfl_twisted.tls.identities import (
     CertificateError,
@@ -28,6 +29,7 @@ from openfl_twisted.tls.identities import (
 )
 from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.httprequest import HTTPAnswer
+from openfl_twisted.wire.x509.certificates import subjectOf
 
 __all__ = [
     "HANDSHAKE_TIMEOUT",
@@ -56,6 +58,8 @@ _WORDS = {
     "record layer failure": "the client does not speak TLS",
     "http request": "the client sent an HTTP request without TLS",
     "https proxy request": "the client sent an HTTP request without TLS",
+    "peer did not return a certificate": "the client sent no certificate, but this server requires"
+    " one (--tls-client-ca)",
 }
 
 
@@ -71,6 +75,7 @@ class ServerCertificates:
         certificate: str | Path,
         key: str | Path | None = None,
         *,
+        clientCA: str | Path | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """
@@ -80,11 +85,14 @@ class ServerCertificates:
             certificate matches, the first certificate in the order of file names is used.
         @param key: the PEM file with the private key; C{None} if it is in the
             certificate file.
+        @param clientCA: the PEM file with the CAs whose certificates clients must present (mutual
+            TLS); C{None} if clients need no certificates.
         @param now: returns the current time, with a time zone.
         @raise CertificateError: if no usable certificate is found.
         """
         self._certificate = Path(certificate)
         self._key = None if key is None else Path(key)
+        self._clientCA = None if clientCA is None else Path(clientCA)
         self._isDirectory = self._certificate.is_dir()
         if self._key is not None and self._isDirectory:
             raise CertificateError(
@@ -100,6 +108,13 @@ class ServerCertificates:
         for path in self._files():
             self._states[path] = self._stateOf(path)
             self._found[path] = self._load(path)
+
+    @property
+    def requiresClients(self) -> bool:
+        """
+        Whether clients must present a certificate.
+        """
+        return self._clientCA is not None
 
     @property
     def identities(self) -> Sequence[Identity]:
@@ -169,7 +184,7 @@ class ServerCertificates:
         self._mayRead = True
         try:
             for path in self._files():
-                for file in {path, self._key or path}:
+                for file in self._filesOf(path):
                     readFile(file)
         except CertificateUnreadable as problem:
             self._mayRead = False
@@ -258,13 +273,19 @@ class ServerCertificates:
             raise CertificateError(f"{self._certificate}: the directory contains no *.pem file")
         return files
 
+    def _filesOf(self, path: Path) -> list[Path]:
+        """
+        Return the files that a certificate file needs, including itself.
+        """
+        return [path, *(each for each in (self._key, self._clientCA) if each is not None)]
+
     def _stateOf(self, path: Path) -> tuple[_FileState, ...]:
         """
         Return inode, modification time and size of a certificate's files. These values change
         when a file is replaced.
         """
         states: list[_FileState] = []
-        for file in (path,) if self._key is None else (path, self._key):
+        for file in self._filesOf(path):
             try:
                 found = file.stat()
             except OSError as problem:
@@ -275,7 +296,10 @@ class ServerCertificates:
         return tuple(states)
 
     def _load(self, path: Path) -> Identity:
-        return load(path, self._key or path, self.context)
+        identity = load(path, self._key or path, self.context)
+        if self._clientCA is not None:
+            ClientCA(self._clientCA).use(identity.context)
+        return identity
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -304,6 +328,8 @@ class ServerConnectionCreator:
         connection = _TimedConnection(self._certificates.context(), tlsProtocol)
         connection.protocol = tlsProtocol
         connection.timeout = self._clock.callLater(self._timeout, _abort, tlsProtocol)
+        if self._certificates.requiresClients:
+            requireCertificate(connection)
         return connection
 
 
@@ -314,10 +340,12 @@ class _TimedConnection(BoundedConnection):
 
     @ivar timeout: the delayed call that aborts the handshake.
     @ivar protocol: the TLS protocol; C{None} after the handshake.
+    @ivar refusal: why the certificate of the client was refused; empty if it was not.
     """
 
     timeout: IDelayedCall
     protocol: TLSMemoryBIOProtocol | None
+    refusal = ""
 
     def do_handshake(self) -> None:
         try:
@@ -338,6 +366,13 @@ class _TimedConnection(BoundedConnection):
                 case _:
                     self._fail("the connection was closed")
             raise
+        certificate = self.get_peer_certificate(as_cryptography=True)
+        if certificate is not None and self.protocol is not None:
+            _log.info(
+                "{peer}: client certificate {subject}",
+                peer=describe(self.protocol.getPeer()),
+                subject=subjectOf(certificate),
+            )
         self._stop()
 
     def bio_shutdown(self) -> None:
@@ -359,7 +394,9 @@ class _TimedConnection(BoundedConnection):
         if protocol is None:
             return
         _, isAlert, alert = reason.partition(" alert ")
-        words = f"the client sent the alert {alert!r}" if isAlert else _WORDS.get(reason, reason)
+        words = self.refusal or _WORDS.get(reason, reason)
+        if isAlert:
+            words = f"the client sent the alert {alert!r}"
         peer = describe(protocol.getPeer())
         _log.warn("{peer}: TLS handshake failed: {reason}", peer=peer, reason=words)
         if reason in _HTTP and protocol.transport is not None:

@@ -179,6 +179,12 @@ class Trust:
         """
         return _contextFor(self)
 
+    def newContext(self) -> Context:
+        """
+        Return a new context like that of L{context}, which the caller can change.
+        """
+        return _makeContext(self)
+
     def setRules(self, store: X509Store) -> None:
         """
         Set the strictness and the verification time of a certificate store.
@@ -292,6 +298,10 @@ def _bundledAnchors() -> list[bytes]:
 
 @lru_cache(maxsize=_MAX_CONTEXTS)
 def _contextFor(trust: Trust) -> Context:
+    return _makeContext(trust)
+
+
+def _makeContext(trust: Trust) -> Context:
     context: Context = CertificateOptions(
         trustRoot=trustRootFromCertificates([]), raiseMinimumTo=TLSVersion.TLSv1_2
     ).getContext()

@@ -179,6 +179,14 @@ class Guard(Protocol):
             closed.
         """
 
+    def permits(self, client: IAddress) -> bool:
+        """
+        Called with the address of a client that a trusted proxy has reported.
+
+        @param client: the address of the client.
+        @return: whether the address is not blocked. If it is, the client must be refused.
+        """
+
     def transportLost(self) -> None:
         """
         Called when the connection is lost, before the protocol's C{connectionLost}.

@@ -3,7 +3,7 @@ The guard, which counts, limits and logs the connections of any factory, and clo
 gracefully.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -23,6 +23,7 @@ from zope.interface import alsoProvides, implementer
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import buildProtocol, packageLogger
 from openfl_twisted.transports.acceptanswer import IAcceptAnswer
+from openfl_twisted.transports.blocklist import Block, BlockList
 from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.connectioninfo import (
     HTTP,
@@ -34,7 +35,7 @@ from openfl_twisted.transports.connectioninfo import (
     describeConnection,
     kindOf,
 )
-from openfl_twisted.transports.hostlimit import HostLimit, hostOf
+from openfl_twisted.transports.hostlimit import QUIET, HostLimit, HostRate, hostOf
 from openfl_twisted.transports.keepalive import keepAlive
 from openfl_twisted.transports.limits import checkLimit
 from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT, ConnectionWrapper, WrapperFactory
@@ -192,6 +193,14 @@ class GuardedConnection:
         """
         return cast("IAddress", self._connection.getPeer())
 
+    def isOf(self, hosts: Container[str | None]) -> bool:
+        """
+        Return whether the client, or the proxy that connects it, is one of several hosts.
+
+        @param hosts: the hosts, see L{hostOf<openfl_twisted.transports.hostlimit.hostOf>}.
+        """
+        return self.host in hosts or hostOf(self.top.getPeer()) in hosts
+
     def finishConnection(self) -> None:
         """
         Close the connection gracefully, within C{closeTimeout}.
@@ -266,6 +275,17 @@ class GuardedConnection:
             self.announce()
         return True
 
+    def permits(self, client: IAddress) -> bool:
+        """
+        Check the address of a client that a trusted proxy has reported.
+
+        @param client: the address of the client; the peer is the proxy.
+        @return: whether the address is not blocked. If it is, the refusal is counted and logged.
+        """
+        if self._outer is not None and not self._outer.permits(client):
+            return False
+        return not self._factory.refusesBlocked(client)
+
     def transportLost(self) -> None:
         """
         Remove the record from the open connections. Store the client type and whether this
@@ -316,7 +336,9 @@ class GuardFactory(WrapperFactory[Any]):
     @ivar opened: number of connections opened so far.
     @ivar refusals: number of refused connections, by limit: C{"connections"} for
         C{maxConnections}, C{"address"} for C{maxPerAddress}, C{"http"} for C{maxHTTP},
-        C{"draining"} after L{drain}.
+        C{"rate"} for C{connectionRate}, C{"blocked"} for C{blockList}, C{"draining"} after
+        L{drain}.
+    @ivar blockList: the blocked addresses; C{None} if no addresses can be blocked.
     @ivar isDraining: whether L{drain} was called.
     @ivar closed: number of closed connections, by client type, then by the side that closed
         the connection (a key of L{ENDS}).
@@ -335,6 +357,8 @@ class GuardFactory(WrapperFactory[Any]):
         maxHTTP: int = MAX_HTTP,
         idleTimeout: float = 0.0,
         closeTimeout: float = CLOSE_TIMEOUT,
+        connectionRate: float = 0.0,
+        blockList: BlockList | None = None,
         clock: AnyClock | None = None,
     ) -> None:
         """
@@ -353,6 +377,10 @@ class GuardFactory(WrapperFactory[Any]):
             Vanished clients need no idle timeout: the kernel detects them, see L{keepAlive}.
         @param closeTimeout: maximum time to close a connection gracefully (seconds); then the
             connection is aborted.
+        @param connectionRate: maximum number of connections per second from an IPv4 address or
+            IPv6 /64 network (default 0, no limit). Bursts of five times the rate are allowed.
+        @param blockList: the blocked addresses (default: addresses cannot be blocked). Behind a
+            proxy, it is the address in the PROXY header, or in the header of a trusted proxy.
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
@@ -362,6 +390,7 @@ class GuardFactory(WrapperFactory[Any]):
             ("maxHTTP", maxHTTP),
             ("idleTimeout", idleTimeout),
             ("closeTimeout", closeTimeout),
+            ("connectionRate", connectionRate),
         ):
             checkLimit(name, limit)
         if IAcceptAnswer.providedBy(wrappedFactory):
@@ -374,12 +403,16 @@ class GuardFactory(WrapperFactory[Any]):
         self.idleTimeout = idleTimeout
         self.closeTimeout = closeTimeout
         self.opened = 0
-        self.refusals = {"connections": 0, "address": 0, "http": 0, "draining": 0}
+        self.refusals = dict.fromkeys(REFUSALS, 0)
         self.isDraining = False
         self._drained: Deferred[None] | None = None
         self._detects = bool(getattr(wrappedFactory, "detectsTypes", False))
         self.closed: dict[tuple[str, str], int] = {}
         self._hosts = HostLimit(maxPerAddress)
+        self._rates = HostRate(connectionRate, self.clock) if connectionRate else None
+        self.blockList = blockList
+        if blockList is not None:
+            blockList.addListener(self._disconnectBlocked)
         self._ended: dict[str, Traffic] = {}
         self._recentRefusals = 0
         self._refusesHTTP = False
@@ -437,12 +470,17 @@ class GuardFactory(WrapperFactory[Any]):
         return [b"http/1.1"] if wrapped is None else wrapped.acceptableProtocols()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
+        if self.blockList is not None and self.refusesBlocked(addr):
+            return _RefusedConnection()
         host = hostOf(addr)
         if self._isFull:
             self._refuse(addr)
             return _RefusedConnection()
         if self._hosts.isFull(host):
             self._refuseHost(host)
+            return _RefusedConnection()
+        if self._rates is not None and not self._rates.take(host):
+            self._refuseRate(self._rates, host)
             return _RefusedConnection()
         wrapped = buildProtocol(self.wrappedFactory, addr)
         if wrapped is None:
@@ -460,14 +498,17 @@ class GuardFactory(WrapperFactory[Any]):
     def firstAnswer(self, data: bytes, peer: IAddress, host: IAddress) -> bytes | None:
         """
         Call the wrapped factory's C{firstAnswer}, and count the answer. If a limit is reached,
-        the connection is accepted normally, and then refused.
+        or with C{connectionRate}, the connection is accepted normally, and then counted or refused.
 
         @param data: the received data.
         @param peer: the address of the client.
         @param host: the address of the port.
         @return: the answer; C{None} to accept the connection normally.
         """
-        if self._isFull or self._hosts.isFull(hostOf(peer)):
+        client = hostOf(peer)
+        if self._isFull or self._hosts.isFull(client) or self._rates is not None:
+            return None
+        if self.blockList is not None and self.blockList.isBlocked(client):
             return None
         answer: bytes | None = cast("Any", self.wrappedFactory).firstAnswer(data, peer, host)
         if answer is not None:
@@ -495,6 +536,29 @@ class GuardFactory(WrapperFactory[Any]):
                 host=host,
                 limit=self.maxPerAddress,
             )
+
+    def _refuseRate(self, rates: HostRate, host: str | None) -> None:
+        self.refusals["rate"] += 1
+        if rates.refused(host):
+            self.log.warn(
+                "{host} refused: connection rate per address reached ({limit:g} per second, "
+                "--connection-rate); refusals are logged again after {quiet:g} s without one",
+                host=host,
+                limit=rates.rate,
+                quiet=QUIET,
+            )
+
+    def refusesBlocked(self, address: IAddress | None) -> bool:
+        """
+        Return whether an address is blocked. The refusal is counted and logged.
+
+        @param address: the address of a client.
+        """
+        if self.blockList is None or not self.blockList.isBlocked(hostOf(address)):
+            return False
+        self.refusals["blocked"] += 1
+        self.log.debug("{peer} refused: the address is blocked", peer=address)
+        return True
 
     def opening(self, connection: GuardedConnection) -> None:
         """
@@ -685,11 +749,21 @@ class GuardFactory(WrapperFactory[Any]):
             peer=connection.getPeer(),
             why=reason,
         )
-        owner = connection.top.owner
-        if owner is not None:
-            owner.disconnectedByOperator()
-        connection.finishConnection()
+        _disconnect(connection)
         return True
+
+    def _disconnectBlocked(self, added: Sequence[Block]) -> None:
+        """
+        Disconnect the clients whose addresses were blocked.
+        """
+        blocked = {block.address for block in added}
+
+        def disconnect(connection: GuardedConnection) -> None:
+            if connection.isOf(blocked):
+                _disconnect(connection)
+
+        if blocked:
+            self._forEach(disconnect)
 
     # Closing
 
@@ -794,6 +868,23 @@ class GuardFactory(WrapperFactory[Any]):
                     peer=connection.getPeer(),
                 )
 
+
+def _disconnect(connection: GuardedConnection) -> None:
+    """
+    Disconnect a client for the operator: notify its owner, then close its connection gracefully.
+    """
+    owner = connection.top.owner
+    try:
+        if owner is not None:
+            owner.disconnectedByOperator()
+    finally:
+        connection.finishConnection()
+
+
+REFUSALS = ("connections", "address", "rate", "http", "blocked", "draining")
+"""
+The reasons for refused connections, see L{GuardFactory.refusals}.
+"""
 
 # Number of idle checks during idleTimeout.
 _IDLE_CHECKS = 4

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
+    IAddress,
     IHalfCloseableProtocol,
     IHandshakeListener,
     ILoggingContext,
@@ -281,6 +282,15 @@ class Tap(ProtocolTap):
         @return: whether the limits of the guard permit the connection.
         """
         return self._outer is None or self._outer.countAs(clientType)
+
+    def permits(self, client: IAddress) -> bool:
+        """
+        Called with the address of a client that a trusted proxy has reported.
+
+        @param client: the address of the client.
+        @return: whether the guard permits the address.
+        """
+        return self._outer is None or self._outer.permits(client)
 
     def transportLost(self) -> None:
         """

@@ -11,6 +11,7 @@ import http
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 MAX_HEAD = 16 * 1024
 """
@@ -241,6 +242,28 @@ class RequestHead(NamedTuple):
         @return: the items; a single empty item if the field is missing.
         """
         return [item.strip().lower() for item in self.headers.get(name, "").split(",")]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """
+        The parameters of the query, percent-decoded. Of parameters with the same name, the first is
+        included.
+        """
+        pairs = parse_qsl(self.path.partition("?")[2], keep_blank_values=True)
+        return dict(reversed(pairs))
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """
+        The cookies by name. Of cookies with the same name, the first is included: it has the
+        longest path (RFC 6265, 5.4).
+        """
+        found: dict[str, str] = {}
+        for pair in self.headers.get("cookie", "").split(";"):
+            name, equals, value = pair.partition("=")
+            if equals:
+                found.setdefault(name.strip(" \t"), value.strip(" \t"))
+        return found
 
     def answer(self) -> HTTPAnswer:
         """

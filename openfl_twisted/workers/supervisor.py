@@ -18,11 +18,21 @@ from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.python.failure import Failure
 
 from openfl_twisted.logs import packageLogger
+from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.workers.backoff import Backoff
 from openfl_twisted.workers.link import LinkProtocol, RequestError
 from openfl_twisted.workers.loglines import LineBuffer, LogLine, emit, fromLine
 from openfl_twisted.workers.ports import SharedPort
-from openfl_twisted.workers.worker import ALIVE, CHECK, EXPORT, IMPORT, LINK, LISTENING, STOP
+from openfl_twisted.workers.worker import (
+    ALIVE,
+    BLOCKS,
+    CHECK,
+    EXPORT,
+    IMPORT,
+    LINK,
+    LISTENING,
+    STOP,
+)
 
 START_TIMEOUT = 60.0
 """
@@ -201,6 +211,7 @@ class Worker:
         self._stopTimer()
         self.isUp = True
         self._flush()
+        self.sendBlocks()
         self._supervisor.workerUp(self)
         self._alive()
         if self._supervisor.running:
@@ -284,6 +295,21 @@ class Worker:
             return fail(RequestError("the worker has ended"))
         return self._link.ask(question, **arguments)
 
+    def sendBlocks(self) -> None:
+        """
+        Send the blocked addresses to the worker, if its ports are open.
+        """
+        blocks = self._supervisor.blockList
+        if blocks is not None and self.isUp:
+            self.ask(BLOCKS, blocks=blocks.blocks()).addErrback(self._blocksNotSet)
+
+    def _blocksNotSet(self, reason: Failure) -> None:
+        _log.warn(
+            "worker {number} does not know the blocked addresses: {problem}",
+            number=self.number,
+            problem=reason.getErrorMessage(),
+        )
+
     def signal(self, name: str | int) -> None:
         """
         Send a signal to the process, if it is running.
@@ -359,6 +385,7 @@ class Supervisor(Service):
     @ivar restarts: number of restarts of workers.
     @ivar ports: the ports that the workers inherit; must be set before the service starts.
     @ivar isDraining: whether workers that end are not restarted, see L{drain}.
+    @ivar blockList: the addresses that all workers block; C{None} if no addresses can be blocked.
     """
 
     def __init__(
@@ -371,6 +398,7 @@ class Supervisor(Service):
         failed: Callable[[str], object],
         transfersMembers: bool = False,
         hangTimeout: float = _HANG_TIMEOUT,
+        blockList: BlockList | None = None,
         environment: Mapping[str, str] | None = None,
         directory: str | None = None,
         reactor: Any = None,
@@ -388,6 +416,8 @@ class Supervisor(Service):
             replaces it, see L{replace}.
         @param hangTimeout: time after which a worker that does not respond is killed, and
             restarted (seconds).
+        @param blockList: the addresses that all workers block (default: addresses cannot be
+            blocked).
         @param environment: the environment of the workers (default: the environment of this
             process).
         @param directory: the current directory of the workers (default: the current directory
@@ -401,6 +431,9 @@ class Supervisor(Service):
         self.count = count
         self.hangTimeout = hangTimeout
         self.restarts = 0
+        self.blockList = blockList
+        if blockList is not None:
+            blockList.addListener(self._blocksChanged)
         self.ports: Sequence[SharedPort] = []
         self.environment = None if environment is None else dict(environment)
         self.directory = directory
@@ -435,6 +468,10 @@ class Supervisor(Service):
         super().startService()
         for worker in self._workers:
             worker.start()
+
+    def _blocksChanged(self, added: object) -> None:
+        for worker in (*self._workers, *self._candidates):
+            worker.sendBlocks()
 
     def signal(self, name: str) -> None:
         """

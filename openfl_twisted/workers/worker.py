@@ -42,6 +42,12 @@ The notice that a supervisor sends to stop a worker. Unlike a signal, the notice
 follow a SIGTERM, which systemd sends to all processes of a unit.
 """
 
+BLOCKS = "blocks"
+"""
+The request to replace the list of blocked addresses, see
+L{BlockList<openfl_twisted.transports.blocklist.BlockList>}.
+"""
+
 FILES = "files"
 """
 The request for the files of the application, see L{applicationFiles}.

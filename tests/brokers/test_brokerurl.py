@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import trustme
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.testing import MemoryReactorClock
@@ -75,8 +77,11 @@ class ParseTests(SynchronousTestCase):
                 "redis://a?prefix=" + "x" * 101,
                 "the prefix parameter must have 1 to 100 bytes, such as ?prefix=games",
             ),
-            ("redis://a?db=secret", "unknown URL parameter 'db': must be prefix or ca"),
+            ("redis://a?db=secret", "unknown URL parameter 'db': must be prefix, ca, certificate"),
             ("redis://a?ca=x", "the ca parameter requires TLS"),
+            ("nats://a?certificate=x", "the certificate parameter requires TLS"),
+            ("rediss://a?key=x", "the key parameter requires the certificate parameter"),
+            ("tls://a?certificate=/nowhere", "/nowhere: No such file"),
             ("rediss://a?ca=/nowhere", "/nowhere: No such file"),
         ]:
             with self.assertRaises(ValueError) as caught:
@@ -109,6 +114,32 @@ class ParseTests(SynchronousTestCase):
         path.write_bytes(b"")
         with self.assertRaisesRegex(ValueError, "no PEM certificate"):
             parseBrokerURL(f"rediss://a?ca={path}")
+
+    def test_clientCertificate(self) -> None:
+        """
+        For mutual TLS, a certificate and its key can be read from one file or from two files.
+        """
+        issued = trustme.CA().issue_cert("server-1.example")
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        both, chain, key = (Path(folder.name) / name for name in ("both", "chain", "key"))
+        issued.private_key_and_cert_chain_pem.write_to_path(str(both))
+        issued.private_key_pem.write_to_path(str(key))
+        chain.write_bytes(b"".join(each.bytes() for each in issued.cert_chain_pems))
+        found = [
+            parseBrokerURL(f"rediss://a?certificate={both}").certificate,
+            parseBrokerURL(f"nats+tls://a?certificate={chain}&key={key}").certificate,
+        ]
+        for pair in found:
+            assert pair is not None
+            self.assertEqual(
+                pair.chain[0].public_bytes(Encoding.PEM), issued.cert_chain_pems[0].bytes()
+            )
+            self.assertEqual(pair.key.public_key(), pair.chain[0].public_key())
+        with self.assertRaisesRegex(ValueError, "contains no PEM private key"):
+            parseBrokerURL(f"rediss://a?certificate={chain}")
+        for url in (f"rediss://a?certificate={both}", f"tls://a?certificate={both}"):
+            self.assertIsNotNone(pubSubFromURL(url, MemoryReactorClock()))
 
     def test_repr(self) -> None:
         """

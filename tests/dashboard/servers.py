@@ -18,6 +18,7 @@ from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.pubsub import IPubSub
 from openfl_twisted.sessions import Recorder
 from openfl_twisted.tls.server import ServerCertificates
+from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.dialects import DIALECTS
 from tests.dashboard.browser import Answer, Visit, visit
@@ -34,7 +35,10 @@ class MonitoredServer:
         self.isDraining = False
         self.wrapped = wrapped or XMLSocketFactory(BroadcastProtocol)
         self.onePort = OnePortFactory(self.wrapped, clock=self.clock)
-        self.factory = GuardFactory(self.onePort, clock=self.clock, **limits)
+        self.blockList: BlockList | None = BlockList(now=self.clock.seconds)
+        self.factory = GuardFactory(
+            self.onePort, blockList=self.blockList, clock=self.clock, **limits
+        )
         self.lobby: Lobby | None = None
         self.pubSub: IPubSub | None = None
         self.dialect = DIALECTS["xml"]

@@ -126,7 +126,7 @@ class StateTests(SynchronousTestCase):
         self.assertEqual([client["age"] for client in merged["clients"]], [1, 2, 2])
         self.assertEqual((merged["rooms"], merged["broker"]), (None, None))
         self.assertTrue(merged["speaks"])
-        self.assertEqual(set(merged) | {"time"}, set(states[0]))
+        self.assertEqual(set(merged) | {"time", "blocked"}, set(states[0]))
 
     def test_maxShown(self) -> None:
         """

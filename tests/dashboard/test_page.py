@@ -69,7 +69,7 @@ class TokenTests(DashboardTestCase):
         """
         Requests with a wrong token or without one are refused.
         """
-        for path in ("/state", "/messages/1", "/kick", "/say"):
+        for path in ("/state", "/messages/1", "/kick", "/say", "/block", "/unblock"):
             self.clock.advance(_MAX_GUESSES)
             for key in ("", "Bearer ", TOKEN, KEY + "x", KEY[:-1], "Bearer gr\u00fc\u00dfe"):
                 answer = self.get(path, Authorization=key)
@@ -182,6 +182,43 @@ class CommandTests(DashboardTestCase):
                 self.post("/kick", {"id": 1, **reason})
             self.assertIn(f" disconnected by operator: {words} (dashboard", linesOf(logs)[0])
 
+    def test_block(self) -> None:
+        """
+        An address is blocked, and its clients are disconnected. The state contains the blocks.
+        """
+        client = self.server.connect()
+        browser = self.watch()
+        self.assertEqual(self.lastOf(browser)["blocked"], [])
+        command = {"address": "192.168.1.1", "seconds": 60, "reason": "too\nloud"}
+        with capturedLogs() as logs:
+            answer = self.post("/block", command)
+        block = {
+            "address": "192.168.1.1",
+            "until": self.clock.seconds() + 60,
+            "reason": "too loud (dashboard, 127.0.0.1:5)",
+        }
+        self.assertEqual((answer.status, answer.json), (200, {"blocked": block}))
+        self.assertTrue(client.transport.disconnecting)
+        [line] = linesOf(logs)
+        self.assertIn("192.168.1.1 blocked until 1970-01-01 00:01:00 UTC: too loud (dash", line)
+        self.assertEqual(self.lastOf(browser)["blocked"], [block])
+        answer = self.post("/unblock", {"address": "192.168.1.1"})
+        self.assertEqual((answer.status, answer.json), (200, {"unblocked": "192.168.1.1"}))
+        self.assertEqual(self.lastOf(browser)["blocked"], [])
+        self.assertEqual(self.post("/unblock", {"address": "192.168.1.1"}).status, 404)
+
+    def test_cannotBlock(self) -> None:
+        """
+        A server without a block list refuses the commands.
+        """
+        self.server.factory.blockList = None
+        self.assertIsNone(self.lastOf(self.watch())["blocked"])
+        command = {"address": "192.0.2.1", "seconds": 60}
+        for path in ("/block", "/unblock"):
+            answer = self.post(path, command)
+            self.assertEqual(answer.status, 409)
+            self.assertEqual(answer.json, {"problem": "this server cannot block addresses"})
+
     def test_error(self) -> None:
         """
         An error in a method of the application is logged, and the request is answered.
@@ -237,6 +274,14 @@ class CommandTests(DashboardTestCase):
             ("/kick", b""), ("/kick", b"{"), ("/kick", b"[" * 9999), ("/kick", b"\xff"),
             ("/kick", b"[]"), ("/kick", b"{}"), ("/kick", b'{"id": true}'),
             ("/kick", b'{"id": "1"}'), ("/kick", b'{"id": 1, "reason": 2}'),
+            ("/block", b"{}"), ("/block", b'{"address": "192.0.2.1"}'),
+            ("/block", b'{"address": "192.0.2.1", "seconds": true}'),
+            ("/block", b'{"address": "192.0.2.1", "seconds": 0}'),
+            ("/block", b'{"address": "192.0.2.1", "seconds": 1e999}'),
+            ("/block", b'{"address": "192.0.2.1", "seconds": 1, "reason": 2}'),
+            ("/block", b'{"address": "192.0.2.1:80", "seconds": 1}'),
+            ("/block", b'{"address": 1, "seconds": 1}'),
+            ("/unblock", b"{}"), ("/unblock", b'{"address": "a"}'),
             ("/say", b"{}"), ("/say", b'{"text": 1}'), ("/say", b'{"text": "a\\u0000b"}'),
         ]:  # fmt: skip
             answer = self.post(path, body)
@@ -249,5 +294,5 @@ class CommandTests(DashboardTestCase):
         Any body gets a response.
         """
         self.setUp()
-        for path in ("/kick", "/say"):
+        for path in ("/kick", "/say", "/block", "/unblock"):
             self.assertIn(self.post(path, body).status, (200, 400, 404))

@@ -23,6 +23,7 @@ from openfl_twisted.dashboard.streams import (
 from openfl_twisted.dashboard.workermetrics import WorkerMetricsService
 from openfl_twisted.dashboard.workerstreams import WorkerDashboardService
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.transports.blocklist import Block, BlockList
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.dashboard.browser import Answer, Visit, visit
 from tests.dashboard.servers import KEY, TOKEN, MonitoredServer
@@ -75,6 +76,7 @@ class FakeGroup:
         self.count = len(workers)
         self.restarts = 0
         self.active = list(workers)
+        self.blockList: BlockList | None = None
 
 
 class WorkersTestCase(SynchronousTestCase):
@@ -292,6 +294,36 @@ class StateTests(WorkersTestCase):
         self.group.active = []
         self.assertEqual(self.post("/say", text="hello").json, {"hearers": 0})
 
+    def test_block(self) -> None:
+        """
+        The blocks are those of the supervisor. Without a block list, it refuses the command.
+        """
+        self.assertEqual(self.post("/block", address="192.0.2.1", seconds=60).status, 409)
+        browser = self.watch()
+        self.assertIsNone(self.next(browser)[0][1]["blocked"])
+        self.group.blockList = BlockList(now=self.clock.seconds)
+        until = self.clock.seconds() + 60
+        answer = self.post("/block", address="192.0.2.1", seconds=60)
+        [block] = self.next(browser)[0][1]["blocked"]
+        self.assertEqual(answer.json, {"blocked": block})
+        self.assertEqual((block["address"], block["until"]), ("192.0.2.1", until))
+        self.assertEqual(self.post("/unblock", address="192.0.2.1").status, 200)
+        self.assertEqual(self.group.blockList.blocks(), [])
+
+    def test_blocks(self) -> None:
+        """
+        A worker replaces its blocks by those of the supervisor, and disconnects the clients.
+        """
+        client = self.one.server.connect()
+        for address, until in (("192.0.2.1", 60.0), ("192.168.1.1", 60.5)):
+            self.one.ask("blocks", blocks=[Block(address, until, "spam")])
+            blocks = self.one.server.factory.blockList
+            assert blocks is not None
+            self.assertEqual(blocks.blocks(), [Block(address, until, "spam")])
+            self.assertEqual(client.transport.disconnecting, address == "192.168.1.1")
+        self.one.server.factory.blockList = None
+        self.assertIsNone(self.successResultOf(self.one.ask("blocks", blocks=[])))
+
     def test_failure(self) -> None:
         """
         An error of the supervisor is logged.
@@ -311,6 +343,7 @@ class StateTests(WorkersTestCase):
         """
         streams = DashboardStreams(self.clock)
         self.assertEqual(streams.filters(), set())
+        self.assertRaises(NotImplementedError, lambda: streams.blockList)
 
 
 class MessageTests(WorkersTestCase):

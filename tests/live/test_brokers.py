@@ -347,6 +347,33 @@ async def test_tls(kind: Kind, tmp_path: Path) -> None:
 
 @live
 @everyBroker
+async def test_mutualTLS(kind: Kind, tmp_path: Path) -> None:
+    """
+    A broker that requires certificates accepts a node that presents one, and no other node.
+    """
+    authority = trustme.CA()
+    ca, certificate, key, own = (str(tmp_path / name) for name in ("ca", "server", "key", "own"))
+    authority.cert_pem.write_to_path(ca)
+    issued = authority.issue_cert(HOST)
+    Path(certificate).write_bytes(issued.cert_chain_pems[0].bytes())
+    issued.private_key_pem.write_to_path(key)
+    authority.issue_cert("node.example").private_key_and_cert_chain_pem.write_to_path(own)
+    requiring = {
+        REDIS.name: ["--tls-auth-clients", "yes", "--tls-ca-cert-file", ca],
+        NATS.name: ["--tlsverify", "--tlscacert", ca],
+    }
+    port = freePort()
+    url = f"{kind.secure}://{HOST}:{port}?ca={ca}"
+    arguments = [*kind.tls(port, certificate, key), *requiring[kind.name]]
+    async with broker(kind, tmp_path, arguments):
+        async with node(f"{url}&certificate={own}") as (pubSub, _):
+            assert (pubSub.state.value, pubSub.problem) == ("up", "")
+        async with node(url) as (pubSub, _):
+            assert pubSub.state.value == "down"
+
+
+@live
+@everyBroker
 async def test_wrongTLS(kind: Kind, tmp_path: Path) -> None:
     """
     A mismatch of TLS between node and broker is reported with the reason.

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -226,6 +227,49 @@ async def test_monitoring() -> None:
         assert b"event: gone" in await messages.untilLost()
     await stop(server)
     await state.untilLost()
+
+
+@live
+async def test_blocked(tmp_path: Path) -> None:
+    """
+    An address is blocked by all workers: its clients are disconnected, and refused, also by a
+    server that is started later with the same file. Without the block, they are served again.
+    """
+    options = (
+        *("openfl-xml", "--echo", "--workers=2", f"--listen={ANY}", f"--dashboard={ANY}"),
+        *("--dashboard-token=12345678", f"--block-file={tmp_path / 'blocks.json'}"),
+    )
+    key, kind = "Authorization: Bearer 12345678", "Content-Type: application/json"
+
+    def isDecided(client: Buffered) -> bool:
+        return bool(client.lost.called or client.received)
+
+    async def command(path: str, **body: object) -> bytes:
+        found = re.findall(rb"dashboard on http://127\.0\.0\.1:(\d+)/", server.printed)
+        asked = await ask(int(found[0]), "POST", path, json.dumps(body), kind, key)
+        return await asked.untilLost()
+
+    server = twistd(*options)
+    port = await startedOn(server)
+    clients = await reach(server, port)
+    assert b'"until"' in await command("/block", address=HOST, seconds=3600)
+    for client in clients.values():
+        await client.untilLost()
+    await (await dial(port)).untilLost()
+    await stop(server)
+    server = twistd(*options)
+    port = await startedOn(server)
+    client = await dial(port)
+    await client.untilLost()
+    assert b"unblocked" in await command("/unblock", address=HOST)
+    while not client.received:
+        # The workers receive the change soon.
+        client = await dial(port)
+        client.send(b"hello\0")
+        await until(partial(isDecided, client))
+    await client.close()
+    printed = await stop(server)
+    assert "127.0.0.1 is no longer blocked" in printed
 
 
 @live

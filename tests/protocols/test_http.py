@@ -30,7 +30,7 @@ from openfl_twisted.protocols.proxyprotocol import ProxyProtocolFactory
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.testing import MemoryNetwork, Peer
-from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.guard import REFUSALS, GuardFactory
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType, Signature
 from openfl_twisted.wire.httprequest import _METHODS
 from openfl_twisted.wire.policy.file import PolicyFile
@@ -713,9 +713,7 @@ class LimitTests(HTTPTestCase):
         self.assertEqual((self.guard.http, self.guard.connections), (5, 5))
         players = [self.call(UPGRADE) for _ in range(3)]
         self.assertTrue(players.pop().transport.closed)
-        self.assertEqual(
-            self.guard.refusals, {"connections": 1, "address": 0, "http": 0, "draining": 0}
-        )
+        self.assertEqual(self.guard.refusals, {**dict.fromkeys(REFUSALS, 0), "connections": 1})
         for player in players:
             player.transport._close(ConnectionDone())
         self.assertEqual((self.guard.http, self.guard.connections), (5, 5))
@@ -749,9 +747,7 @@ class LimitTests(HTTPTestCase):
             "not logged"
         )
         self.assertEqual(linesOf(logs).count(line), 1)
-        self.assertEqual(
-            self.guard.refusals, {"connections": 0, "address": 0, "http": 3, "draining": 0}
-        )
+        self.assertEqual(self.guard.refusals, {**dict.fromkeys(REFUSALS, 0), "http": 3})
         self.assertTrue(self.call(OPEN).received.startswith(RESPONSE))
         for client in (first, *refused):
             client.transport._close(ConnectionDone())

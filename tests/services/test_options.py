@@ -22,6 +22,7 @@ from openfl_twisted.addresses import describe
 from openfl_twisted.dispatch import handler
 from openfl_twisted.endpoints import seconds
 from openfl_twisted.logs import packageLogger, setLogLevel
+from openfl_twisted.protocols.allowing import WebSocketRequest
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.rooms.roomprotocol import RoomProtocol, XMLRoomProtocol
@@ -54,6 +55,25 @@ class Limited(App):
     MAX_LENGTH = 100
     maxQueue = 0
     messageRate = 5
+
+
+class Choosy(App):
+    """
+    A protocol that decides about WebSockets.
+    """
+
+    @classmethod
+    def allow(cls, request: WebSocketRequest) -> bool:
+        return False
+
+
+class WronglyChoosy(App):
+    """
+    A protocol whose hook is not a class method.
+    """
+
+    def allow(self, request: WebSocketRequest) -> bool:
+        return False
 
 
 class Silent(XMLSocketProtocol):
@@ -432,6 +452,71 @@ class CallerOptionTests(OptionsTestCase):
             xmlserver, ["--forwarded-header=a, b"], "--forwarded-header=a, b: must be the name"
         )
 
+    def test_blockFile(self) -> None:
+        """
+        With a dashboard, addresses can be blocked; with C{--block-file}, the blocks of the file are
+        read. A broken file is an error. A worker does not read the file.
+        """
+        self.assertIsNone(self.parse(xmlserver)["block-list"])
+        blocks = self.parse(xmlserver, "--dashboard=tcp:0")["block-list"]
+        self.assertEqual(blocks.blocks(), [])
+        entry = b'{"address": "192.0.2.1", "until": 200000000000, "reason": "spam"}'
+        path = self.path(b'{"blocks": [%s]}' % entry)
+        for module in (xmlserver, policyserver):
+            extra = ["--policy=port"] if module is xmlserver else ["--allow=*:80"]
+            blocks = self.parse(module, f"--block-file={path}", *extra)["block-list"]
+            self.assertTrue(blocks.isBlocked("192.0.2.1"))
+        for file, words in [
+            (self.path(b"[]"), "must have the form"),
+            ("/nowhere/blocks.json", "files cannot be created in the directory /nowhere"),
+            (str(self.folder()), "Is a directory"),
+        ]:
+            self.assertUsage(xmlserver, [f"--block-file={file}"], f"--block-file={file}: ", words)
+        self.patch(ServerOptions, "worker", WorkerSide(1, 1))
+        for option in ("--dashboard=tcp:0", "--block-file=/nowhere/blocks.json"):
+            blocks = self.parse(xmlserver, option)["block-list"]
+            self.assertEqual(blocks.blocks(), [])
+
+    def test_connectionRate(self) -> None:
+        """
+        C{--connection-rate} is a number of connections per second.
+        """
+        self.assertEqual(self.parse(xmlserver)["connection-rate"], 0)
+        self.assertEqual(self.parse(xmlserver, "--connection-rate=0.5")["connection-rate"], 0.5)
+        self.assertUsage(
+            xmlserver,
+            ["--connection-rate=1/s"],
+            "--connection-rate: '1/s' must be a number of connections per second, such as 2 or 0.5",
+        )
+
+    def test_clientCA(self) -> None:
+        """
+        C{--tls-client-ca} requires a certificate, and the client type C{tls}.
+        """
+        authority = trustme.CA()
+        folder = self.folder()
+        certificate, ca = folder / "server.pem", folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(ca))
+        issued = authority.issue_cert("localhost")
+        issued.private_key_and_cert_chain_pem.write_to_path(str(certificate))
+        arguments = [f"--tls-certificate={certificate}", f"--tls-client-ca={ca}"]
+        for module, extra in ((xmlserver, []), (policyserver, ["--allow=*:80"])):
+            options = self.parse(module, *arguments, *extra)
+            self.assertTrue(options["tls"].requiresClients)
+            options = self.parse(module, arguments[0], *extra)
+            self.assertFalse(options["tls"].requiresClients)
+        self.assertUsage(xmlserver, arguments[1:], "--tls-client-ca requires --tls-certificate")
+        self.assertUsage(
+            xmlserver,
+            [*arguments, "--accept=websocket"],
+            "--tls-client-ca requires tls in --accept",
+        )
+        self.assertUsage(
+            xmlserver,
+            [arguments[0], f"--tls-client-ca={self.path(b'')}"],
+            "contains no PEM certificate",
+        )
+
     def test_public(self) -> None:
         """
         C{--public} opens the default port on all interfaces. The log says so, for every endpoint
@@ -581,6 +666,29 @@ class XMLOptionTests(OptionsTestCase):
         ]:
             self.assertUsage(xmlserver, [f"--app={name}"], f"--app={name}", words)
         self.assertUsage(xmlserver, ["--echo", f"--app={module}:App"], "cannot be used together")
+
+    def test_allow(self) -> None:
+        """
+        The log says that the method C{allow} is called for WebSockets only, if other clients are
+        accepted. A method that is not a class method is an error.
+        """
+        app = f"--app={Choosy.__module__}:Choosy"
+        line = (
+            "Choosy.allow is called for WebSockets only; to refuse other clients, use"
+            " --accept=websocket,tls"
+        )
+        for arguments, lines in [
+            ([app], [line]),
+            ([app, "--plain"], [line]),
+            ([app, "--accept=websocket,tls"], []),
+            ([f"--app={App.__module__}:App"], []),
+        ]:
+            self.assertEqual(self.parse(xmlserver, *arguments).describePorts([]), lines)
+        self.assertUsage(
+            xmlserver,
+            [f"--app={App.__module__}:WronglyChoosy"],
+            "WronglyChoosy.allow is called before a protocol is created",
+        )
 
     def test_incompleteApp(self) -> None:
         """

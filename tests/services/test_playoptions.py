@@ -317,8 +317,8 @@ class PlayOptionTests(PlayTestCase):
 
     def test_secrets(self) -> None:
         """
-        The folder must not contain the private key or the recordings, or a configuration file whose
-        ending is served.
+        The folder must not contain the private key, the recordings or the blocked addresses, or a
+        configuration file whose ending is served.
         """
         certificate = trustme.CA().issue_cert("localhost")
         certificate.private_key_and_cert_chain_pem.write_to_path(self.here / "game/both.pem")
@@ -330,6 +330,9 @@ class PlayOptionTests(PlayTestCase):
             site = f"--site={site}"
             self.assertUsage(
                 xmlserver, [site, "--record=game/tapes"], "game/tapes of --record", text
+            )
+            self.assertUsage(
+                xmlserver, [site, "--block-file=game/b.json"], "game/b.json of --block-file", text
             )
             both = "--tls-certificate=game/both.pem"
             self.assertUsage(xmlserver, [site, both], "game/both.pem of --tls-certificate", text)

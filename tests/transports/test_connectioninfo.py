@@ -21,7 +21,7 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.transports.connectioninfo import CLIENT_TYPES, Traffic, inTLS
-from openfl_twisted.transports.guard import GuardFactory
+from openfl_twisted.transports.guard import REFUSALS, GuardFactory
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.policy.request import REQUEST
@@ -315,7 +315,5 @@ class AddressLimitTests(SynchronousTestCase):
         with capturedLogs() as logs:
             self.assertIsNone(self.connect("10.0.0.1"))
         self.assertEqual(linesOf(logs), [line])
-        self.assertEqual(
-            self.guard.refusals, {"connections": 0, "address": 3, "http": 0, "draining": 0}
-        )
+        self.assertEqual(self.guard.refusals, {**dict.fromkeys(REFUSALS, 0), "address": 3})
         self.assertEqual((self.guard.refused, self.guard.opened), (3, 4))

@@ -270,6 +270,32 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(head.headers, {"a": "1, 2", "b": "\xe4", "c": ""})
         self.assertEqual(head.version, "0")
 
+    def test_query(self) -> None:
+        """
+        The parameters of the query are percent-decoded; the first of several with the same name
+        counts.
+        """
+        for target, query in [
+            (b"/", {}),
+            (b"/?", {}),
+            (b"/a?b=1&c=%C3%A4+x&b=2&d&=e", {"b": "1", "c": "\xe4 x", "d": "", "": "e"}),
+            (b"/a?b=%FF%zz", {"b": "\ufffd%zz"}),
+            (b"/a?b=1?c=2", {"b": "1?c=2"}),
+        ]:
+            self.assertEqual(parseHead(REQUEST.replace(b"/x/room?id=1", target)).query, query)
+
+    def test_cookies(self) -> None:
+        """
+        Cookies are separated by semicolons; the first of several with the same name counts.
+        """
+        for field, cookies in [
+            (b"A: b", {}),
+            (b"Cookie: ", {}),
+            (b'cookie: a=1;b = "2" ;c;a=3; d==', {"a": "1", "b": '"2"', "d": "="}),
+        ]:
+            head = parseHead(b"GET / HTTP/1.1\r\n" + field + b"\r\n\r\n")
+            self.assertEqual(head.cookies, cookies)
+
     def test_malformed(self) -> None:
         """
         Folded lines, lone CR or LF, invalid names, and repeated fields that must
@@ -305,6 +331,8 @@ class ParseTests(SynchronousTestCase):
         except OtherRequest:
             return
         self.assertEqual(parsed.path, "/x/room?id=1")
+        self.assertEqual(parsed.query, {"id": "1"})
+        self.assertIsInstance(parsed.cookies, dict)
 
     def test_manyFields(self) -> None:
         """

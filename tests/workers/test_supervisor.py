@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.workers.supervisor}.
 """
 
 import json
+import re
 import signal
 import socket
 import struct
@@ -21,6 +22,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.workers.backoff import _FIRST_DELAY
 from openfl_twisted.workers.link import RequestError
 from openfl_twisted.workers.ports import SharedPort
@@ -145,6 +147,7 @@ class SupervisorTestCase(SynchronousTestCase):
     """
 
     transfersMembers = False
+    blockList: BlockList | None = None
 
     def setUp(self) -> None:
         self.reactor = WorkerReactor()
@@ -157,6 +160,7 @@ class SupervisorTestCase(SynchronousTestCase):
             started=lambda: self.events.append("started"),
             failed=self.events.append,
             transfersMembers=self.transfersMembers,
+            blockList=self.blockList,
             environment={"A": "b"},
             directory="/",
             reactor=self.reactor,
@@ -482,6 +486,48 @@ class StopTests(SupervisorTestCase):
         self.failureResultOf(worker.ask("metrics"), RequestError)
         worker.signal("HUP")
         self.assertEqual(one.signals, [])
+
+
+class BlockTests(SupervisorTestCase):
+    """
+    All workers receive the blocked addresses.
+    """
+
+    def setUp(self) -> None:
+        self.blocks = self.blockList = BlockList(now=lambda: 0.0)
+        super().setUp()
+
+    def sent(self, process: FakeProcess) -> list[Any]:
+        """
+        Return the addresses in each request that a worker has received.
+        """
+        found = re.findall(rb'"blocks": (\[.*?\])\}', process.link.transport.value())
+        return [[address for address, _, _ in json.loads(each)] for each in found]
+
+    def test_start(self) -> None:
+        """
+        A worker receives the blocks when it has opened its ports, and after each change.
+        """
+        self.blocks.block("192.0.2.1", 60, "spam")
+        one, two = self.start(up=False)
+        one.notice("listening")
+        self.blocks.block("192.0.2.2", 60, "spam")
+        self.assertEqual((self.sent(one)[1:], self.sent(two)), ([["192.0.2.1", "192.0.2.2"]], []))
+        self.assertEqual(self.sent(one)[0], ["192.0.2.1"])
+        two.notice("listening")
+        self.blocks.unblock("192.0.2.1")
+        self.assertEqual(self.sent(two), [["192.0.2.1", "192.0.2.2"], ["192.0.2.2"]])
+
+    def test_noAnswer(self) -> None:
+        """
+        A worker that does not confirm the blocks is logged.
+        """
+        self.start()
+        with capturedLogs() as logs:
+            self.reactor.advance(5)
+        lines = [line for line in linesOf(logs) if "blocked" in line]
+        self.assertEqual(len(lines), 2)
+        self.assertTrue(lines[0].startswith("worker 1 does not know the blocked addresses: "))
 
 
 class ReplaceTests(SupervisorTestCase):
