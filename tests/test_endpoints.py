@@ -20,6 +20,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.protocols.wire import Echo
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -148,6 +149,18 @@ class DescriptionTests(EndpointTestCase):
             f"openfl:tcp:1:tlsCertificate={self.folder}/certificate.pem:tlsKey={self.folder}/key.pem"
         )
         self.assertEqual(factory.accept, ALL_TYPES)
+
+    def test_tlsEndpoint(self) -> None:
+        """
+        Around Twisted's TLS endpoint, all clients use TLS: the first bytes are those inside it.
+        """
+        endpoint = serverFromString(self.reactor, f"openfl:tls:{self.folder}:8443")
+        self.successResultOf(endpoint.listen(self.served))
+        port, factory = self.reactor.tcpServers[-1][:2]
+        self.assertEqual(port, 8443)
+        assert isinstance(factory, TLSMemoryBIOFactory)
+        assert isinstance(factory.wrappedFactory, OnePortFactory)
+        self.assertIs(factory.wrappedFactory.wrappedFactory, self.served)
 
     def test_expired(self) -> None:
         """

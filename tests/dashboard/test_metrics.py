@@ -158,6 +158,15 @@ class MetricsTests(MetricsTestCase):
         self.assertEqual(metrics["openfl_policy_requests_total", "answered"], 1)
         self.assertEqual(metrics["openfl_policy_requests_total", "unanswered"], 0)
 
+    def test_foreign(self) -> None:
+        """
+        Refused requests of other protocols are counted by protocol.
+        """
+        self.server.connect(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        metrics = self.read()
+        self.assertEqual(metrics["openfl_connections_foreign_total", "http"], 1)
+        self.assertEqual(metrics["openfl_connections_foreign_total", "tls"], 0)
+
     def test_policyServer(self) -> None:
         """
         A policy server also counts connections without a policy request.

@@ -98,6 +98,16 @@ class BridgeTests(BridgeTestCase):
         server.arrive(b"well\0")
         self.assertEqual(client.drainAll(), b"well\0")
 
+    def test_request(self) -> None:
+        """
+        The first bytes are not inspected without protocol detection: an HTTP request is forwarded.
+        """
+        client = self.call()
+        server = self.answer()
+        request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+        client.arrive(request)
+        self.assertEqual(server.drainAll(), request)
+
     def test_waits(self) -> None:
         """
         Until the server is connected, nothing is read from the client.

@@ -100,6 +100,17 @@ class FramingTests(SynchronousTestCase):
         protocol.dataReceived(b"c")
         self.assertEqual(transport.value(), b"ab\0c")
 
+    def test_rawRequest(self) -> None:
+        """
+        With C{raw}, too, the first bytes are inspected: an HTTP request is refused.
+        """
+        protocol, transport = serve(XMLSocketFactory(EchoProtocol, framing="raw"))
+        for chunk in (b"GET / HTTP/1.1", b"\r\nHost: h\r\n\r\n"):
+            self.assertEqual(transport.value(), b"")
+            protocol.dataReceived(chunk)
+        self.assertEqual(transport.value()[:12], b"HTTP/1.1 400")
+        self.assertTrue(transport.disconnecting)
+
     @given(st.sampled_from(["lines", "crlf", "nul"]), st.data())
     def test_request(self, name: str, data: Any) -> None:
         """

@@ -2,6 +2,7 @@
 Tests for L{openfl_twisted.rooms.lobby}.
 """
 
+from base64 import urlsafe_b64decode
 from dataclasses import replace
 from typing import Any
 
@@ -333,6 +334,19 @@ class ResumeTests(LobbyTestCase):
 
     def setUp(self) -> None:
         self.begin(resume=10.0, maxMissed=3, maxMissedBytes=10)
+
+    def test_token(self) -> None:
+        """
+        Each member has another token, of 128 random bits.
+        """
+        tokens = {self.join()[0].token for _ in range(100)}
+        self.assertEqual(len(tokens), 100)
+        self.assertEqual({len(urlsafe_b64decode(f"{each}==")) for each in tokens}, {16})
+        bits = [0] * 128
+        for each in tokens:
+            number = int.from_bytes(urlsafe_b64decode(f"{each}=="))
+            bits = [count + (number >> place & 1) for place, count in enumerate(bits)]
+        self.assertTrue(all(0 < count < 100 for count in bits), bits)
 
     def test_resume(self) -> None:
         """
