@@ -342,9 +342,263 @@ ONEPORT = {
     },
 }
 
+CERTIFICATES = {
+    "Certificate statuses": {
+        "SecureSocket connects only": [
+            "net/test_securesocket.py SecureSocketTests.test_trusted",
+            "net/test_securesocket.py SecureSocketTests.test_refused",
+        ],
+        "An example program": ["live/test_examples.py test_certificates"],
+        "unknown": [
+            "net/test_securesocket.py SecureSocketTests.test_new",
+            "net/test_securesocket.py SecureSocketTests.test_notReachable",
+            "net/test_securesocket.py SecureSocketTests.test_plainServer",
+        ],
+        "trusted": ["tls/test_client.py VerdictTests.test_notTooEarly"],
+        "untrustedSigners": [
+            "tls/situations/chains.py an unknown root",
+            "tls/situations/chains.py a missing intermediate",
+        ],
+        "invalidChain": [
+            "tls/situations/chains.py an expired intermediate",
+            "tls/situations/chains.py a server as its issuer",
+            "tls/situations/chains.py an issuer that may not sign certificates",
+        ],
+        "principalMismatch": ["tls/situations/names.py another name"],
+        "notYetValid": ["tls/situations/refused.py a certificate of tomorrow"],
+        "expired": ["tls/situations/refused.py an expired certificate"],
+        "revoked": [
+            "tls/situations/revoking.py a list that lists it",
+            "tls/situations/revoking.py a list that lists its intermediate",
+        ],
+        "invalid": [
+            "tls/situations/refused.py a forged certificate",
+            "tls/situations/refused.py a certificate for clients",
+            "tls/situations/refused.py an invalid certificate",
+            "tls/situations/refused.py a key that it does not have",
+        ],
+        "CertificateMaker": ["testing/test_certificates.py CertificateTests.test_saveAll"],
+        "ca.pem contains": ["testing/test_certificates.py CertificateTests.test_saveAll"],
+        "Connect to it": ["documentation/test_pages.py test_page"],
+        "For unknown": ["live/test_telnet.py test_notTLS"],
+    },
+    "Order of the statuses": {
+        "If a certificate has several problems": [
+            "wire/x509/test_certificates.py RankingTests.test_everyPair",
+        ],
+        "invalid: the certificate is malformed": [
+            "wire/x509/test_certificates.py TableTests.test_integrity",
+            "tls/situations/ranking.py altered",
+        ],
+        "revoked": ["tls/situations/ranking.py revoked"],
+        "untrustedSigners, then": [
+            "tls/situations/ranking.py of an unknown root",
+            "tls/situations/ranking.py below a bad intermediate",
+        ],
+        "principalMismatch": ["tls/situations/ranking.py of another name"],
+        "notYetValid and expired": [
+            "tls/situations/ranking.py too early",
+            "tls/situations/ranking.py too late",
+        ],
+        "invalid: any other": ["tls/situations/ranking.py for clients"],
+        "Browsers use a similar order": [
+            "wire/x509/test_certificates.py RuleTests.test_datesOfCA",
+            "tls/situations/refused.py an expired certificate in an expired chain",
+        ],
+    },
+    "Verification": {
+        "OpenSSL builds a path": ["wire/x509/test_certificates.py RankingTests.test_neverForgiven"],
+        "service-identity compares": [
+            "wire/x509/test_servernames.py MatchTests.test_wildcards",
+            "wire/x509/test_servernames.py MatchTests.test_addresses",
+            "wire/x509/test_servernames.py MatchTests.test_malformed",
+            "wire/x509/test_servernames.py MatchTests.test_internationalBelowWildcard",
+            "wire/x509/test_servernames.py MatchTests.test_finalDot",
+            "tls/situations/names.py a common name only",
+            "tls/situations/names.py a name with a space",
+        ],
+        "A second verifier": [
+            "tls/situations/chains.py a wildcard for what is excluded",
+            "tls/situations/trusted.py two paths",
+            "tls/situations/chains.py two paths that break different rules",
+        ],
+        "The status is trusted only": [
+            "tls/test_client.py VerdictTests.test_notTooEarly",
+            "tls/situations/refused.py a key that it does not have",
+        ],
+        "No data of the program": [
+            "net/test_securesocket.py SecureSocketTests.test_refused",
+            "tls/situations/names.py no name at all",
+        ],
+    },
+    "Exceptions to the second verifier": {
+        "For example": ["tls/situations/chains.py a wildcard for what is excluded"],
+        "a CA of the path has an Ed25519": [
+            "wire/x509/test_paths.py PathTests.test_unusualKeys",
+            "tls/situations/trusted.py keys of Ed25519",
+            "tls/situations/trusted.py an authority on P-224",
+            "tls/situations/trusted.py a root on Brainpool",
+            "tls/situations/chains.py an allowed name below a constrained key of Ed25519",
+            "tls/situations/chains.py an allowed name below a constrained key on Brainpool",
+        ],
+        "the trust anchor is an X.509": [
+            "tls/situations/trusted.py a root with an old version",
+            "tls/situations/chains.py a root with an old version and the strict profile",
+        ],
+        "a CA of the path has a critical": [
+            "tls/situations/trusted.py an authority with policy mappings",
+            "tls/situations/trusted.py an authority with policy constraints",
+            "tls/situations/trusted.py an authority that inhibits any policy",
+            "tls/situations/trusted.py an authority with critical policies",
+            "tls/situations/trusted.py an authority with critical distribution points",
+            "tls/situations/trusted.py an authority with a critical OCSP no-check",
+        ],
+        "a name of the certificate ends": [
+            "tls/situations/trusted.py a name of the certificate with a dot at the end",
+        ],
+        "the host name is not valid": [
+            "tls/situations/names.py an underscore",
+            "tls/situations/chains.py an excluded name with an underscore",
+            "tls/situations/chains.py a wildcard for an excluded name with a final hyphen",
+        ],
+        "the extensions of a certificate": [
+            "tls/situations/chains.py constraints that cannot be read below a key of Ed25519",
+            "wire/x509/test_paths.py PathTests.test_constrained",
+        ],
+        "a name constraint begins": [
+            "tls/situations/chains.py a permitted domain that begins with a dot",
+            "tls/situations/chains.py an excluded domain that begins with a dot",
+        ],
+        "the certificate is for an IP address": [
+            "tls/situations/trusted.py an address and a common name that is not permitted",
+            "tls/situations/trusted.py an address and an excluded common name",
+            "tls/situations/chains.py an address that is not permitted and an excluded common name",
+        ],
+        "the server certificate is itself": [
+            "tls/situations/trusted.py a pinned server with an excluded name",
+        ],
+        "certificates above a trust anchor": [
+            "tls/situations/trusted.py a pinned intermediate with an excluded name",
+        ],
+        "the server certificate has an Ed25519": [
+            "tls/situations/trusted.py an allowed name and a key of Ed25519",
+            "tls/situations/chains.py a wildcard for what is excluded and a key of Ed25519",
+        ],
+        "another path to a trust anchor": ["wire/x509/test_paths.py PathTests.test_onePath"],
+        "OpenSSL has already refused": [
+            "tls/situations/trusted.py two paths",
+            "tls/situations/chains.py two paths that break different rules",
+            "tls/situations/revoking.py a revoked intermediate below many authorities",
+        ],
+        "the trust anchor is only": ["tls/test_trust.py PlatformTests.test_folder"],
+        'profile="webpki"': [
+            "tls/test_client.py DenialTests.test_strictProfileHasNoOddNames",
+            "tls/situations/chains.py a root with an old version and the strict profile",
+        ],
+        "TLS sessions are not resumed": [
+            "tls/test_clienthello.py SessionTests.test_notResumed",
+            "tls/test_identities.py ContextTests.test_options",
+        ],
+    },
+    "Cost limits": {
+        "A server may send 100 KB": [
+            "tls/test_client.py DenialTests.test_costly",
+            "tls/test_badinput.py LargeTests.test_hundredKilobytes",
+        ],
+        "names, multiplied": [
+            "wire/x509/test_costs.py ExcessTests.test_comparisons",
+            "wire/x509/test_costs.py CountTests.test_names",
+            "wire/x509/test_costs.py CountTests.test_constraints",
+            "tls/test_client.py DenialTests.test_ownConstraints",
+        ],
+        "DER elements": ["wire/x509/test_costs.py ExcessTests.test_elements"],
+        "RSA keys": [
+            "tls/situations/costly.py an RSA key that is too long",
+            "tls/situations/costly.py an RSA exponent that is too long",
+            "tls/situations/costly.py the longest RSA key that is allowed",
+        ],
+        "DSA keys": ["tls/situations/costly.py a DSA key"],
+        "Other limits end a search": [
+            "tls/test_client.py VerdictTests.test_manyIntermediates",
+            "wire/x509/test_paths.py PathTests.test_depth",
+            "wire/x509/test_paths.py CostTests.test_crossSigned",
+            "wire/x509/test_paths.py CostTests.test_crossSignedByRoot",
+            "wire/x509/test_paths.py CostTests.test_sameNames",
+            "wire/x509/test_paths.py CostTests.test_paths",
+            "wire/x509/test_certificates.py RuleTests.test_manyIssuers",
+            "wire/x509/test_revocation.py StapleTests.test_long",
+            "wire/x509/test_revocation.py StapleTests.test_manyResponders",
+        ],
+    },
+    "TLS alerts": {
+        "A refused server receives": ["tls/test_alerts.py AlertTests.test_statuses"],
+        "expired": ["tls/test_alerts.py AlertTests.test_statuses"],
+        "revoked, by a CRL": ["tls/test_alerts.py AlertTests.test_statuses"],
+        "untrustedSigners": ["tls/test_alerts.py AlertTests.test_statuses"],
+        "any other": [
+            "tls/test_alerts.py AlertTests.test_statuses",
+            "tls/test_alerts.py AlertTests.test_costly",
+        ],
+        "any, because of the OCSP": [
+            "tls/test_alerts.py AlertTests.test_stapledRevocation",
+            "tls/test_alerts.py AlertTests.test_missingStaple",
+        ],
+        "pyOpenSSL has no public way": ["tls/test_alerts.py AlertTests.test_withoutPrivateNames"],
+    },
+    "Trust anchors": {
+        "The CAs of this machine": [
+            "tls/test_trust.py PlatformTests.test_otherFile",
+            "tls/test_trust.py PlatformTests.test_folder",
+            "tls/test_trust.py PlatformTests.test_certifi",
+            "tls/test_trust.py PlatformTests.test_nothing",
+            "tls/test_trust.py FileTests.test_fromPEM",
+        ],
+        "addBinaryChainBuildingCertificate": [
+            "net/test_securesocket.py SecureSocketTests.test_added",
+            "tls/test_trust.py AddingTests.test_fourCases",
+        ],
+        'Trust(profile="webpki")': ["wire/x509/test_paths.py PathTests.test_policies"],
+    },
+    "Revocation": {
+        "Trust().addingRevocationList": [
+            "tls/test_trust.py FileTests.test_addingRevocationList",
+            "tls/test_trust.py FileTests.test_revocationListInFile",
+            "wire/x509/test_revocation.py ListTests.test_revoked",
+            "wire/x509/test_revocation.py StapleTests.test_skew",
+            "wire/x509/test_revocation.py StapleTests.test_times",
+            "wire/x509/test_revocation.py StapleTests.test_weakDigest",
+            "tls/situations/revoking.py a revoking staple",
+            "tls/situations/revoking.py a demanded staple that is missing",
+            "tls/situations/revoking.py no list of its issuer",
+            "tls/situations/revoking.py a demanded proof that is missing",
+        ],
+    },
+    "Verify certificates in any Twisted client": {
+        "SecureEndpoint connects": [
+            "protocols/test_securesocket.py SecureEndpointTests.test_trusted",
+            "protocols/test_securesocket.py SecureEndpointTests.test_refused",
+        ],
+        "SecureConnectionCreator": [
+            "tls/test_client.py CreatorTests.test_interface",
+            "tls/test_https.py PolicyTests.test_trusted",
+            "tls/test_https.py PolicyTests.test_refused",
+        ],
+    },
+    "Conformance": {
+        "tests/conformance prints": ["conformance/test_limbo.py LimboTests.test_default"],
+        "default": ["conformance/test_limbo.py LimboTests.test_default"],
+        "webpki": ["conformance/test_limbo.py LimboTests.test_webPKI"],
+        "tests/conformance/test_limbo.py lists": [
+            "conformance/test_limbo.py LimboTests.test_default",
+            "conformance/test_limbo.py LimboTests.test_webPKI",
+        ],
+    },
+}
+
 PROMISES: dict[str, dict[str, dict[str, list[str]]]] = {
     "security.rst": SECURITY,
     "oneport.rst": ONEPORT,
+    "certificates.rst": CERTIFICATES,
 }
 
 # The texts that promise nothing, and the reason.
@@ -363,4 +617,7 @@ EXEMPT: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "oneport.rst": {},
+    "certificates.rst": {
+        "Cost limits": {"The time for a CRL": "says why there is no limit"},
+    },
 }

@@ -23,6 +23,7 @@ from openfl_twisted.tls import (
     trust,
     verdictOf,
 )
+from openfl_twisted.wire.x509._paths import findPath
 from openfl_twisted.wire.x509.certificates import CertificateStatus, Finding, OwnCode, Verdict
 from tests.extensions import critical, purposes
 from tests.laboratory import HOST, PAST, Identity, authority, server
@@ -39,6 +40,7 @@ from tests.tls.handshakes import (
 )
 from tests.tls.situations.costly import constraining
 from tests.tls.situations.scenes import INTERMEDIATE, LEAF, ROOT, STRANGER, trusting
+from tests.tls.situations.trusted import long
 
 TRUST = trusting(ROOT)
 
@@ -114,6 +116,23 @@ class VerdictTests(SynchronousTestCase):
                 return SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
 
         self.assertEqual(verdictOf(Transport()), Verdict())
+
+    def test_manyIntermediates(self) -> None:
+        """
+        OpenSSL accepts nine intermediate certificates. If there are more, another path is
+        searched, which may have sixteen.
+        """
+        searched: list[int] = []
+
+        def find(*arguments: Any, **options: Any) -> Any:
+            searched.append(length)
+            return findPath(*arguments, **options)
+
+        self.patch(judge, "findPath", find)
+        for length, status in ((9, "trusted"), (10, "trusted"), (16, "trusted")):
+            scene = long(length)
+            self.assertEqual(shakeHands(scene.server, scene.trust).verdict.status, status)
+        self.assertEqual(searched, [10, 16])
 
     def test_notTooEarly(self) -> None:
         """

@@ -286,6 +286,7 @@ SITUATIONS = [
         "critical policies": lambda: marked(POLICIES, atServer=True),
         "an authority with critical distribution points": lambda: marked(DISTRIBUTION),
         "critical distribution points": lambda: marked(DISTRIBUTION, atServer=True),
+        "an authority with a critical OCSP no-check": lambda: marked(x509.OCSPNoCheck()),
         "an authority with policy mappings": lambda: marked(MAPPINGS),
         "a root with an old version": oldRoot,
         "an authority on P-224": lambda: onCurve(ec.SECP224R1()),

@@ -2,11 +2,13 @@
 Tests for L{openfl_twisted.wire.x509._paths}.
 """
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import PublicKeyAlgorithmOID
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.x509 import _paths as paths
@@ -150,6 +152,11 @@ class PathTests(SynchronousTestCase):
         ):
             key = ec.generate_private_key(curve)
             self.assertEqual(_isUsual(authority("Curve", key=key).certificate), usual)
+        # The tests cannot create certificates with these keys.
+        for algorithm in (PublicKeyAlgorithmOID.RSASSA_PSS, PublicKeyAlgorithmOID.ED448):
+            self.assertFalse(
+                _isUsual(cast("Any", SimpleNamespace(public_key_algorithm_oid=algorithm)))
+            )
 
     def test_unknownKeys(self) -> None:
         """
