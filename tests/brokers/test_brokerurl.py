@@ -198,6 +198,14 @@ class MakeTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.assertEqual([each[:2] for each in self.reactor.tcpClients], [("127.0.0.1", 7)])
 
+    def test_connectTimeout(self) -> None:
+        """
+        A connection attempt has a timeout.
+        """
+        self.pubSub("redis://127.0.0.1:7").start()
+        self.reactor.advance(0)
+        self.assertEqual([each[3] for each in self.reactor.tcpClients], [10.0])
+
     def test_presences(self) -> None:
         """
         Lists of members are shared through Redis and in memory, but not through NATS.

@@ -130,6 +130,20 @@ class RedisPresenceTests(SynchronousTestCase):
             [Present(NODE, "ann", b"1"), Present(OTHER, "bob", b"2")],
         )
 
+    def test_manyNodes(self) -> None:
+        """
+        The number of nodes whose members are looked up is limited.
+        """
+        self.patch(redispresence, "MAX_NODES", 3)
+        transport = self.connect()
+        transport.takeOutput()
+        lookup = self.presence.membersOf("hall")
+        nodes = b"".join(b"$16\r\n%b\r\n" % (b"%016d" % number) for number in range(5))
+        transport.arrive(b"*5\r\n" + nodes)
+        self.assertEqual(transport.takeOutput().count(b"HGETALL"), 3)
+        transport.arrive(b"*0\r\n" * 3)
+        self.assertEqual(self.successResultOf(lookup), [])
+
     def test_down(self) -> None:
         """
         While Redis is unreachable, only the members of this node are listed. They are

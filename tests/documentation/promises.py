@@ -595,10 +595,414 @@ CERTIFICATES = {
     },
 }
 
+LIMITS = {
+    "Backpressure and limits": {
+        "Every buffer has a limit": [
+            "documentation/test_limits.py LimitTests.test_complete",
+            "documentation/test_limits.py LimitTests.test_values",
+            "transports/test_guard.py LimitTests.test_noLimit",
+            "protocols/test_oneport.py PlainTests.test_delayOfZero",
+            "services/test_draining.py DrainTests.test_noDelay",
+            "services/test_serving.py ServiceTests.test_stopWithoutTimeout",
+            "rooms/test_lobby.py ResumeTests.test_withoutTime",
+        ],
+    },
+    "Messages": {
+        "message": ["protocols/test_xmlsocket.py LimitTests.test_tooLong"],
+        "WebSocket frame or text message": [
+            "transports/test_websocket.py ReadTests.test_tooLong",
+            "protocols/test_webclients.py TextTests.test_limit",
+            "services/test_serving.py WebSocketLimitTests.test_longest",
+        ],
+        "line of the echo servers": ["protocols/test_echoes.py SimpleServerTests.test_tooLong"],
+        "messages per second": ["protocols/test_ratelimit.py RateLimitTests.test_messages"],
+        "bytes per second": ["protocols/test_ratelimit.py RateLimitTests.test_bytes"],
+        "messages handled before": [
+            "protocols/test_xmlsocket.py TurnTests.test_order",
+            "protocols/test_xmlsocket.py TurnTests.test_broadcast",
+            "protocols/test_xmlsocket.py TurnTests.test_spend",
+        ],
+        "control frames and fragments": ["transports/test_websocket.py FloodTests.test_turns"],
+        "fields of a %xt% message": ["wire/test_xt.py XtTests.test_refused"],
+        "nested objects and arrays": ["wire/test_strictjson.py ObjectTests.test_depth"],
+        "number in a message": [
+            "wire/test_strictjson.py ObjectTests.test_numbers",
+            "test_dispatch.py PropertyTests.test_numbers",
+        ],
+        "malformed messages": ["test_dispatch.py ErrorTests.test_maxMalformed"],
+        "bytes of one message": [
+            "transports/test_fanout.py FanOutTests.test_steps",
+            "protocols/test_xmlsocket.py TurnTests.test_longBroadcast",
+        ],
+        "WebSocket message that is compressed": [
+            "wire/websocket/test_messages.py MessageTests.test_uncompressed",
+        ],
+        "WebSocket frames cached": ["wire/websocket/test_messages.py MessageTests.test_shared"],
+        "invalid UTF-8 sequences": [
+            "wire/test_text.py DecodeUTF8Tests.test_veryBroken",
+            "wire/amf/test_codec.py VectorTests.test_manyBrokenTexts",
+        ],
+        "A binary WebSocket message": [
+            "transports/test_websocket.py ReadTests.test_inOrder",
+            "test_endpoints.py WebSocketTests.test_longMessage",
+        ],
+        "XML messages with a handler": [
+            "wire/test_strictxml.py NodeTests.test_refused",
+            "test_dispatch.py XMLTests.test_malformed",
+        ],
+        "A message to many receivers": [
+            "protocols/test_xmlsocket.py TurnTests.test_longBroadcast",
+            "rooms/test_roomprotocol.py IterationTests.test_longMessage",
+            "transports/test_fanout.py QueueTests.test_long",
+        ],
+        "The attributes MAX_LENGTH": ["services/test_options.py XMLOptionTests.test_limits"],
+        "A rate limit allows bursts": ["protocols/test_ratelimit.py RateLimitTests.test_messages"],
+    },
+    "Connections": {
+        "connections": ["transports/test_guard.py LimitTests.test_maxConnections"],
+        "connections per IPv4": [
+            "transports/test_connectioninfo.py AddressLimitTests.test_limit",
+            "transports/test_hostlimit.py HostTests.test_hostOf",
+        ],
+        "connections per second": ["transports/test_blocking.py RateTests.test_rate"],
+        "addresses whose connection rate": ["transports/test_hostlimit.py RateTests.test_memory"],
+        "blocked addresses": [
+            "transports/test_blocklist.py BlockTests.test_limits",
+            "transports/test_blocklist.py BlockTests.test_badInput",
+        ],
+        "block file": ["transports/test_blocklist.py FileTests.test_tooLong"],
+        "undetected clients": ["protocols/test_clienttypes.py LimitTests.test_many"],
+        "HTTP connections": ["protocols/test_http.py LimitTests.test_maximum"],
+        "HTTP request body": ["protocols/test_http.py PersistentTests.test_maxBody"],
+        "HTTP request, and time": [
+            "protocols/test_http.py PersistentTests.test_slowBody",
+            "protocols/test_http.py PersistentTests.test_idle",
+        ],
+        "HTTP response": ["protocols/test_http.py SlowClientTests.test_neverRead"],
+        "time without data before a server": [
+            "protocols/test_oneport.py PlainTests.test_silence",
+        ],
+        "protocol detection": ["protocols/test_clienttypes.py LimitTests.test_time"],
+        "bytes held for protocol detection": [
+            "wire/test_httprequest.py StartsRequestTests.test_longTarget",
+            "wire/test_firstbytes.py RecognizeTests.test_decidesOnce",
+        ],
+        "time without data from a client": ["transports/test_guard.py TimeTests.test_idle"],
+        "time until an unreachable client": [
+            "transports/test_keepalive.py KeepAliveTests.test_tcp",
+        ],
+        "connections waiting": ["live/test_backlog.py test_backlog"],
+        "connections of the bridge's gateway": [
+            "protocols/test_gateway.py GatewayTests.test_rate",
+        ],
+        "addresses whose gateway rate": ["protocols/test_gateway.py GatewayTests.test_manyClients"],
+        "addresses of a host name": ["test_hostnames.py NameTests.test_manyAddresses"],
+        "time without a NUL byte": ["protocols/test_bridge.py BridgeTests.test_hint"],
+        "PROXY header": [
+            "wire/test_proxyheader.py ParseTests.test_invalid",
+            "protocols/test_proxyprotocol.py ProxyProtocolTests.test_timeout",
+        ],
+        "connections that have not sent": [
+            "protocols/test_proxyprotocol.py ProxyProtocolTests.test_tooMany",
+        ],
+        "policy request answered on accept": [
+            "live/test_acceptanswer.py test_limits",
+            "live/test_acceptanswer.py test_withProtocol",
+        ],
+        "policy file sent on accept": ["live/test_acceptanswer.py test_limits"],
+        "closing a connection": [
+            "transports/test_guard.py TimeTests.test_closeTimeout",
+            "protocols/test_clienttypes.py ClosingTests.test_stuckTLS",
+            "transports/test_websocket.py CloseTests.test_unanswered",
+        ],
+        "last data for a paused": [
+            "protocols/test_clienttypes.py PausedTests.test_notForEver",
+            "protocols/test_asynchandlers.py EndTests.test_tooLate",
+            "transports/test_websocket.py HeldTests.test_notRead",
+        ],
+        "time until a reset": ["live/test_async.py test_reset"],
+        "time until a warning": ["protocols/test_latehandlers.py LateTests.test_stream"],
+        "closing all connections": ["services/test_serving.py ServiceTests.test_stop"],
+        "waiting until clients disconnect": ["services/test_draining.py DrainTests.test_timeout"],
+        "accepting clients after": ["services/test_draining.py DrainTests.test_drain"],
+    },
+    "Buffers": {
+        "send queue": ["transports/test_buffered.py QueueTests.test_cutOff"],
+        "unread bytes": [
+            "protocols/test_binarysocket.py ReadTests.test_tooMuchUnread",
+            "net/test_socket.py ReadTests.test_limit",
+        ],
+        "unsent bytes": ["net/test_socket.py WriteTests.test_tooMuchPending"],
+        "unread messages": ["net/test_xmlsocket.py MessagesTests.test_backpressure"],
+    },
+    "WebSocket": {
+        "HTTP request head": [
+            "protocols/test_websocket.py HandshakeTests.test_longHead",
+            "protocols/test_websocket.py HandshakeTests.test_openTimeout",
+        ],
+        "time without data": ["transports/test_websocket.py TimeTests.test_ping"],
+        "answer to a ping": ["transports/test_websocket.py TimeTests.test_noPong"],
+        "WebSocket closing": ["transports/test_websocket.py CloseTests.test_unanswered"],
+        "decision of allow": ["protocols/test_allowing.py AsyncTests.test_timeout"],
+        "data sent before": ["protocols/test_allowing.py AsyncTests.test_tooMuchData"],
+    },
+    "Rooms": {
+        "rooms": ["rooms/test_lobby.py LimitTests.test_full"],
+        "members": [
+            "rooms/test_lobby.py LimitTests.test_full",
+            "rooms/test_lobby.py LimitTests.test_ownLimits",
+        ],
+        "room or member name": ["rooms/test_lobby.py LimitTests.test_names"],
+        "attributes of a room or member": ["rooms/test_lobby.py LimitTests.test_data"],
+        "time in which": ["rooms/test_lobby.py ResumeTests.test_tooLate"],
+        "disconnected members": ["rooms/test_lobby.py ResumeTests.test_maxKept"],
+        "messages kept": ["rooms/test_lobby.py ResumeTests.test_bounded"],
+        "tags": ["wire/test_strictxml.py ElementTests.test_limits"],
+        "attributes of a room message": [
+            "wire/test_strictxml.py ElementTests.test_limits",
+            "rooms/test_forging.py ForgingTests.test_expensive",
+        ],
+        "tag or comment": ["wire/test_strictxml.py ElementTests.test_longTokens"],
+        "namespace": ["rooms/test_forging.py ForgingTests.test_expensive"],
+    },
+    "Brokers": {
+        "messages queued": [
+            "brokers/test_queuedpubsub.py OutboxTests.test_limits",
+            "brokers/test_queuedpubsub.py QueuedPubSubTests.test_outboxFull",
+            "brokers/test_queuedpubsub.py QueuedPubSubTests.test_tooOld",
+            "brokers/pubsubcase.py BrokerPubSubCase.test_congested",
+            "rooms/test_roomprotocol.py NodeTests.test_backpressure",
+        ],
+        "connecting": ["brokers/test_brokerurl.py MakeTests.test_connectTimeout"],
+        "login": ["brokers/pubsubcase.py BrokerPubSubCase.test_loginTimeout"],
+        "time without data": ["brokers/pubsubcase.py BrokerPubSubCase.test_ping"],
+        "answer of the broker": ["brokers/pubsubcase.py BrokerPubSubCase.test_pingTimeout"],
+        "delay between": ["brokers/pubsubcase.py BrokerPubSubCase.test_backoff"],
+        "waiting for other nodes": [
+            "brokers/pubsubcase.py BrokerPubSubCase.test_gatheringTimeout",
+        ],
+        "topic": ["brokers/test_queuedpubsub.py QueuedPubSubTests.test_wrongTopics"],
+        "topics with": ["wire/test_envelope.py SequencerTests.test_memory"],
+        "nodes": [
+            "wire/test_envelope.py LossCounterTests.test_memory",
+            "brokers/test_redispresence.py RedisPresenceTests.test_manyNodes",
+        ],
+        "presence of a node": [
+            "brokers/test_redispresence.py RedisPresenceTests.test_set",
+            "live/test_brokers.py test_presenceExpires",
+        ],
+        "unanswered Redis": [
+            "brokers/test_redispresence.py RedisPresenceTests.test_tooManyPending"
+        ],
+        "Redis reply": [
+            "brokers/test_redispubsub.py RedisPubSubTests.test_limit",
+            "brokers/test_redisreplies.py RedisReaderTests.test_size",
+        ],
+        "NATS message": ["wire/test_nats.py NATSReaderTests.test_problems"],
+        "line of a broker": ["wire/test_lineblocks.py LineBlockParserTests.test_longLine"],
+    },
+    "Policy files": {
+        "request on a policy port": [
+            "protocols/test_policyfile.py PolicyFileTests.test_limit",
+            "protocols/test_policyfile.py PolicyFileTests.test_silence",
+        ],
+        "waiting for the NUL": ["protocols/test_policyfile.py PolicyFileTests.test_withoutEnd"],
+        "policy file": [
+            "protocols/test_policyclient.py PolicyClientTests.test_tooLong",
+            "wire/policy/test_file.py FileTests.test_hostile",
+        ],
+        "getting the master": ["protocols/test_policychecker.py OrderTests.test_silentMaster"],
+        "getting another": ["protocols/test_policychecker.py OrderTests.test_silentPort"],
+        "getting a file named": ["protocols/test_policychecker.py OrderTests.test_namedForever"],
+        "policy files in the cache": ["protocols/test_policychecker.py MemoryTests.test_limit"],
+        "files named": ["test_system.py SecurityTests.test_policyFiles"],
+    },
+    "Bridge": {
+        "connecting": ["protocols/test_bridge.py EndTests.test_silentServer"],
+    },
+    "TLS": {
+        "TLS handshake": ["tls/test_server.py ServerConnectionTests.test_stalled"],
+        "TLS handshake of a client": [
+            "protocols/test_securesocket.py SecureSocketProtocolTests.test_timeout",
+            "net/test_securesocket.py SecureSocketTests.test_stalled",
+        ],
+        "answers to TLS key updates": ["tls/test_server.py ServerConnectionTests.test_answers"],
+        "OpenSSL contexts": ["tls/test_trust.py ContextTests.test_bounded"],
+        "comparisons": ["wire/x509/test_costs.py ExcessTests.test_comparisons"],
+        "DER elements": ["wire/x509/test_costs.py ExcessTests.test_elements"],
+        "RSA keys": [
+            "tls/situations/costly.py an RSA key that is too long",
+            "tls/situations/costly.py an RSA exponent that is too long",
+        ],
+        "intermediate certificates": [
+            "tls/test_client.py VerdictTests.test_manyIntermediates",
+            "wire/x509/test_paths.py PathTests.test_depth",
+        ],
+        "signatures verified": [
+            "wire/x509/test_paths.py CostTests.test_crossSigned",
+            "wire/x509/test_paths.py CostTests.test_sameNames",
+        ],
+        "keys tried": ["wire/x509/test_certificates.py RuleTests.test_manyIssuers"],
+        "OCSP response": [
+            "wire/x509/test_revocation.py StapleTests.test_long",
+            "wire/x509/test_revocation.py StapleTests.test_manyResponders",
+        ],
+        "OCSP response that begins": ["wire/x509/test_revocation.py StapleTests.test_skew"],
+        "age of an OCSP": ["wire/x509/test_revocation.py StapleTests.test_age"],
+        "RSA key of a server": ["tls/test_identities.py WordsTests.test_short"],
+        "warning before": ["tls/test_identities.py ProblemTests.test_dates"],
+        "interval of warnings": ["tls/test_identities.py ReportTests.test_daily"],
+    },
+    "AMF and ByteArray": {
+        "AMF: nested": ["wire/amf/test_fuzz.py LimitTests.test_defaultDepth"],
+        "AMF: values": ["wire/amf/test_fuzz.py LimitTests.test_items"],
+        "AMF: objects": ["wire/amf/test_fuzz.py LimitTests.test_objects"],
+        "AMF: text": ["wire/amf/test_fuzz.py LimitTests.test_text"],
+        "AMF: encoded": ["wire/amf/test_fuzz.py LimitTests.test_total"],
+        "flag bytes": ["wire/amf/test_flex.py HarmTests.test_flags"],
+        "ByteArray.uncompress": [
+            "wire/test_compression.py CompressionTests.test_limit",
+            "test_utils.py CompressionTests.test_corrupt",
+        ],
+        "memory of LZMA": ["wire/test_compression.py CompressionTests.test_unknownLength"],
+        "Objects of registered classes": ["wire/amf/test_flex.py HarmTests.test_limits"],
+    },
+    "Workers": {
+        "worker processes": ["services/test_supervising.py OptionTests.test_number"],
+        "time until a worker": ["workers/test_supervisor.py StartTests.test_startTimeout"],
+        "interval of checks": ["workers/test_watching.py WatchTests.test_reload"],
+        "transferring": ["workers/test_supervisor.py TransferTests.test_timeout"],
+        "delay before": [
+            "workers/test_supervisor.py StartTests.test_restart",
+            "workers/test_loglines.py BackoffTests.test_delays",
+        ],
+        "stopping": ["workers/test_supervisor.py StopTests.test_kill"],
+        "time without a response": ["workers/test_supervisor.py StartTests.test_hang"],
+        "log lines of a worker held": ["workers/test_supervisor.py StartTests.test_output"],
+        "log of a worker": ["workers/test_loglines.py PipeTests.test_dropped"],
+        "log line of a worker": ["workers/test_loglines.py LineBufferTests.test_long"],
+        "message between": ["workers/test_link.py InvalidTests.test_tooLong"],
+        "response from": ["workers/test_link.py QuestionTests.test_timeout"],
+        "unanswered requests": ["workers/test_link.py QuestionTests.test_maxQuestions"],
+    },
+    "Web pages": {
+        "connections": ["live/test_play.py test_maxSiteConnections"],
+        "part of a file": ["services/test_play.py DownloadTests.test_oneChunkPerIteration"],
+    },
+    "Metrics and dashboard": {
+        "connections": ["dashboard/test_adminhttp.py AdminServiceTests.test_maxConnections"],
+        "request": [
+            "dashboard/test_adminhttp.py AdminServiceTests.test_maxBody",
+            "dashboard/test_adminhttp.py AdminServiceTests.test_idle",
+        ],
+        "dashboard token": ["services/test_dashboardoptions.py DashboardOptionTests.test_token"],
+        "wrong dashboard tokens": ["dashboard/test_page.py TokenTests.test_guessing"],
+        "addresses of wrong": ["dashboard/test_page.py TokenTests.test_guessers"],
+        "dashboard streams": ["dashboard/test_streams.py StateTests.test_maxStreams"],
+        "clients and rooms": [
+            "dashboard/test_streams.py StateTests.test_maxShown",
+            "dashboard/test_streams.py StateTests.test_manyRooms",
+        ],
+        "messages shown": ["dashboard/test_streams.py MessageTests.test_limits"],
+        "text of a message": ["dashboard/test_streams.py MessageTests.test_limits"],
+        "reason for disconnecting": ["dashboard/test_page.py CommandTests.test_reason"],
+        "reason for blocking": ["transports/test_blocklist.py BlockTests.test_limits"],
+    },
+    "Load tests": {
+        "bots": ["load/test_command.py OptionTests.test_wrong"],
+        "rate of a bot": ["load/test_command.py OptionTests.test_wrong"],
+        "connection attempts": ["load/test_loadtest.py RunTests.test_connectRate"],
+        "time to connect": ["load/test_loadtest.py FailureTests.test_timeout"],
+        "unanswered requests": ["load/test_loadtest.py AnswerTests.test_otherBots"],
+        "last answers": ["load/test_loadtest.py AnswerTests.test_noAnswers"],
+        "closing all bots": ["load/test_loadtest.py FailureTests.test_notClosing"],
+        "different reasons": ["load/test_loadtest.py ReasonsTests.test_limit"],
+        "HTTP response": ["protocols/test_websocketclient.py HandshakeTests.test_tooLong"],
+    },
+    "Log and openfl-telnet": {
+        "value in a log line": ["test_logs.py EscapeTests.test_long"],
+        "info lines": ["test_logs.py LimitTests.test_frequent"],
+        "received text": ["telnetclient/test_prompt.py PromptTerminalTests.test_slowTerminal"],
+        "unfinished line": [
+            "telnetclient/test_prompt.py PromptTerminalTests.test_longUnfinishedLine",
+        ],
+        "history": [
+            "telnetclient/test_prompt.py FileHistoryTests.test_manyLines",
+            "telnetclient/test_prompt.py FileHistoryTests.test_longLines",
+        ],
+        "closing": ["telnetclient/test_connection.py EndTests.test_serverDoesNotRead"],
+        "Further info lines": [
+            "test_logs.py LimitTests.test_frequent",
+            "test_logs.py LimitTests.test_otherLevels",
+        ],
+        "On Windows and macOS": ["test_platforms.py SocketLimitTests.test_default"],
+        "A connection that exceeds": [
+            "transports/test_guard.py LimitTests.test_maxConnections",
+            "transports/test_hostlimit.py HostTests.test_hostOf",
+            "transports/test_blocking.py ProxyTests.test_proxyProtocol",
+        ],
+        "In the worst case": [
+            "rooms/test_lobby.py ResumeTests.test_bounded",
+            "rooms/test_lobby.py ResumeTests.test_keptOnce",
+        ],
+    },
+    "Invalid and incomplete input": {
+        "Text that is not UTF-8": [
+            "wire/test_text.py DecodeUTF8Tests.test_anyBytes",
+            "protocols/test_xmlsocket.py LimitTests.test_notUTF8",
+            "protocols/test_xmlsocket.py BroadcastTests.test_forwarded",
+            "rooms/test_roomprotocol.py PathTests.test_validUTF8",
+        ],
+        "An incomplete message": [
+            "protocols/test_xmlsocket.py LimitTests.test_incompleteMessage",
+        ],
+        "A client that sends an incomplete policy": [
+            "protocols/test_oneport.py PlainTests.test_incompleteRequest",
+            "protocols/test_clienttypes.py HTTPTests.test_incomplete",
+        ],
+    },
+    "Slow clients and backpressure": {
+        "A client that does not read": [
+            "protocols/test_xmlsocket.py BroadcastTests.test_slowReader",
+        ],
+        "in the send queue": ["transports/test_buffered.py QueueTests.test_held"],
+        "nowhere else": ["transports/test_buffered.py QueueTests.test_cutOff"],
+        "broadcast writes": ["protocols/test_xmlsocket.py BroadcastTests.test_slowReader"],
+        "In the other direction": [
+            "protocols/test_asynchandlers.py OrderTests.test_fastClient",
+            "net/test_xmlsocket.py MessagesTests.test_backpressure",
+            "net/test_xmlsocket.py MessagesTests.test_pausedWhileFull",
+        ],
+        "The bridge applies": [
+            "protocols/test_bridge.py BridgeTests.test_slowClient",
+            "protocols/test_bridge.py BridgeTests.test_slowServer",
+            "rooms/test_roomprotocol.py NodeTests.test_backpressure",
+        ],
+    },
+    "Sessions": {
+        "recording of one connection": ["sessions/test_recorder.py EndTests.test_sessionLimit"],
+        "recordings of a run": ["sessions/test_recorder.py EndTests.test_runLimit"],
+        "recorded data": ["sessions/test_writer.py SlowDiskTests.test_gap"],
+        "batch": ["sessions/test_writer.py SlowDiskTests.test_batches"],
+        "rest of a recording": ["sessions/test_writer.py SlowDiskTests.test_stop"],
+        "incomplete message": ["sessions/test_hiding.py HidingTests.test_longShown"],
+        "session files": [
+            "sessions/test_writer.py FileTests.test_openFiles",
+            "sessions/test_writer.py FileTests.test_manyConnections",
+        ],
+        "line of a session": ["sessions/test_session.py ErrorTests.test_longLine"],
+        "AMF value": ["wire/test_dialects.py LinearTests.test_tooLong"],
+        "message shown": ["wire/test_dialects.py ShowTests.test_long"],
+        "pause before": ["sessions/test_script.py TurnTests.test_pause"],
+        "waiting for": ["sessions/test_player.py RunTests.test_timeout"],
+    },
+}
+
 PROMISES: dict[str, dict[str, dict[str, list[str]]]] = {
     "security.rst": SECURITY,
     "oneport.rst": ONEPORT,
     "certificates.rst": CERTIFICATES,
+    "limits.rst": LIMITS,
 }
 
 # The texts that promise nothing, and the reason.
@@ -619,5 +1023,10 @@ EXEMPT: dict[str, dict[str, dict[str, str]]] = {
     "oneport.rst": {},
     "certificates.rst": {
         "Cost limits": {"The time for a CRL": "says why there is no limit"},
+    },
+    "limits.rst": {
+        "Slow clients and backpressure": {
+            "in the buffers of the kernels": "this package has no influence on them",
+        },
     },
 }

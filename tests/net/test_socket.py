@@ -588,6 +588,28 @@ class WriteTests(SocketTestCase):
         self.assertEqual({event.bytesTotal for event in progress}, {400_000})
         self.assertEqual(len(peer.received), 400_000)
 
+    def test_tooMuchPending(self) -> None:
+        """
+        If too much data is pending for a peer that does not read, the connection is closed, with
+        a log line.
+        """
+
+        class Limited(_link.LinkProtocol):
+            maxQueue = 200_000
+
+        self.patch(_link._LinkFactory, "protocol", Limited)
+        peer = self.connect()
+        peer.incoming.stall()
+        with capturedLogs() as logs:
+            for _ in range(6):
+                self.socket.writeBytes(b"x" * 100_000)
+                self.socket.flush()
+            self.network.flush()
+        self.assertEqual(
+            linesOf(logs), ["127.0.0.1:80 disconnected: send queue exceeded 200000 bytes"]
+        )
+        self.assertEqual((self.socket.connected, self.recorder.types[-1]), (False, "close"))
+
     def test_progressOfSmallWrite(self) -> None:
         """
         A write that is sent immediately is reported once, and not within C{flush}.

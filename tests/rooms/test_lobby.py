@@ -404,6 +404,17 @@ class ResumeTests(LobbyTestCase):
         self.assertEqual(self.lobby.takeMissed(two), [b"e"])
         self.assertEqual((two.lost, two.missedBytes), (0, 0))
 
+    def test_keptOnce(self) -> None:
+        """
+        A message is stored once for all disconnected members.
+        """
+        one, two, three = (self.join(name=name)[0] for name in ("one", "two", "three"))
+        self.lobby.suspend(two)
+        self.lobby.suspend(three)
+        self.lobby.send(one, bytes(bytearray(b"abc")))
+        [first], [second] = self.lobby.takeMissed(two), self.lobby.takeMissed(three)
+        self.assertIs(first, second)
+
     def test_replaced(self) -> None:
         """
         A replaced connection is notified, and receives no further messages.

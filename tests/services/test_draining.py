@@ -41,7 +41,7 @@ class DrainingTestCase(SynchronousTestCase):
         Create a service and its L{DrainService}.
         """
         options = xmlserver.Options()
-        options.parseOptions([*arguments, "--drain-delay=5", "--drain-timeout=60"])
+        options.parseOptions(["--drain-delay=5", "--drain-timeout=60", *arguments])
         service = xmlserver.makeService(options)
         assert isinstance(service, ServerService)
         service.factory.clock = self.reactor
@@ -167,6 +167,19 @@ class DrainTests(DrainingTestCase):
         self.reactor.advance(4)
         self.assertFalse(self.reactor.hasStopped)
         self.reactor.advance(1)
+        self.assertTrue(self.reactor.hasStopped)
+
+    def test_noDelay(self) -> None:
+        """
+        With a delay of 0, new clients are refused immediately, and a server without clients stops.
+        """
+        self.open("--echo", "--drain-delay=0")
+        client = self.connect(b"hello\0")
+        self.draining.drain()
+        self.reactor.advance(0)
+        self.assertTrue(self.connect(b"hello\0").transport.closed)
+        self.assertFalse(self.reactor.hasStopped)
+        client.transport._close(ConnectionDone())
         self.assertTrue(self.reactor.hasStopped)
 
     def test_stopped(self) -> None:

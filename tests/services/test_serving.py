@@ -234,6 +234,22 @@ class ServiceTests(ServingTestCase):
         self.assertTrue(transport.closed)
         self.successResultOf(stopped)
 
+    def test_stopWithoutTimeout(self) -> None:
+        """
+        With C{--shutdown-timeout=0}, a client that does not read is disconnected immediately.
+        """
+        service = self.service(xmlserver, "--shutdown-timeout=0", "--policy=none")
+        self.start(service)
+        connection = service.factory.buildProtocol(None)
+        assert connection is not None
+        transport = TightTransport(connection)
+        connection.makeConnection(transport)
+        connection.write(b"abc")
+        stopped = service.stopService()
+        self.reactor.advance(0)
+        self.assertTrue(transport.closed)
+        self.successResultOf(stopped)
+
 
 class UDPReactor:
     """
