@@ -185,6 +185,8 @@ class XMLTests(SynchronousTestCase):
         for message, code, text in (
             ("<move/>", "parameter", "move: x is missing"),
             ("<move x='a'/>", "parameter", "move: x must be an integer"),
+            (f"<move x='{2**63}'/>", "parameter", "move: x must be an integer"),
+            (f"<move x='{'1' * 65}'/>", "parameter", "move: x must be an integer"),
             ("<move x='1' z='2'/>", "parameter", "move: unknown parameter &quot;z&quot;"),
             ("<move x='1'>2</move>", "parameter", "move: unknown parameter &quot;text&quot;"),
             ("<move x='1'><x>1</x></move>", "parameter", "move: x is given twice"),

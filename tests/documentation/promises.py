@@ -601,7 +601,7 @@ LIMITS = {
             "documentation/test_limits.py LimitTests.test_complete",
             "documentation/test_limits.py LimitTests.test_values",
             "transports/test_guard.py LimitTests.test_noLimit",
-            "protocols/test_oneport.py PlainTests.test_delayOfZero",
+            "protocols/test_oneport.py PlainTests.test_noDelay",
             "services/test_draining.py DrainTests.test_noDelay",
             "services/test_serving.py ServiceTests.test_stopWithoutTimeout",
             "rooms/test_lobby.py ResumeTests.test_withoutTime",
@@ -627,6 +627,7 @@ LIMITS = {
         "nested objects and arrays": ["wire/test_strictjson.py ObjectTests.test_depth"],
         "number in a message": [
             "wire/test_strictjson.py ObjectTests.test_numbers",
+            "test_dispatch.py XMLTests.test_errors",
             "test_dispatch.py PropertyTests.test_numbers",
         ],
         "malformed messages": ["test_dispatch.py ErrorTests.test_maxMalformed"],

@@ -434,6 +434,20 @@ class PlainTests(OnePortTestCase):
         self.assertEqual(self.greeter.received, b"")
         self.assertEqual(transport.drainAll(), b"hello")
 
+    def test_noDelay(self) -> None:
+        """
+        With C{greetingDelay} 0, a client without data is greeted in the next reactor iteration.
+        """
+        clock = Clock()
+        wrapped = GreeterFactory(Greeter)
+        factory = OnePortFactory(wrapped, policy=POLICY, greetingDelay=0, clock=clock)
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        transport = TightTransport(protocol, 1000)
+        protocol.makeConnection(transport)
+        clock.advance(0)
+        self.assertEqual(transport.writes, [b"hello"])
+
     def test_delayOfZero(self) -> None:
         """
         With C{greetingDelay} 0, incomplete requests and clients that must send first
