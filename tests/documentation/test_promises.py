@@ -119,6 +119,13 @@ class PromiseTests(SynchronousTestCase):
     L{tests.documentation.promises}.
     """
 
+    def report(self, problems: list[str]) -> None:
+        """
+        Fail if there are problems.
+        """
+        if problems:
+            self.fail("\n".join(["tests/documentation/promises.py:", *problems]))
+
     def test_complete(self) -> None:
         """
         Each table row, list item and paragraph of the pages has tests, or a reason for having
@@ -147,11 +154,11 @@ class PromiseTests(SynchronousTestCase):
                 for text in texts
                 if (name, text) not in known
             ]
-        self.assertEqual(problems, [], "\n".join(["tests/documentation/promises.py", *problems]))
+        self.report(problems)
 
     def test_exist(self) -> None:
         """
-        Each named test exists, and each reason and each list of tests has a content.
+        Each entry names a test, and each named test exists.
         """
         problems = []
         for page, sections in PROMISES.items():
@@ -162,4 +169,4 @@ class PromiseTests(SynchronousTestCase):
                         for test in tests or ["at all"]
                         if test.partition(" ")[2] not in definedIn(test.partition(" ")[0])
                     ]
-        self.assertEqual(problems, [], "\n".join(["tests/documentation/promises.py", *problems]))
+        self.report(problems)
