@@ -891,7 +891,9 @@ LIMITS = {
         "part of a file": ["services/test_play.py DownloadTests.test_oneChunkPerIteration"],
     },
     "Metrics and dashboard": {
-        "connections": ["dashboard/test_adminhttp.py AdminServiceTests.test_maxConnections"],
+        "connections to --metrics": [
+            "dashboard/test_adminhttp.py AdminServiceTests.test_maxConnections"
+        ],
         "request": [
             "dashboard/test_adminhttp.py AdminServiceTests.test_maxBody",
             "dashboard/test_adminhttp.py AdminServiceTests.test_idle",
@@ -900,7 +902,7 @@ LIMITS = {
         "wrong dashboard tokens": ["dashboard/test_page.py TokenTests.test_guessing"],
         "addresses of wrong": ["dashboard/test_page.py TokenTests.test_guessers"],
         "dashboard streams": ["dashboard/test_streams.py StateTests.test_maxStreams"],
-        "clients and rooms": [
+        "clients": [
             "dashboard/test_streams.py StateTests.test_maxShown",
             "dashboard/test_streams.py StateTests.test_manyRooms",
         ],
