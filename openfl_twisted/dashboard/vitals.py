@@ -43,7 +43,7 @@ class Vitals:
 
     def stop(self) -> None:
         """
-        Stop measuring the lag.
+        Stop measuring the lag. L{start} can be called again.
         """
         following, self._next = self._next, None
         if following is not None:

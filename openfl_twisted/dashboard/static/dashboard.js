@@ -446,6 +446,7 @@ $("find").addEventListener("input", () => {
 	}, 300);
 });
 $("sort").addEventListener("change", () => sortBy($("sort").value));
+$("reverse").addEventListener("click", () => sortBy(view.sort));
 $("stop").addEventListener("click", quiet);
 $("closeroom").addEventListener("click", () => {
 	const name = view.room;
