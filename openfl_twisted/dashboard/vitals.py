@@ -1,81 +1,98 @@
 """
-The health of a process: event-loop lag, memory, and uptime.
+The vital signs of this process: event-loop lag, memory and uptime.
 """
 
-import os
+import mmap
 from collections import deque
+from pathlib import Path
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 
-_INTERVAL = 0.5
+from openfl_twisted.types import AnyClock
+
+_INTERVAL = 0.25
 """
-Seconds between two measurements of the lag.
+Time between two measurements of the lag: 0.25 seconds.
 """
 
 _WINDOW = 10.0
 """
-Seconds for which a measured lag counts.
+Time for which a lag is reported: 10 seconds.
+"""
+
+_STATM = Path("/proc/self/statm")
+"""
+On Linux, the second number in this file is the resident memory of the process (pages).
 """
 
 
 class Vitals:
     """
-    The health of this process.
+    Measures the process. The event-loop lag is how late a repeated timer expires: for this time, a
+    handler has delayed all connections.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: AnyClock) -> None:
         """
-        @param clock: the reactor.
+        @param clock: an C{IReactorTime} provider.
         """
         self._clock = clock
-        self._began = clock.seconds()
-        self._lags: deque[float] = deque(maxlen=int(_WINDOW / _INTERVAL))
+        self._since = clock.seconds()
         self._due = 0.0
-        self._next: IDelayedCall | None = None
+        self._timer: IDelayedCall | None = None
+        # When the timer expired, and how late.
+        self._lags: deque[tuple[float, float]] = deque(maxlen=int(_WINDOW / _INTERVAL) + 1)
 
     def start(self) -> None:
         """
-        Start measuring the lag. Do nothing if it is measured already.
+        Start measuring.
         """
-        if self._next is None:
-            self._due = self._clock.seconds() + _INTERVAL
-            self._next = self._clock.callLater(_INTERVAL, self._measure)
+        if self._timer is None:
+            self._since = self._clock.seconds()
+            self._schedule()
 
     def stop(self) -> None:
         """
-        Stop measuring the lag. L{start} can be called again.
+        Stop measuring.
         """
-        following, self._next = self._next, None
-        if following is not None:
-            following.cancel()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
-    def _measure(self) -> None:
+    def _schedule(self) -> None:
+        self._due = self._clock.seconds() + _INTERVAL
+        self._timer = self._clock.callLater(_INTERVAL, self._expired)
+
+    def _expired(self) -> None:
         now = self._clock.seconds()
-        self._lags.append(max(0.0, now - self._due))
-        self._due = now + _INTERVAL
-        self._next = self._clock.callLater(_INTERVAL, self._measure)
+        self._lags.append((now, now - self._due))
+        self._schedule()
 
     @property
     def lag(self) -> float:
         """
-        The greatest delay of a timer in the last 10 seconds (seconds).
+        The greatest event-loop lag of the last 10 seconds (seconds).
         """
-        return max(self._lags, default=0.0)
+        now = self._clock.seconds()
+        lags = [lag for at, lag in self._lags if now - at <= _WINDOW]
+        if self._timer is not None:
+            lags.append(now - self._due)
+        return max([0.0, *lags])
 
     @property
     def memory(self) -> int | None:
         """
-        Resident memory of this process (bytes); C{None} if the system does not report it.
+        The resident memory of the process (bytes); C{None} on systems without C{/proc}, such as
+        Windows and macOS.
         """
         try:
-            with open("/proc/self/statm", encoding="ascii") as file:
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except OSError:
+            return int(_STATM.read_bytes().split()[1]) * mmap.PAGESIZE
+        except (OSError, IndexError, ValueError):
             return None
 
     @property
     def uptime(self) -> float:
         """
-        Time since this object was created (seconds).
+        The time since L{start} was called (seconds).
         """
-        return self._clock.seconds() - self._began
+        return self._clock.seconds() - self._since
