@@ -170,7 +170,7 @@ class Browser(Process):
 
     async def press(self, key: str) -> None:
         """
-        Press a key.
+        Press and release a key, such as C{"Tab"}.
         """
         text = {"text": "\r"} if key == "Enter" else {}
         for kind in ("keyDown", "keyUp"):

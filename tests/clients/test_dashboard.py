@@ -459,7 +459,7 @@ async def test_block(width: int, height: int) -> None:
 async def test_keyboard(width: int, height: int) -> None:
     """
     A user without a mouse listens to a client, closes the panel, and disconnects the client.
-    The focus is visible, and returns to the button.
+    The focus is visible, and returns to the button, or to the next client.
     """
     async with (
         opened(width=width, height=height) as (served, browser),
@@ -483,6 +483,7 @@ async def test_keyboard(width: int, height: int) -> None:
         await browser.press("Enter")
         await connected[1].untilLost()
         await rowsShown(browser, 1)
+        assert await browser.evaluate("document.activeElement.className") == "listen"
         if width > 1000:
             await browser.evaluate("document.activeElement.blur()")
             await browser.tabTo("focused.textContent === 'address'")

@@ -4,6 +4,7 @@ Tests for L{openfl_twisted.dashboard.page}.
 
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -367,6 +368,17 @@ class ExportTests(DashboardTestCase):
             answer = self.ask(path)
             self.assertEqual(answer.status, 400, path)
             self.assertIn(known, answer.json["problem"])
+
+    @given(st.binary(max_size=20), st.sampled_from(("find", "sort", "order", "room", "table")))
+    def test_anyParameter(self, value: bytes, name: str) -> None:
+        """
+        Any value of a parameter gets a response.
+        """
+        self.setUp()
+        self.server.connect()
+        quoted = quote(value)
+        for path in ("/export.csv", "/export.json", "/state"):
+            self.assertIn(self.ask(f"{path}?{name}={quoted}").status, (200, 400))
 
     def test_error(self) -> None:
         """

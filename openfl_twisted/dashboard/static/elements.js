@@ -50,18 +50,22 @@ export function show(className, present) {
 // Update the children of an element, one for each item. The child of an item is kept, with its focus.
 export function sync(parent, items, key, make, update) {
 	const focused = document.activeElement;
+	const place = [...parent.children].findIndex((child) => child.contains(focused));
 	const before = new Map([...parent.children].map((child) => [child.key, child]));
 	const keys = new Set(items.map(key));
 	for (const [name, child] of before) if (!keys.has(name)) child.remove();
-	items.forEach((item, place) => {
+	items.forEach((item, index) => {
 		const name = key(item);
 		const child = before.get(name) ?? make(item);
 		child.key = name;
-		if (parent.children[place] !== child) parent.insertBefore(child, parent.children[place] ?? null);
+		if (parent.children[index] !== child) parent.insertBefore(child, parent.children[index] ?? null);
 		update?.(child, item);
 	});
-	// Moving an element removes the focus.
-	if (focused.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true });
+	// Moving an element removes the focus. The next element receives that of a removed one.
+	if (place < 0 || document.activeElement === focused) return;
+	const next = parent.children[Math.min(place, parent.children.length - 1)];
+	const target = focused.isConnected ? focused : next?.querySelector("button:not([hidden])");
+	target?.focus({ preventScroll: true });
 }
 
 // The texts of the buttons that have been clicked once.
