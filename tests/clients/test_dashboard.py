@@ -579,3 +579,24 @@ async def test_hour() -> None:
         })()"""
         await browser.wait(drawn)
         assert browser.errors == []
+
+
+@SIZES
+@inBrowser
+async def test_reasons(width: int, height: int) -> None:
+    """
+    The page shows the numbers of refused and disconnected clients by reason. A limit with the
+    same name for both has two rows.
+    """
+    async with (
+        opened("--max-connections=2", width=width, height=height) as (served, browser),
+        clients(served.port, b"\0", b"\0", b"\0"),
+    ):
+        state: Any = served.site.state
+        state.server.served.cut["rate"] = 12
+        state.server.guard.refusals["rate"] = 7
+        await browser.wait("document.querySelectorAll('#reasons tr').length === 3")
+        lines = (await browser.text("#reasons")).splitlines()
+        assert [line.split()[0] for line in lines] == ["refused:", "refused:", "disconnected:"]
+        assert [line.split()[-1] for line in lines] == ["1", "7", "12"]
+        assert not await browser.evaluate(OVERFLOWS)

@@ -21,16 +21,19 @@ const COLUMNS = [
 // The first click on another column sorts in descending order.
 const ASCENDING = new Set(["address", "kind", "room", "age"]);
 
-const REASONS = {
-	connections: "refused: limit of connections (--max-connections)",
-	address: "refused: limit of connections per address (--max-per-address)",
-	http: "refused: limit of HTTP connections",
-	draining: "refused: the server is draining",
-	undetected: "refused: limit of undetected clients",
-	blocked: "refused: the address is blocked",
-	queue: "disconnected: the client did not read (--max-queue)",
-	rate: "disconnected: rate limit (--message-rate, --byte-rate)",
-	message: "disconnected: message too long (--max-message)",
+const REFUSALS = {
+	connections: "limit of connections (--max-connections)",
+	address: "limit of connections per address (--max-per-address)",
+	rate: "limit of connections per second of an address (--connection-rate)",
+	http: "limit of HTTP connections",
+	blocked: "the address is blocked",
+	draining: "the server is draining",
+	undetected: "limit of undetected clients",
+};
+const CUTS = {
+	queue: "the client did not read (--max-queue)",
+	rate: "rate limit (--message-rate, --byte-rate)",
+	message: "message too long (--max-message)",
 };
 
 let last = null;
@@ -126,16 +129,18 @@ function workers(now) {
 	$("workers").className = now.up === now.count ? "" : "bad";
 }
 
-function refusals({ refusals, cuts }) {
-	const counted = Object.entries({ ...refusals, ...cuts }).filter(([, count]) => count);
-	$("refusals").hidden = !counted.length;
-	function make([reason]) {
+function refusals({ refusals: refused, cuts }) {
+	const counted = (event, counts, texts) => Object.entries(counts)
+		.map(([reason, count]) => [`${event}: ${texts[reason] ?? reason}`, count])
+		.filter(([, count]) => count);
+	const shown = [...counted("refused", refused, REFUSALS), ...counted("disconnected", cuts, CUTS)];
+	$("refusals").hidden = !shown.length;
+	function make([text]) {
 		const row = element("tr");
-		row.append(element("td", REASONS[reason] ?? reason), element("td"));
+		row.append(element("td", text), element("td"));
 		return row;
 	}
-	sync($("reasons"), counted, ([reason]) => reason, make,
-		(row, [, count]) => write(row.lastChild, number(count)));
+	sync($("reasons"), shown, ([text]) => text, make, (row, [, count]) => write(row.lastChild, number(count)));
 }
 
 function broker(now) {
