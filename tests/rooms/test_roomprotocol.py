@@ -837,6 +837,21 @@ class NodeTests(SynchronousTestCase):
         self.clients[1].send("<say>hello</say>")
         self.assertEqual(self.read(0), [])
 
+    def test_roomClosed(self) -> None:
+        """
+        Closing a room removes the members on this node only; the other node receives that they
+        have left, and its room stays open.
+        """
+        lobby = self.factories[0].lobby
+        self.assertEqual(lobby.closeRoom(lobby.rooms["chess"], "too loud"), 1)
+        self.assertEqual(self.read(0), ['<error code="closed">too loud</error>'])
+        self.assertEqual(self.read(1), ['<left name="Ann" />'])
+        self.assertEqual(self.nodes[0].topics, [])
+        self.clients[1].send("<who/>")
+        [listing] = self.read(1)
+        self.assertIn("Ben", listing)
+        self.assertNotIn("Ann", listing)
+
     def test_who(self) -> None:
         """
         With presence, the list of members contains those of all nodes.
