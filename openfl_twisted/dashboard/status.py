@@ -5,6 +5,7 @@ The state of a running server as plain values, for the metrics and the dashboard
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from openfl_twisted.addresses import describe
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
@@ -75,6 +76,27 @@ class ServerStatus:
         """
         wrapped = self.guard.wrappedFactory
         return wrapped if isinstance(wrapped, OnePortFactory) else None
+
+    @property
+    def name(self) -> str:
+        """
+        The name of the command; C{openfl-twisted} if the server is part of another program.
+        """
+        return getattr(self.service, "commandName", None) or "openfl-twisted"
+
+    @property
+    def ports(self) -> list[str]:
+        """
+        The addresses of the open ports, as text.
+        """
+        return [describe(host) for host in getattr(self.service, "hosts", [])]
+
+    @property
+    def isDraining(self) -> bool:
+        """
+        Whether the server will stop when its clients have disconnected.
+        """
+        return getattr(self.service, "isDraining", False)
 
     @property
     def identities(self) -> Sequence[Identity]:

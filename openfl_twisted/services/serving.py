@@ -59,6 +59,9 @@ class ServerService(MultiService):
     @ivar pubSub: sends messages to other servers; C{None} without a broker.
     @ivar certificates: the certificates for TLS; C{None} without TLS.
     @ivar recorder: records the sessions; C{None} without C{--record}.
+    @ivar hosts: the addresses of the open ports.
+    @ivar commandName: the name of the command; C{None} if it was not started by C{twistd} or
+        C{twist}.
     @ivar brokers: the connections to a broker, for pub/sub and presence. They are
         started and stopped with the service.
     """
@@ -100,7 +103,8 @@ class ServerService(MultiService):
         self.certificates: ServerCertificates | None = options["tls"]
         self.recorder: Recorder | None = options.get("recorder")
         self._dialectName: str = options.get("dialect") or options.serverDialect
-        self._hosts: list[IAddress] = []
+        self.hosts: list[IAddress] = []
+        self.commandName: str | None = getattr(options.parent, "subCommand", None)
         self._hasPrograms = isinstance(options, DataServerOptions)
         self.shutdownTimeout: float = options["shutdown-timeout"]
         served: IProtocolFactory = self.factory
@@ -153,14 +157,14 @@ class ServerService(MultiService):
         self.log.emit(level, "listening on {host}", host=describePort(host))
         for line in self._options.describePorts([host]):
             self.log.emit(level, "{line}", line=line)
-        self._hosts.append(host)
+        self.hosts.append(host)
         self._checkPolicy(host)
 
     def ownPorts(self) -> set[int]:
         """
         Return the port numbers of this server, its metrics and its dashboard.
         """
-        ports = [*map(portOf, self._hosts), *(each.ownPort for each in self._admin)]
+        ports = [*map(portOf, self.hosts), *(each.ownPort for each in self._admin)]
         return {port for port in ports if port is not None} | self._options.supervisorPorts
 
     def _checkPolicy(self, host: IAddress) -> None:
@@ -199,7 +203,7 @@ class ServerService(MultiService):
                 factory.policy = self.policy
             factory = getattr(factory, "wrappedFactory", None)
         self.log.info("policy file reloaded from {path}", path=self._policyFile)
-        for host in self._hosts:
+        for host in self.hosts:
             self._checkPolicy(host)
 
     def startService(self) -> None:

@@ -54,6 +54,9 @@ class Recipient:
     def replaced(self) -> None:
         pass
 
+    def removed(self, reason: str) -> None:
+        pass
+
 
 class MetricsTestCase(SynchronousTestCase):
     """
