@@ -274,6 +274,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         """
         @param maxHead: maximum length of a request head (bytes).
         @param maxFrame: maximum length of a text message, a fragment or a compressed
+        pingAnswered: Callable[[float], object] | None = None,
             message, both before and after decompression (bytes). Other messages have no
             limit: their payload is delivered as it is received.
         @param openTimeout: maximum time until the request head is complete (seconds).
@@ -299,6 +300,8 @@ class WebSocketFactory(WrapperFactory[Any]):
         """
         super().__init__(wrappedFactory)
         self.maxHead = maxHead
+        @param pingAnswered: called with the round-trip time of each answered ping (seconds;
+            default: no function).
         self.maxFrame = maxFrame
         self.openTimeout = openTimeout
         self.closeTimeout = closeTimeout
@@ -315,6 +318,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         self.clock = clockOrReactor(clock)
         self.silences = SharedTimer(self.clock, pingInterval, WebSocketTransport.checkSilence)
         self.pongs = SharedTimer(self.clock, pongTimeout, WebSocketTransport.checkPong)
+        self.pingAnswered = pingAnswered
 
     def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
         return ConnectionWrapper(WebSocketProtocol(self), self.clock)

@@ -271,6 +271,8 @@ class Connection:
         connections.
     @ivar disconnecting: whether this side has closed the connection.
     @ivar paused: whether the protocol has called C{pauseProducing}.
+    @ivar pingTime: round-trip time of the last WebSocket ping that the peer has answered
+        (seconds); C{None} before, while a ping is unanswered, and for other connections.
     @ivar reading: whether received data is delivered to the protocol.
     @ivar receiveBuffer: the data that the protocol has not received yet; C{None} if there is
         no such data.
@@ -294,6 +296,7 @@ class Connection:
     requestPath = "/"
     disconnecting: Any
     paused: bool
+    pingTime: float | None = None
     reading: bool
     receiveBuffer: ReceiveBuffer | None
     work: int

@@ -132,6 +132,8 @@ class ConnectionInfo:
     @ivar bytesIn: number of bytes received.
     @ivar bytesOut: number of bytes sent.
     @ivar waiting: length of the send queue (bytes).
+    @ivar pingTime: see L{Connection.pingTime
+        <openfl_twisted.transports.connection.Connection.pingTime>}.
     @ivar labels: labels that identify the client on the dashboard, such as its room and
         member name.
     """
@@ -143,6 +145,7 @@ class ConnectionInfo:
     bytesIn: int
     bytesOut: int
     waiting: int
+    pingTime: float | None
     labels: Mapping[str, str]
 
 
@@ -181,3 +184,4 @@ def describeConnection(connection: _CountedConnection, now: float) -> Connection
         waiting=top.pending,
         labels={} if top.owner is None else top.owner.labels,
     )
+        pingTime=top.pingTime,
