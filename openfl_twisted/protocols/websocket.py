@@ -164,7 +164,10 @@ class WebSocketProtocol(WebSocketTransport):
             text = f"The origin {_shown(origin)} may not connect."
             if origin is not None and origin.partition("://")[2] == head.headers.get("host"):
                 text += " It has the address of this server: add a rule for it to the policy file."
-            raise HTTPAnswer(403, text)
+            answer = HTTPAnswer(403, text)
+            if factory.explainOrigin is not None:
+                answer.remark = factory.explainOrigin(origin)
+            raise answer
         extension, response = acceptUpgrade(
             head, compress=factory.compress, subprotocols=factory.subprotocols
         )
@@ -211,10 +214,10 @@ class WebSocketProtocol(WebSocketTransport):
             self.factory.refusedRequests += 1
             log = self.log.warn if answer.status in _TOO_MUCH else self.log.info
             log(
-                "{peer} refused: HTTP request answered with {status} {text}",
+                "{peer} refused: HTTP request answered with {status} {answer}",
                 peer=describe(self.getPeer()),
                 status=answer.status,
-                text=answer.text,
+                answer=f"{answer.text} ({answer.remark})" if answer.remark else answer.text,
             )
         self.transport.write(answer.encode(body=body))
         self.closeWithin(self.factory.closeTimeout)
@@ -248,10 +251,13 @@ class WebSocketFactory(WrapperFactory[Any]):
     @ivar hasExplainedText: whether the log explains text messages without a NUL byte.
     @ivar refusedRequests: number of HTTP requests answered with an error.
     @ivar isDraining: whether health checks are answered with 503.
+    @ivar explainOrigin: called with an C{Origin} that C{origins} refuses; returns why, for the log
+        (default: no function).
     """
 
     kind = "WebSocket"
     isDraining = False
+    explainOrigin: Callable[[str | None], str] | None = None
 
     def __init__(
         self,
@@ -268,13 +274,13 @@ class WebSocketFactory(WrapperFactory[Any]):
         forwardedHeader: str | None = None,
         compress: bool = False,
         subprotocols: Sequence[str] = SUBPROTOCOLS,
+        pingAnswered: Callable[[float], object] | None = None,
         accept: bool = True,
         clock: AnyClock | None = None,
     ) -> None:
         """
         @param maxHead: maximum length of a request head (bytes).
         @param maxFrame: maximum length of a text message, a fragment or a compressed
-        pingAnswered: Callable[[float], object] | None = None,
             message, both before and after decompression (bytes). Other messages have no
             limit: their payload is delivered as it is received.
         @param openTimeout: maximum time until the request head is complete (seconds).
@@ -294,14 +300,14 @@ class WebSocketFactory(WrapperFactory[Any]):
             Compression costs CPU time, and memory for each connection.
         @param subprotocols: subprotocols to agree to, in order of preference (default: C{binary},
             which some libraries require). Clients that offer no subprotocol need none.
+        @param pingAnswered: called with the round-trip time of each answered ping (seconds;
+            default: no function).
         @param accept: whether to accept WebSockets (default C{True}). If C{False}, every
             request is answered with an error.
         @param clock: the clock (default: the global reactor).
         """
         super().__init__(wrappedFactory)
         self.maxHead = maxHead
-        @param pingAnswered: called with the round-trip time of each answered ping (seconds;
-            default: no function).
         self.maxFrame = maxFrame
         self.openTimeout = openTimeout
         self.closeTimeout = closeTimeout
@@ -312,13 +318,13 @@ class WebSocketFactory(WrapperFactory[Any]):
         self.forwardedHeader = forwardedHeader
         self.compress = compress
         self.subprotocols = tuple(subprotocols)
+        self.pingAnswered = pingAnswered
         self.accept = accept
         self.refusedRequests = 0
         self.hasExplainedText = False
         self.clock = clockOrReactor(clock)
         self.silences = SharedTimer(self.clock, pingInterval, WebSocketTransport.checkSilence)
         self.pongs = SharedTimer(self.clock, pongTimeout, WebSocketTransport.checkPong)
-        self.pingAnswered = pingAnswered
 
     def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
         return ConnectionWrapper(WebSocketProtocol(self), self.clock)

@@ -246,6 +246,7 @@ NOT_LIMITS = {
     "wire.dataio _MAX_UTF_LENGTH": "the range of a length",
     "wire.dataio _MAX_ARRAY_LENGTH": "the range of a length",
     "wire.policy.decision _MAX_REASONS": "lines of an explanation",
+    "wire.policy.origins _MAX_NAMED": "the number of rules that a log line names",
     "wire.policy.file _MAX_COMPARED": "rules with which each rule is compared for warnings",
     "wire.proxyheader _MAX_PORT": "the range of a port",
     "wire.httprequest MAX_REQUEST_START": "follows from MAX_TARGET",

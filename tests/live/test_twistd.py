@@ -59,7 +59,8 @@ async def test_xml() -> None:
     await one.close()
     printed = await stop(server)
     await two.untilLost()
-    assert len(re.findall(r"127\.0\.0\.1:\d+ opened \(\d open\)", printed)) == 3
+    assert len(re.findall(r"127\.0\.0\.1:\d+ opened \(plain, \d open\)", printed)) == 2
+    assert len(re.findall(r"127\.0\.0\.1:\d+ opened \(policy, \d open\)", printed)) == 1
     assert len(re.findall(r"127\.0\.0\.1:\d+ closed by the peer", printed)) == 1
     assert len(re.findall(r"127\.0\.0\.1:\d+ closed by the server", printed)) == 2
 
