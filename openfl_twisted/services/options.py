@@ -30,7 +30,7 @@ from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.reactors import installDefault, socketLimit
 from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.services.draining import DRAIN_DELAY, DRAIN_TIMEOUT
-from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
+from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors, logAsJSON
 from openfl_twisted.services.recording import makeRecorder, recordingOptions
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
@@ -53,6 +53,7 @@ _EXAMPLE = "tcp:8080:interface=127.0.0.1"
 # Sockets that are not connections of clients: ports, brokers, metrics and the dashboard.
 _OTHER_SOCKETS = 96
 _LEVELS = ("debug", "info", "warn", "error")
+_FORMATS = ("text", "json")
 # Matches the port in the description of an endpoint.
 _port = re.compile(r":(?:port=)?([0-9]+)")
 # Matches a colon that is not escaped.
@@ -367,6 +368,13 @@ class ServerOptions(ConfiguredOptions):
             "info",
         ),
         Option(
+            Group.MONITORING,
+            "log-format",
+            "FORMAT",
+            "Format of the log: text, or json for one JSON object per line.",
+            "text",
+        ),
+        Option(
             Group.SHUTDOWN,
             "drain-timeout",
             "SECONDS",
@@ -494,9 +502,21 @@ class ServerOptions(ConfiguredOptions):
             from twisted.internet import reactor
 
             limitLog(reactor)
+        self._setLogFormat()
         self._listenByDefault()
         self["tls"] = self._certificates()
         self._readAdminEndpoints()
+
+    def _setLogFormat(self) -> None:
+        """
+        Check C{--log-format}, and use it. A worker writes its events to its supervisor.
+        """
+        isJSON = oneOf("log-format", self["log-format"], _FORMATS) == "json"
+        if isJSON and self.parent is not None and self.worker is None:
+            try:
+                logAsJSON(self.parent)
+            except ValueError as problem:
+                raise usage.UsageError(f"--log-format=json: {problem}") from None
 
     def _listenByDefault(self) -> None:
         """
