@@ -273,7 +273,8 @@ class ServerOptions(ConfiguredOptions):
     """
     Options of all servers. After parsing, C{listen} is the list of endpoints, C{tls}
     the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} are an endpoint or
-    C{None}, and C{policy-file} is the path of the policy file or C{None}.
+    C{None}, C{measurements} the L{Measurements<openfl_twisted.dashboard.measuring.Measurements>}
+    for the metrics or C{None}, and C{policy-file} is the path of the policy file or C{None}.
 
     @cvar serverDialect: the dialect of recordings and of the dashboard, see
         L{openfl_twisted.wire.dialects}.
@@ -407,6 +408,7 @@ class ServerOptions(ConfiguredOptions):
         super().__init__()
         self["listen"] = []
         self["policy-file"] = None
+        self["measurements"] = None
         self.arguments: list[str] = []
         self._descriptions: list[str] = []
 
@@ -494,6 +496,8 @@ class ServerOptions(ConfiguredOptions):
             )
 
     def postOptions(self) -> None:
+        # A worker measures for the metrics of its supervisor.
+        isMeasured = self["metrics"] is not None
         self._checkWorkers()
         self._checkMaximum()
         level = oneOf("log-level", self["log-level"], _LEVELS)
@@ -506,6 +510,10 @@ class ServerOptions(ConfiguredOptions):
         self._listenByDefault()
         self["tls"] = self._certificates()
         self._readAdminEndpoints()
+        if isMeasured:
+            from openfl_twisted.dashboard.measuring import Measurements
+
+            self["measurements"] = Measurements()
 
     def _setLogFormat(self) -> None:
         """
