@@ -2,11 +2,12 @@
 Measurements for the metrics (C{--metrics}): the sizes of messages, the time in handlers, the round
 trips of WebSocket pings, and the vital signs of the process.
 
-Without C{--metrics}, this module is not imported, and nothing is measured. With it, each connection
-has a tap, see L{openfl_twisted.transports.tap}.
+Without C{--metrics}, this module is not imported, and nothing is measured. With it, up to
+L{_MAX_MEASURED} connections have a tap, see L{openfl_twisted.transports.tap}.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Protocol
@@ -21,6 +22,12 @@ from openfl_twisted.transports.tap import Tap
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
 from openfl_twisted.types import AnyClock, AnyFactory
 from openfl_twisted.wire.framing import Prefixed, Terminated
+
+_MAX_MEASURED = 100
+"""
+Maximum number of connections that are measured at the same time. With more clients, the messages
+and handlers of a sample are measured, so that the cost is limited.
+"""
 
 # The upper bounds of the buckets. Messages from 16 bytes to 4 MiB:
 _SIZES = tuple(float(4**power) for power in range(2, 12))
@@ -51,12 +58,14 @@ class Histogram:
         self.counts = [0] * (len(self.bounds) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
+    def observe(self, value: float, times: int = 1) -> None:
         """
         Count a value.
+
+        @param times: the number of equal values.
         """
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
 
 class Measurements:
@@ -70,6 +79,7 @@ class Measurements:
     @ivar handlers: the time in the handlers for each read, or for each WebSocket message (seconds).
     @ivar pings: the round trips of WebSocket pings (seconds).
     @ivar hasClients: whether the messages of clients are measured.
+    @ivar measured: the number of open connections that are measured.
     @ivar seconds: returns the time for L{handlers}.
     """
 
@@ -87,6 +97,7 @@ class Measurements:
         self.handlers = Histogram(_DURATIONS)
         self.pings = Histogram(_ROUND_TRIPS)
         self.hasClients = False
+        self.measured = 0
 
     def start(self) -> None:
         """
@@ -126,16 +137,22 @@ class _TerminatedCounter:
         self._begun = 0
 
     def take(self, data: bytes) -> None:
-        observe = self._histogram.observe
-        first, *others = data.split(self._end)
-        if not others:
-            self._begun += len(data)
+        histogram, length = self._histogram, len(data)
+        end = data.find(self._end) + 1
+        if 0 < end == length and not self._begun:
+            # The usual case: one message. L{Histogram.observe}, inlined for speed.
+            histogram.counts[bisect_left(histogram.bounds, length)] += 1
+            histogram.total += length
             return
-        rest = others.pop()
-        observe(self._begun + len(first) + 1)
-        for each in others:
-            observe(len(each) + 1)
-        self._begun = len(rest)
+        if end:
+            histogram.observe(self._begun + end)
+            self._begun = 0
+        if end < length:
+            *messages, rest = data[end:].split(self._end)
+            # Many messages usually have few different lengths, and are counted in C.
+            for size, times in Counter(map(len, messages)).items():
+                histogram.observe(size + 1, times)
+            self._begun += len(rest)
 
 
 class _PrefixedCounter:
@@ -205,20 +222,22 @@ class _Sizes:
     @ivar written: counts written data.
     """
 
-    __slots__ = ("received", "written")
+    __slots__ = ("_measurements", "received", "written")
 
     received: Callable[[bytes], object]
     written: Callable[[bytes], object]
 
     def __init__(self, measurements: Measurements, dialect: object) -> None:
+        self._measurements = measurements
         # Attributes instead of methods, because they are called for each message.
         self.received = _counterOf(dialect, measurements.received).take
         self.written = _counterOf(dialect, measurements.sent).take
 
     def ended(self, byPeer: bool, isLost: bool) -> None:
         """
-        Do nothing: an incomplete message is not counted.
+        Let another connection be measured. An incomplete message is not counted.
         """
+        self._measurements.measured -= 1
 
 
 class _MeasuringTap(Tap):
@@ -232,11 +251,19 @@ class _MeasuringTap(Tap):
         super().__init__(connection)
         self._measurements = measurements
         self.add(_Sizes(measurements, dialect))
+        if self._observers:
+            # The connection is not lost yet.
+            measurements.measured += 1
 
     def dataReceived(self, data: bytes) -> None:
-        measurements = self._measurements
+        measurements, observers = self._measurements, self._observers
         began = measurements.seconds()
-        super().dataReceived(data)
+        if len(observers) == 1 and self._connection.protocol is self:
+            # The usual case, without further calls.
+            observers[0].received(data)
+            self.protocol.dataReceived(data)
+        else:
+            super().dataReceived(data)
         measurements.handlers.observe(measurements.seconds() - began)
 
     def bufferReceived(self, owner: Owner, data: bytes) -> None:
@@ -280,5 +307,6 @@ class MeasuringFactory(WrapperFactory[Any]):
         return ConnectionWrapper(wrapped, self._measurements.clock, self._begin)
 
     def _begin(self, connection: Connection, protocol: Any) -> None:
-        _MeasuringTap(connection, self._measurements, self._dialect)
+        if self._measurements.measured < _MAX_MEASURED:
+            _MeasuringTap(connection, self._measurements, self._dialect)
         protocol.makeConnection(connection)

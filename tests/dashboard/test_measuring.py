@@ -12,8 +12,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.dashboard import measuring
 from openfl_twisted.dashboard.measuring import (
-    _SIZES,
     Histogram,
     Measurements,
     MeasuringFactory,
@@ -31,18 +31,14 @@ from tests.segments import cuts
 from tests.tls.handshakes import Presenting
 
 
-class Sizes(Histogram):
+def sizes(*values: int) -> Histogram:
     """
-    Keeps all values.
+    Return a histogram with a bucket for each size.
     """
-
-    def __init__(self) -> None:
-        super().__init__(_SIZES)
-        self.values: list[float] = []
-
-    def observe(self, value: float) -> None:
-        super().observe(value)
-        self.values.append(value)
+    histogram = Histogram(range(200))
+    for value in values:
+        histogram.observe(value)
+    return histogram
 
 
 class HistogramTests(SynchronousTestCase):
@@ -77,22 +73,22 @@ class SizeTests(SynchronousTestCase):
         cutter = dialect.cutter()
         stream += data.draw(st.binary(max_size=5))
         expected = [len(each) for each in dialect.split(cutter.feed(stream))]
-        sizes = Sizes()
-        counter = _counterOf(dialect, sizes)
+        found = sizes()
+        counter = _counterOf(dialect, found)
         for piece in data.draw(cuts(stream)):
             counter.take(piece)
-        self.assertEqual(sizes.values, expected)
+        self.assertEqual((found.counts, found.total), (sizes(*expected).counts, sum(expected)))
 
     def test_otherDialects(self) -> None:
         """
         Without a terminator or a length, each chunk is counted.
         """
         for name in ("raw", "amf0", "amf3"):
-            sizes = Sizes()
-            counter = _counterOf(DIALECTS[name], sizes)
+            found = sizes()
+            counter = _counterOf(DIALECTS[name], found)
             for piece in (b"abc", b"d"):
                 counter.take(piece)
-            self.assertEqual(sizes.values, [3, 1])
+            self.assertEqual(found.counts, sizes(3, 1).counts)
 
 
 class Slow(EchoProtocol):
@@ -203,6 +199,24 @@ class MeasuringTests(SynchronousTestCase):
         client.transport._close(ConnectionDone())
         self.assertEqual(len(self.factory.wrappedFactory.connections), 0)
         self.assertEqual(len(self.guard.protocols), 0)
+
+    def test_most(self) -> None:
+        """
+        The number of measured connections is limited. When one is lost, another can be measured.
+        """
+        self.patch(measuring, "_MAX_MEASURED", 2)
+        self.open()
+        clients = [Client(self.guard, self.clock) for _ in range(3)]
+        for client in clients:
+            client.send(b"a\0")
+            self.assertEqual(client.received, b"a\0")
+        self.assertEqual(self.measured(), (4, 4, 2))
+        clients[0].transport._close(ConnectionDone())
+        clients[1].transport._close(ConnectionDone())
+        self.assertEqual(self.measurements.measured, 0)
+        Client(self.guard, self.clock).send(b"b\0")
+        self.assertEqual(self.measured(), (6, 6, 3))
+        self.assertEqual(self.measurements.measured, 1)
 
     def test_refused(self) -> None:
         """

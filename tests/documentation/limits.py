@@ -163,6 +163,7 @@ LIMITS = {
     "dashboard.adminhttp MAX_CONNECTIONS": Row("connections to --metrics"),
     "dashboard.adminhttp _MAX_BODY": Row("request to --metrics", SIZE),
     "dashboard.adminhttp REQUEST_TIMEOUT": Row("request to --metrics", TIME),
+    "dashboard.measuring _MAX_MEASURED": Row("connections measured for --metrics"),
     "dashboard.page _MAX_GUESSES": Row("wrong dashboard tokens"),
     "dashboard.page _GUESS_RATE": Row("wrong dashboard tokens"),
     "dashboard.page _MAX_GUESSERS": Row("addresses of wrong dashboard tokens"),
