@@ -28,7 +28,9 @@ def _sumOfLimits(limits: Sequence[float]) -> float:
 
 _NOT_SUMMED: dict[str, Callable[[Sequence[float]], float]] = {
     "openfl_broker_up": min,
+    "openfl_build_info": max,
     "openfl_clients_limit": _sumOfLimits,
+    "openfl_event_loop_lag_seconds": max,
     "openfl_tls_certificate_expiry_timestamp_seconds": min,
     "process_max_fds": min,
     "process_start_time_seconds": min,
@@ -67,8 +69,8 @@ def _mergeReports(reports: Iterable[Report]) -> Report:
 
 class MergedMetrics:
     """
-    The latest metrics of several processes. The counters of a process that has ended are kept,
-    because the sum of a counter must not decrease.
+    The latest metrics of several processes. The counters and histograms of a process that
+    has ended are kept, because their sums must not decrease.
     """
 
     def __init__(self) -> None:
@@ -86,13 +88,13 @@ class MergedMetrics:
 
     def end(self, process: int) -> None:
         """
-        Drop all metrics of a process except its counters.
+        Drop all metrics of a process except its counters and histograms.
 
         @param process: the number of the process.
         """
         report = self._latest.pop(process, [])
-        counters = [family for family in report if family[1] == "counter"]
-        self._ended = _mergeReports([self._ended, counters])
+        kept = [family for family in report if family[1] in ("counter", "histogram")]
+        self._ended = _mergeReports([self._ended, kept])
 
     def merge(self, *others: Report) -> Report:
         """

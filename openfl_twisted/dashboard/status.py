@@ -16,7 +16,8 @@ from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.dialects import DIALECTS, Dialect
 
 if TYPE_CHECKING:
-    # Importing it takes long, and most servers do not record.
+    # Importing them takes long, and most servers do not need them.
+    from openfl_twisted.dashboard.measuring import Measurements
     from openfl_twisted.sessions._recorder import Recorder
 
 
@@ -112,6 +113,14 @@ class ServerStatus:
         The recorder of the sessions, if any.
         """
         found: Recorder | None = getattr(self.service, "recorder", None)
+        return found
+
+    @property
+    def measurements(self) -> "Measurements | None":
+        """
+        The measurements for the metrics, if any.
+        """
+        found: Measurements | None = getattr(self.service, "measurements", None)
         return found
 
     @property

@@ -45,7 +45,7 @@ class Vitals:
 
     def start(self) -> None:
         """
-        Start measuring.
+        Start the timer that measures the lag. The uptime begins.
         """
         if self._timer is None:
             self._since = self._clock.seconds()
@@ -53,7 +53,7 @@ class Vitals:
 
     def stop(self) -> None:
         """
-        Stop measuring.
+        Stop the timer that measures the lag.
         """
         timer, self._timer = self._timer, None
         if timer is not None:

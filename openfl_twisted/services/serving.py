@@ -37,7 +37,8 @@ from openfl_twisted.wire.dialects import Dialect
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 if TYPE_CHECKING:
-    # Importing it takes long, and a server without TLS does not need it.
+    # Importing them takes long, and most servers do not need them.
+    from openfl_twisted.dashboard.measuring import Measurements
     from openfl_twisted.sessions._recorder import Recorder
     from openfl_twisted.tls.server import ServerCertificates
 
@@ -62,6 +63,7 @@ class ServerService(MultiService):
     @ivar hosts: the addresses of the open ports.
     @ivar commandName: the name of the command; C{None} if it was not started by C{twistd} or
         C{twist}.
+    @ivar measurements: the measurements for the metrics; C{None} without C{--metrics}.
     @ivar brokers: the connections to a broker, for pub/sub and presence. They are
         started and stopped with the service.
     """
@@ -102,6 +104,7 @@ class ServerService(MultiService):
         self._policyFile: str | None = options["policy-file"]
         self.certificates: ServerCertificates | None = options["tls"]
         self.recorder: Recorder | None = options.get("recorder")
+        self.measurements: Measurements | None = options.get("measurements")
         self._dialectName: str = options.get("dialect") or options.serverDialect
         self.hosts: list[IAddress] = []
         self.commandName: str | None = getattr(options.parent, "subCommand", None)
@@ -217,6 +220,8 @@ class ServerService(MultiService):
         super().startService()
         self._reloading.startService()
         self._draining.startService()
+        if self.measurements is not None:
+            self.measurements.start()
         if self.certificates is not None:
             self.certificates.report()
             # twistd has dropped privileges before it calls this method.
@@ -318,6 +323,8 @@ class ServerService(MultiService):
             return result
 
         self._draining.stopService()
+        if self.measurements is not None:
+            self.measurements.stop()
         stopped: Deferred[Any] = super().stopService()
         stopped.addCallback(closeConnections).addCallback(closeBrokers)
         stopped.addBoth(stopRecording)
@@ -423,6 +430,13 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         from openfl_twisted.sessions._recording import RecordingFactory
 
         factory = RecordingFactory(factory, options["recorder"])
+    measurements: Measurements | None = options["measurements"]
+    if measurements is not None:
+        # Import the module only if the server has metrics.
+        from openfl_twisted.dashboard.measuring import MeasuringFactory
+
+        dialect = dialectOf("dialect", options["dialect"] or options.serverDialect)
+        factory = MeasuringFactory(factory, measurements, dialect)
     if options["plain"]:
         return ServerService(options, factory, idleTimeout=idle, tls=certificates)
     webSocket = partial(
@@ -434,6 +448,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         forwardedHeader=options["forwarded-header"],
         subprotocols=(*options["subprotocols"], *SUBPROTOCOLS),
         compress=bool(options["compress"]),
+        pingAnswered=None if measurements is None else measurements.pings.observe,
     )
     detection = OnePortFactory(
         factory,

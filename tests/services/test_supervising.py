@@ -148,7 +148,8 @@ class WorkerOptionTests(OptionsTestCase):
     def test_options(self) -> None:
         """
         A worker has the same arguments, but serves neither metrics nor a dashboard, and
-        starts no workers. It knows their ports, so that its gateway does not connect to them.
+        starts no workers. It measures for the metrics of the supervisor. It knows their ports, so
+        that its gateway does not connect to them.
         """
         options = self.parse(
             xmlserver, "--workers=2", "--metrics=tcp:1", "--dashboard=tcp:2", "--dashboard-token=x"
@@ -158,6 +159,7 @@ class WorkerOptionTests(OptionsTestCase):
         service: Any = xmlserver.makeService(options)
         self.assertEqual(service.ownPorts(), {1, 2})
         assert isinstance(service, ServerService)
+        self.assertIsNotNone(service.measurements)
         self.assertEqual(len(service.services), 1)
 
     def test_systemd(self) -> None:
