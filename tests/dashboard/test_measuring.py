@@ -218,6 +218,19 @@ class MeasuringTests(SynchronousTestCase):
         self.assertEqual(self.measured(), (6, 6, 3))
         self.assertEqual(self.measurements.measured, 1)
 
+    def test_alreadyLost(self) -> None:
+        """
+        A connection that is lost already does not count as measured.
+        """
+        self.open()
+        client = Client(self.guard, self.clock)
+        client.send(b"a\0")
+        [record] = self.guard.protocols
+        connection = record.top
+        client.transport._close(ConnectionDone())
+        measuring._MeasuringTap(connection, self.measurements, DIALECTS["xml"])
+        self.assertEqual(self.measurements.measured, 0)
+
     def test_refused(self) -> None:
         """
         A client that the application refuses is not measured.
