@@ -178,6 +178,9 @@ class _SilentRecipient:
     def replaced(self) -> None:
         pass
 
+    def removed(self, reason: str) -> None:
+        pass
+
 
 def simulate(load: Load, nodes: int, seed: int = 1) -> Counts:
     """

@@ -8,7 +8,7 @@ and lower layers:
   - L{openfl_twisted.services}: the C{twistd} commands.
     L{openfl_twisted.telnetclient}: C{openfl-telnet}.
     L{openfl_twisted.load}: C{openfl-load}.
-  - L{openfl_twisted.dashboard}: metrics and an operator page.
+  - L{openfl_twisted.dashboard}: metrics and the dashboard.
     L{openfl_twisted.brokers}: connects the rooms of several servers.
     L{openfl_twisted.sessions}: records and replays what clients and servers say.
     L{openfl_twisted.testing}: an in-memory network for tests.

@@ -1,22 +1,26 @@
 """
-Loggers of this package, their log level, and the limit for frequent events. Events
-below the level are discarded before they reach Twisted's log.
+Loggers of this package, their log level, the limit for frequent events, and the JSON format
+of log lines. Events below the level are discarded before they reach Twisted's log.
 
 Opening and closing a connection are logged at C{info}. For a policy request that is answered
 on accept, one line replaces both. Reaching a limit is logged at C{warn}. Messages are not
 logged.
 """
 
+import json
 import os
 import re
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from inspect import iscoroutine
+from math import isfinite
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger, LogLevel
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.logger import LogEvent, Logger, LogLevel, formatEvent
 from twisted.python.failure import Failure
 
 import twisted
@@ -365,3 +369,71 @@ def limitLog(reactor: Any) -> None:
     """
     limit = _PackageLogger.limit = _EventLimit(reactor)
     reactor.addSystemEventTrigger("after", "shutdown", limit.endInterval)
+
+
+# The keys of a JSON line that are not fields of the event, and those that Twisted's older log adds
+# to an event.
+_NOT_FIELDS = frozenset(
+    (
+        *("time", "level", "text", "traceback"),
+        *("message", "format", "system", "logLevel", "isError", "failure", "why", "printed"),
+    )
+)
+
+RECORD = "log_record"
+"""
+The key of an event that contains the result of L{describeEvent} for this event.
+"""
+
+
+def _plain(value: object) -> Any:
+    """
+    Return a value for JSON; C{None} for an object that is not text, a number or an address.
+    """
+    if isinstance(value, str):
+        # JSON readers refuse lone surrogates.
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, bool | int | float):
+        return value
+    return describe(value) if IAddress.providedBy(value) else None
+
+
+def describeEvent(event: LogEvent) -> dict[str, Any]:
+    """
+    Describe an event as values for JSON.
+
+    @return: C{text}, the message without a traceback; the fields of the event that are text,
+        numbers or addresses; and C{traceback} if the event has a failure. Other objects, and
+        Twisted's own fields, are left out.
+    """
+    described = {"text": _plain(formatEvent(event))}
+    for name, value in event.items():
+        plain = None if name.startswith("log_") or name in _NOT_FIELDS else _plain(value)
+        if plain is not None:
+            described[name] = plain
+    failure = event.get("log_failure")
+    if failure is not None:
+        described["traceback"] = _plain(failure.getTraceback())
+    return described
+
+
+def formatJSON(event: LogEvent) -> str:
+    """
+    Format an event as one line of JSON. Twisted's C{eventAsJSON} is not used: its lines contain
+    all fields of the event and of the failure, including the C{repr} of objects, but not the
+    text of the message.
+
+    @return: the line in printable ASCII, with its line break: C{time} (ISO 8601, UTC), C{level},
+        and the values of L{describeEvent}.
+    """
+    level = event.get("log_level") or LogLevel.info
+    at = datetime.fromtimestamp(event.get("log_time") or time.time(), UTC)
+    line = {
+        "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "level": level.name,
+        **(event.get(RECORD) or describeEvent(event)),
+    }
+    # JSON escapes all control characters except DEL.
+    return json.dumps(line).replace("\x7f", "\\u007f") + "\n"

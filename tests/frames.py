@@ -12,7 +12,7 @@ from websockets.extensions import ClientExtensionFactory
 from websockets.uri import parse_uri
 
 from openfl_twisted.wire.httprequest import parseHead
-from openfl_twisted.wire.websocket.frames import End, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket.frames import End, Pings, Pong, WebSocketFrames
 from openfl_twisted.wire.websocket.handshake import acceptUpgrade
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -128,6 +128,9 @@ def read(frames: WebSocketFrames, pieces: Iterable[bytes]) -> list[Event]:
             assert not (events and isinstance(events[-1], End))
             if isinstance(arrival, Pings):
                 events += [(PING, payload) for payload in arrival.payloads]
+            elif isinstance(arrival, Pong):
+                # A pong can be read before the data that precedes it.
+                continue
             elif isinstance(arrival, bytes) and events and isinstance(events[-1], bytes):
                 events[-1] += arrival
             else:

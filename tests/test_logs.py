@@ -4,15 +4,20 @@ Tests for L{openfl_twisted.logs}: data from a peer is never logged unescaped.
 
 import ast
 import asyncio
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.logger import Logger, LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
+from twisted.python.log import msg
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
@@ -21,6 +26,7 @@ from openfl_twisted.logs import (
     _LOG_INTERVAL,
     _MAX_EVENTS,
     _PackageLogger,
+    formatJSON,
     limitLog,
     logHandlerError,
     packageLogger,
@@ -114,6 +120,99 @@ class LoggerTests(SynchronousTestCase):
                 raise AssertionError
 
         packageLogger().emit(LogLevel.debug, "{data}", data=Unprintable())
+
+
+class JSONTests(SynchronousTestCase):
+    """
+    L{formatJSON} formats an event as one line.
+    """
+
+    def lines(self, log: Callable[[Logger], object]) -> list[dict[str, Any]]:
+        """
+        Return the lines of the events that a function logs.
+        """
+        with capturedLogs() as logs:
+            log(packageLogger())
+        lines = [*map(formatJSON, logs)]
+        for line in lines:
+            self.assertTrue(line.isascii() and line.endswith("\n") and line[:-1].isprintable())
+        return [*map(json.loads, lines)]
+
+    def test_fields(self) -> None:
+        """
+        A line has the time in UTC, the level, the text, and the fields of the event that are text
+        or numbers. The names of the first three cannot be replaced by fields.
+        """
+        event = {
+            "log_time": 1e9,
+            "log_level": LogLevel.warn,
+            "log_format": "{name} sent {count}",
+            "log_namespace": "game",
+            "name": "Ann",
+            "peer": IPv4Address("TCP", "192.0.2.1", 5),
+            "count": 3,
+            "rate": math.inf,
+            "isNew": True,
+            "level": "loud",
+            "other": self,
+            "nothing": None,
+        }
+        self.assertEqual(
+            formatJSON(event),
+            '{"time": "2001-09-09T01:46:40.000Z", "level": "warn", "text": "Ann sent 3",'
+            ' "name": "Ann", "peer": "192.0.2.1:5", "count": 3, "rate": "inf", "isNew": true}\n',
+        )
+
+    def test_limit(self) -> None:
+        """
+        The line that counts further events has fields, too.
+        """
+        self.addCleanup(setattr, _PackageLogger, "limit", None)
+        clock = MemoryReactorClock()
+        limitLog(clock)
+
+        def log(logger: Logger) -> None:
+            for _ in range(_MAX_EVENTS + 2):
+                logger.info("{peer} opened", peer="a")
+            clock.advance(_LOG_INTERVAL)
+
+        last = self.lines(log)[-1]
+        self.assertEqual((last["count"], last["seconds"]), (2, 10))
+        self.assertEqual(last["text"], "2 more in the last 10 s: ... opened")
+
+    def test_failure(self) -> None:
+        """
+        The traceback of a failure is a text, apart from the message.
+        """
+        failure = Failure(ValueError("broken"))
+        [line] = self.lines(lambda log: log.failure("{peer}: oops", failure, peer="a"))
+        self.flushLoggedErrors(ValueError)
+        self.assertEqual((line["level"], line["text"]), ("critical", "a: oops"))
+        self.assertIn("ValueError: broken", line["traceback"])
+        self.assertEqual(set(line), {"time", "level", "text", "peer", "traceback"})
+
+    def test_legacy(self) -> None:
+        """
+        An event of Twisted's older log has only its text.
+        """
+        [line] = self.lines(lambda _: msg("hello", system="-"))
+        self.assertEqual(set(line), {"time", "level", "text"})
+        self.assertEqual((line["level"], line["text"]), ("info", "hello"))
+
+    @given(st.text())
+    def test_anyText(self, text: str) -> None:
+        """
+        Any text is one line of ASCII without control characters. Lone surrogates are replaced.
+        """
+        line = formatJSON({"log_format": "{text}", "text": text, "value": text})
+        self.assertTrue(line.isascii() and line[:-1].isprintable())
+        json.loads(line)["value"].encode()
+
+    def test_empty(self) -> None:
+        """
+        An event without values is a line with the current time.
+        """
+        self.assertEqual(set(json.loads(formatJSON({}))), {"time", "level", "text"})
 
 
 class LimitTests(SynchronousTestCase):

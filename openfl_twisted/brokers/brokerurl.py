@@ -116,6 +116,12 @@ def parseBrokerURL(url: str) -> BrokerURL:
     """
     if url in ("memory:", "memory://"):
         return BrokerURL()
+    scheme = url.partition(":")[0].lower()
+    if "sentinel" in scheme or "cluster" in scheme:
+        raise ValueError(
+            "Redis Sentinel and Redis Cluster are not supported: use redis://host:port with the"
+            " address of one Redis server, or of a proxy, such as haproxy, in front of the master"
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

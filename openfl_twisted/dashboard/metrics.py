@@ -1,22 +1,34 @@
 """
 Prometheus metrics (C{--metrics}).
 
-Each request reads the existing counters of the server; no counters are kept only for the
-metrics.
+Each request reads the existing counters of the server, and the measurements of
+L{openfl_twisted.dashboard.measuring}.
 """
 
+import platform
 from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import version
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 from twisted.web.http import SERVICE_UNAVAILABLE
 from twisted.web.server import Request
 
+import twisted
 from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
+from openfl_twisted.dashboard.measuring import Histogram, Measurements
 from openfl_twisted.dashboard.status import BROKER_COUNTERS, Monitored, ServerStatus, brokerCounters
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.rooms.lobby import Lobby
@@ -48,8 +60,27 @@ def _gauge(name: str, meaning: str, values: Values, *labels: str) -> Metric:
     return family
 
 
+def _histogram(
+    name: str, meaning: str, values: Iterable[tuple[tuple[str, ...], Histogram]], *labels: str
+) -> Metric:
+    family = HistogramMetricFamily(f"openfl_{name}", meaning, labels=labels)
+    for key, found in values:
+        bounds = [*map(floatToGoString, found.bounds), "+Inf"]
+        family.add_metric(key, [*zip(bounds, accumulate(found.counts), strict=True)], found.total)
+    return family
+
+
 def _one(value: float) -> Values:
     return [((), value)]
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {
+        "version": version("openfl-twisted"),
+        "python": platform.python_version(),
+        "twisted": twisted.__version__,
+    }
 
 
 class _ServerCollector(Collector):
@@ -57,6 +88,8 @@ class _ServerCollector(Collector):
         self._status = ServerStatus(service)
 
     def collect(self) -> Iterator[Metric]:
+        if self._status.measurements is not None:
+            yield from self._measured(self._status.measurements)
         yield from self._connections()
         yield from self._traffic()
         yield from self._refusals()
@@ -72,6 +105,34 @@ class _ServerCollector(Collector):
             yield _counter("recording_sessions", "Recorded sessions", _one(recorder.sessions))
             yield _counter("recording_bytes", "Recorded bytes", _one(recorder.recordedBytes))
             yield _counter("recording_gaps", "Gaps in recordings", _one(recorder.gaps))
+
+    def _measured(self, measurements: Measurements) -> Iterator[Metric]:
+        labels = {**_versions(), "reactor": type(measurements.clock).__name__}
+        values = [(tuple(labels.values()), 1)]
+        yield _gauge("build_info", "Versions and reactor of the server", values, *labels)
+        yield _gauge(
+            "event_loop_lag_seconds",
+            "Greatest event-loop lag of the last 10 seconds",
+            _one(measurements.vitals.lag),
+        )
+        if not measurements.hasClients:
+            return
+        yield _histogram(
+            "message_bytes",
+            "Sizes of messages",
+            [(("received",), measurements.received), (("sent",), measurements.sent)],
+            "direction",
+        )
+        yield _histogram(
+            "handler_seconds",
+            "Time in the handlers for one read, or for one WebSocket message",
+            [((), measurements.handlers)],
+        )
+        yield _histogram(
+            "websocket_ping_seconds",
+            "Round trips of WebSocket pings",
+            [((), measurements.pings)],
+        )
 
     def _connections(self) -> Iterator[Metric]:
         guard = self._status.guard

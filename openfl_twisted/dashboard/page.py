@@ -1,15 +1,15 @@
 """
-The operator page (C{--dashboard}) and its HTTP interface.
+The dashboard (C{--dashboard}): its page and its HTTP interface.
 
   - The page, its script and its style sheet contain no data, and require no token.
-  - Streams of events require the token.
+  - Streams of events, and exports, require the token.
   - Commands are C{POST} requests in JSON. They require the token, and are refused if sent by a
     page from another origin.
 """
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from hmac import compare_digest
 from importlib.resources import files
@@ -23,7 +23,9 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.dashboard.adminhttp import AdminService, Directory, ReadOnlyResource
+from openfl_twisted.dashboard.clientlist import ORDERS, SORTS, View
 from openfl_twisted.dashboard.streams import DashboardError, DashboardState, DashboardStreams
+from openfl_twisted.dashboard.tables import TABLES, encodeTable
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.hostlimit import hostOf
 from openfl_twisted.types import AnyClock, AnyServerEndpoint
@@ -52,7 +54,10 @@ _log = packageLogger()
 
 _FILES = {
     b"": ("index.html", "text/html; charset=utf-8"),
-    b"dashboard.js": ("dashboard.js", "text/javascript; charset=utf-8"),
+    **{
+        name.encode(): (name, "text/javascript; charset=utf-8")
+        for name in ("dashboard.js", "server.js", "elements.js", "chart.js")
+    },
     b"dashboard.css": ("dashboard.css", "text/css; charset=utf-8"),
 }
 
@@ -172,17 +177,85 @@ def _problem(request: Request, failure: Failure) -> dict[str, Any]:
     return {"problem": str(problem)}
 
 
-def _finish(request: Request, answer: dict[str, Any]) -> None:
-    # The browser may have disconnected in the meantime.
-    if request.channel is not None:
-        request.write(_json(request, answer))
-        request.finish()
+def _finishLater(request: Request, body: Deferred[bytes]) -> None:
+    """
+    Respond to a request when the body of the response is known.
+
+    @param body: fires with the body; a failure is reported as JSON.
+    """
+
+    def fail(failure: Failure) -> bytes:
+        return _json(request, _problem(request, failure))
+
+    def finish(content: bytes) -> None:
+        # The browser may have disconnected in the meantime.
+        if request.channel is not None:
+            request.write(content)
+            request.finish()
+
+    done = body.addErrback(fail).addCallback(finish)
+    done.addErrback(lambda failure: _log.failure("the request failed", failure))
+
+
+def _parameter(request: Request, name: str, default: str = "", allowed: Sequence[str] = ()) -> str:
+    """
+    Return a parameter of the query.
+
+    @param allowed: the allowed values; empty for any value.
+    @raise DashboardError: if the value is not allowed.
+    """
+    given: bytes = (request.args or {}).get(name.encode(), [default.encode()])[0]
+    value = given.decode(errors="replace")
+    if allowed and value not in allowed:
+        raise DashboardError(400, f"{name} must be one of {', '.join(allowed)}")
+    return value
+
+
+def _viewOf(request: Request) -> View:
+    """
+    Return the view that a request selects.
+
+    @raise DashboardError: if a parameter is invalid.
+    """
+    return View(
+        _parameter(request, "find").lower(),
+        _parameter(request, "sort", SORTS[0], SORTS),
+        _parameter(request, "order", ORDERS[0], ORDERS),
+        _parameter(request, "room"),
+    )
 
 
 class _StateResource(_ProtectedResource):
     def answer(self, request: Request) -> int:
-        find = (request.args or {}).get(b"find", [b""])[0]
-        self.state.showState(request, find.decode(errors="replace"))
+        self.state.showState(request, _viewOf(request))
+        return NOT_DONE_YET
+
+
+class _JSONExportResource(_ProtectedResource):
+    """
+    The state and the history as JSON.
+    """
+
+    def answer(self, request: Request) -> int:
+        state = self.state.export(_viewOf(request))
+        _finishLater(request, state.addCallback(partial(_json, request)))
+        return NOT_DONE_YET
+
+
+class _CSVExportResource(_ProtectedResource):
+    """
+    A table of the state or the history as CSV.
+    """
+
+    def answer(self, request: Request) -> int:
+        table = _parameter(request, "table", TABLES[0], TABLES)
+
+        def encode(state: dict[str, Any]) -> bytes:
+            request.setHeader("Content-Type", "text/csv; charset=utf-8")
+            request.setHeader("Content-Disposition", f'attachment; filename="{table}.csv"')
+            return encodeTable(state, table).encode(errors="backslashreplace")
+
+        _finishLater(request, self.state.export(_viewOf(request)).addCallback(encode))
         return NOT_DONE_YET
 
 
@@ -231,8 +304,7 @@ class _CommandResource(_ProtectedResource):
         if not isinstance(asked, dict):
             raise DashboardError(400, "the request body must be a JSON object")
         done = self._do(self.state, asked, describe(request.getClientAddress()))
-        done.addErrback(partial(_problem, request)).addCallback(partial(_finish, request))
-        done.addErrback(lambda failure: _log.failure("the request failed", failure))
+        _finishLater(request, done.addCallback(partial(_json, request)))
         return NOT_DONE_YET
 
 
@@ -284,6 +356,25 @@ def _unblock(state: DashboardStreams, asked: dict[str, Any], by: str) -> Deferre
     return done.addCallback(lambda _: {"unblocked": address})
 
 
+def _closeRoom(state: DashboardStreams, asked: dict[str, Any], by: str) -> Deferred[dict[str, Any]]:
+    room, reason = asked.get("room"), _reasonOf(asked)
+    if not isinstance(room, str) or reason is None:
+        raise DashboardError(400, "room and reason must be strings")
+    text = "the room was closed by the operator" + (f": {reason}" if reason else "")
+
+    def closed(count: int) -> dict[str, Any]:
+        _log.info(
+            "{by} closed the room {room} with {count} members: {reason} (dashboard)",
+            by=by,
+            room=room,
+            count=count,
+            reason=reason or "no reason",
+        )
+        return {"members": count}
+
+    return maybeDeferred(state.closeRoom, room, text).addCallback(closed)
+
+
 def _dashboardResource(state: DashboardStreams, token: str) -> Resource:
     """
     Create the resources of a dashboard.
@@ -298,6 +389,9 @@ def _dashboardResource(state: DashboardStreams, token: str) -> Resource:
     root.putChild(b"say", _CommandResource(checker, state, _broadcast))
     root.putChild(b"block", _CommandResource(checker, state, _block))
     root.putChild(b"unblock", _CommandResource(checker, state, _unblock))
+    root.putChild(b"closeroom", _CommandResource(checker, state, _closeRoom))
+    root.putChild(b"export.json", _JSONExportResource(checker, state))
+    root.putChild(b"export.csv", _CSVExportResource(checker, state))
     return root
 
 
@@ -345,6 +439,10 @@ class DashboardService(AdminService):
             self.log.info("dashboard on {at}", at=at)
         else:
             self.log.info("dashboard on {at}#{token}", at=at, token=self.token)
+
+    def startService(self) -> None:
+        super().startService()
+        self.state.start()
 
     def stopService(self) -> Deferred[None]:
         self.state.close()

@@ -7,9 +7,11 @@ L{openfl_twisted.dashboard.merging}.
 from collections.abc import Callable
 from typing import Any
 
+from openfl_twisted.dashboard.clientlist import View
 from openfl_twisted.dashboard.status import Monitored
 from openfl_twisted.dashboard.streams import (
     GONE,
+    MAX_SHOWN,
     MAX_STREAMS,
     DashboardError,
     DashboardState,
@@ -45,6 +47,8 @@ class ServerReports:
             "metrics": self.metrics,
             "state": self.state,
             "blocks": self.blocks,
+            "counters": self.counters,
+            "closeroom": self.closeRoom,
             "kick": self.kick,
             "broadcast": self.broadcast,
             "monitor": self.monitor,
@@ -65,15 +69,19 @@ class ServerReports:
             self._collect = registryOf(self._service).collect
         return report(self._collect())
 
-    def state(self, find: str) -> dict[str, Any]:
+    def state(
+        self, find: str, sort: str, order: str, room: str, most: int = MAX_SHOWN
+    ) -> dict[str, Any]:
         """
         Return the state of the server.
 
-        @param find: see L{DashboardState.describe}.
+        @param find: see L{View}, as C{sort}, C{order} and C{room}.
+        @param most: maximum number of clients, and of rooms.
         @return: see L{DashboardState.describe}.
         """
+        self._state.vitals.start()
         # The supervisor has the list of blocked addresses.
-        return {**self._state.describe(find), "blocked": None}
+        return {**self._state.describe(View(find, sort, order, room), most), "blocked": None}
 
     def blocks(self, blocks: list[Any]) -> None:
         """
@@ -84,6 +92,25 @@ class ServerReports:
         blockList = self._state.blockList
         if blockList is not None:
             blockList.replace([Block(*each) for each in blocks])
+
+    def counters(self) -> dict[str, Any]:
+        """
+        Return the counters of the server.
+
+        @return: see L{DashboardState.counters}.
+        """
+        self._state.vitals.start()
+        return self._state.counters()
+
+    def closeRoom(self, room: str, reason: str) -> int:
+        """
+        Close a room in this process.
+
+        @param room: the name of the room.
+        @param reason: the reason for the members.
+        @return: the number of members.
+        """
+        return self._state.closeRoom(room, reason)
 
     def kick(self, id: int, reason: str) -> None:
         """

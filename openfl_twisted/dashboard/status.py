@@ -5,6 +5,7 @@ The state of a running server as plain values, for the metrics and the dashboard
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from openfl_twisted.addresses import describe
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
@@ -15,7 +16,8 @@ from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.dialects import DIALECTS, Dialect
 
 if TYPE_CHECKING:
-    # Importing it takes long, and most servers do not record.
+    # Importing them takes long, and most servers do not need them.
+    from openfl_twisted.dashboard.measuring import Measurements
     from openfl_twisted.sessions._recorder import Recorder
 
 
@@ -77,6 +79,27 @@ class ServerStatus:
         return wrapped if isinstance(wrapped, OnePortFactory) else None
 
     @property
+    def name(self) -> str:
+        """
+        The name of the command; C{openfl-twisted} if the server is part of another program.
+        """
+        return getattr(self.service, "commandName", None) or "openfl-twisted"
+
+    @property
+    def ports(self) -> list[str]:
+        """
+        The addresses of the open ports, as text.
+        """
+        return [describe(host) for host in getattr(self.service, "hosts", [])]
+
+    @property
+    def isDraining(self) -> bool:
+        """
+        Whether the server will stop when its clients have disconnected.
+        """
+        return getattr(self.service, "isDraining", False)
+
+    @property
     def identities(self) -> Sequence[Identity]:
         """
         The certificates in use for TLS.
@@ -90,6 +113,14 @@ class ServerStatus:
         The recorder of the sessions, if any.
         """
         found: Recorder | None = getattr(self.service, "recorder", None)
+        return found
+
+    @property
+    def measurements(self) -> "Measurements | None":
+        """
+        The measurements for the metrics, if any.
+        """
+        found: Measurements | None = getattr(self.service, "measurements", None)
         return found
 
     @property

@@ -8,8 +8,12 @@ queued. The next event contains the number of dropped events.
 import json
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, TypeVar
+from heapq import nlargest
+from importlib.metadata import version
+from itertools import islice
+from typing import Any, TypeAlias, TypeVar
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -17,9 +21,11 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.dashboard.clientlist import DEFAULT_VIEW, ClientList, View
+from openfl_twisted.dashboard.history import SAMPLING, History
 from openfl_twisted.dashboard.status import Monitored, ServerStatus, brokerCounters
+from openfl_twisted.dashboard.vitals import Vitals
 from openfl_twisted.transports.blocklist import Block, BlockList
-from openfl_twisted.transports.connectioninfo import ConnectionInfo
 from openfl_twisted.transports.guard import GuardedConnection
 from openfl_twisted.transports.tap import Tap
 from openfl_twisted.types import AnyClock
@@ -43,6 +49,11 @@ MAX_SHOWN = 200
 Maximum number of clients, and of rooms, in an event.
 """
 
+MAX_EXPORTED = 1000
+"""
+Maximum number of clients, and of rooms, of one process in an export.
+"""
+
 _MAX_MESSAGES = 100
 """
 Maximum number of messages in an event.
@@ -53,10 +64,20 @@ _MAX_TEXT = 1000
 Maximum number of characters of a message that are shown.
 """
 
-
 GONE = "this client is no longer connected"
 """
 The text of the error for an unknown client.
+"""
+
+NO_ROOM = "this room does not exist"
+"""
+The text of the error for an unknown room.
+"""
+
+
+Describe: TypeAlias = Callable[[View], dict[str, Any] | None]
+"""
+Describes the state of the server.
 """
 
 
@@ -106,7 +127,7 @@ class _EventStream:
         # JSON contains no line breaks, and non-ASCII characters are escaped.
         self._request.write(f"event: {event}\ndata: {json.dumps(data)}\n\n".encode("ascii"))
 
-    def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
+    def tick(self, describe: Describe) -> None:
         """
         Send an event if there is new data. Subclasses must override this method.
         """
@@ -136,22 +157,35 @@ class _EventStream:
 
 class _StateStream(_EventStream):
     """
-    A stream of the server's state.
+    A stream of the server's state and history.
 
-    @ivar find: the filter of the clients, in lower case.
+    @ivar view: the part of the state.
     """
 
-    def __init__(self, request: Request, state: "DashboardStreams", find: str) -> None:
+    def __init__(self, request: Request, state: "DashboardStreams", view: View) -> None:
         super().__init__(request)
         self._state = state
-        self.find = find.lower()
+        self.view = view
+        # Number of samples that were sent or have been dropped.
+        self._samples = 0
 
-    def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
+    def sendHistory(self) -> None:
+        """
+        Send the samples that were added to the history since the last call.
+        """
+        history = self._state.history
+        if history.count > self._samples:
+            samples = history.since(self._samples)
+            self._samples = history.count
+            self.send("history", interval=SAMPLING, samples=samples)
+
+    def tick(self, describe: Describe) -> None:
         if not self.ready:
             self.missed += 1
             self._state.missed += 1
             return
-        state = describe(self.find)
+        self.sendHistory()
+        state = describe(self.view)
         if state is not None:
             self.send("state", **state)
 
@@ -198,7 +232,7 @@ class _MonitorStream(MessageStream):
         super().__init__(request, state)
         self._monitor = monitor
 
-    def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
+    def tick(self, describe: Describe) -> None:
         if self.ready:
             self.take(*self._monitor.take())
 
@@ -298,6 +332,8 @@ class DashboardStreams:
     @ivar missed: number of events and messages dropped because a browser was too
         slow.
     @ivar clock: the C{IReactorTime} provider.
+    @ivar vitals: the health of this process.
+    @ivar history: the samples of the last hour.
     """
 
     def __init__(self, clock: AnyClock | None = None) -> None:
@@ -309,6 +345,10 @@ class DashboardStreams:
         self._streams: list[_EventStream] = []
         self._ticking = LoopingCall(self.tick)
         self._ticking.clock = self.clock
+        self.vitals = Vitals(self.clock)
+        self.history = History()
+        self._sampling = LoopingCall(self.sample)
+        self._sampling.clock = self.clock
 
     @property
     def streams(self) -> int:
@@ -319,14 +359,31 @@ class DashboardStreams:
 
     # Subclasses must override these methods.
 
-    def describe(self, find: str = "") -> dict[str, Any] | None:
+    def sample(self) -> Any:
+        """
+        Add a sample to the history.
+
+        @return: C{None}, or a C{Deferred} that fires when the sample was added.
+        """
+        raise NotImplementedError
+
+    def describe(self, view: View = DEFAULT_VIEW) -> dict[str, Any] | None:
         """
         Describe the state of the server.
 
-        @param find: show only the clients whose address, name, room or type contains this text
-            (case-insensitive; empty for all clients).
+        @param view: filter and order of the clients, and the room whose members are shown.
         @return: a value for JSON, see L{DashboardState.describe}; C{None} if the state is not
             known yet.
+        """
+        raise NotImplementedError
+
+    def describeAll(self, view: View) -> Any:
+        """
+        Describe the state of the server for an export, with at most L{MAX_EXPORTED} clients and
+        rooms of each process.
+
+        @param view: filter and order of the clients.
+        @return: a value for JSON, or a C{Deferred} that fires with it; see L{describe}.
         """
         raise NotImplementedError
 
@@ -412,17 +469,53 @@ class DashboardStreams:
         blocks = self.blockList
         return None if blocks is None else [each._asdict() for each in blocks.blocks()]
 
+    def closeRoom(self, room: str, reason: str) -> Any:
+        """
+        Close a room, and notify its members.
+
+        @param room: the name of the room.
+        @param reason: the reason for the members.
+        @return: the number of members, or a C{Deferred} that fires with this number.
+        @raise DashboardError: if the room does not exist.
+        """
+        raise NotImplementedError
+
+    # History
+
+    def start(self) -> None:
+        """
+        Start taking a sample every L{SAMPLING} seconds, and measuring the lag.
+        """
+        self.vitals.start()
+        if not self._sampling.running:
+            self._sampling.start(SAMPLING, now=False)
+
+    def export(self, view: View) -> Deferred[dict[str, Any]]:
+        """
+        Return the state of the server and its history.
+
+        @param view: see L{describeAll}.
+        @return: fires with a value for JSON.
+        """
+
+        def addHistory(state: dict[str, Any]) -> dict[str, Any]:
+            history = {"interval": SAMPLING, "samples": self.history.since(0)}
+            return {**state, "history": history}
+
+        return maybeDeferred(self.describeAll, view).addCallback(addHistory)
+
     # Streams
 
-    def showState(self, request: Request, find: str = "") -> None:
+    def showState(self, request: Request, view: View = DEFAULT_VIEW) -> None:
         """
         Respond to a request with a stream of the state.
 
         @param request: the request; it is finished when the stream ends.
-        @param find: see L{describe}.
+        @param view: see L{describe}.
         @raise DashboardError: if there are L{MAX_STREAMS} streams already.
         """
-        self.begin(request, partial(_StateStream, request, self, find))
+        stream = self.begin(request, partial(_StateStream, request, self, view))
+        stream.sendHistory()
 
     def begin(self, request: Request, make: Callable[[], Any]) -> Any:
         """
@@ -450,27 +543,28 @@ class DashboardStreams:
         if not self._streams and self._ticking.running:
             self._ticking.stop()
 
-    def filters(self) -> set[str]:
+    def views(self) -> set[View]:
         """
-        Return the filters of all streams of the server's state.
-
-        @return: the strings to find.
+        Return the views of all streams of the state.
         """
-        return {stream.find for stream in self._streams if isinstance(stream, _StateStream)}
+        return {stream.view for stream in self._streams if isinstance(stream, _StateStream)}
 
     def tick(self) -> None:
         """
         Called once per L{_INTERVAL}: let each stream send an event.
         """
-        # Streams with equal filters share one description of the state.
+        # Streams with equal views share one description of the state.
         describe = cache(self.describe)
         for stream in list(self._streams):
             stream.tick(describe)
 
     def close(self) -> None:
         """
-        End all streams.
+        End all streams, and take no more samples.
         """
+        self.vitals.stop()
+        if self._sampling.running:
+            self._sampling.stop()
         for stream in list(self._streams):
             stream.finish()
 
@@ -489,6 +583,8 @@ class DashboardState(DashboardStreams):
         """
         super().__init__(clock)
         self.server = ServerStatus(service)
+        self._clients = ClientList()
+        self._version = version("openfl-twisted")
 
     def showMessages(self, request: Request, id: int) -> None:
         # begin() checks the limit of streams before it creates the monitor, so that no monitor is
@@ -520,59 +616,122 @@ class DashboardState(DashboardStreams):
     def blockList(self) -> BlockList | None:
         return self.server.guard.blockList
 
+    def closeRoom(self, room: str, reason: str) -> int:
+        lobby = self.server.service.lobby
+        found = None if lobby is None else lobby.rooms.get(room)
+        if lobby is None or found is None:
+            raise DashboardError(404, NO_ROOM)
+        return lobby.closeRoom(found, reason)
+
+    # History
+
+    def sample(self) -> None:
+        self.history.add(self.clock.seconds(), {0: self.counters()}, {0})
+
+    def counters(self) -> dict[str, Any]:
+        """
+        Return the counters of a sample.
+
+        @return: a value for JSON: C{clients}, the number of clients; C{totals}, the numbers of
+            messages and bytes received and sent since the start of the process; and the C{lag}.
+        """
+        guard = self.server.guard
+        return {
+            "clients": guard.connections,
+            "totals": [*(self.server.messages or (0, 0)), *self._bytes()],
+            "lag": self.vitals.lag,
+        }
+
+    def _bytes(self) -> list[int]:
+        traffic = self.server.guard.traffic().values()
+        return [sum(each.bytesIn for each in traffic), sum(each.bytesOut for each in traffic)]
+
     # The state as JSON
 
-    def describe(self, find: str = "") -> dict[str, Any]:
+    def describe(self, view: View = DEFAULT_VIEW, most: int = MAX_SHOWN) -> dict[str, Any]:
         """
         Describe the state of the server.
 
-        @param find: show only the clients whose address, name, room or type contains this text
-            (case-insensitive; empty for all clients).
-        @return: a value for JSON: the latest L{MAX_SHOWN} matching clients, latest first, and
-            their total number; the counters of the guard; C{bytes} and C{messages} as two
-            numbers each, received and sent; C{rooms} and C{broker}; whether the server is
-            C{recording}; the C{blocked} addresses, see L{describeBlocks}. The value is C{None}
-            for a feature that the server does not have. Times are in seconds.
+        @param view: filter and order of the clients, and the room whose members are shown.
+        @param most: maximum number of clients, and of rooms.
+        @return: a value for JSON: the first clients in the order of the view, and C{found}, the
+            number of clients that match the filter; the counters of the guard, with C{refusals}
+            and C{cuts} by reason; C{bytes} and C{messages} as two numbers each, received and
+            sent; C{rooms} and C{broker}; the C{room} of the view, with its members; whether the
+            server is C{recording}; the C{blocked} addresses, see L{describeBlocks}; and the
+            C{server}. The value is C{None} for a feature that
+            the server does not have. Times are in seconds.
         """
         guard = self.server.guard
-        if find:
-            found = [client for client in guard.clients() if find in _searchText(client)]
-            count = len(found)
-        else:
-            # Describing all clients would be expensive.
-            found, count = guard.clients(MAX_SHOWN), guard.connections
-        traffic = guard.traffic().values()
+        clients, count = self._clients.select(guard, view, most)
         messages, recorder = self.server.messages, self.server.recorder
+        refusals, cuts = self.server.refusals, self.server.cut
         return {
             "time": self.clock.seconds(),
-            "clients": [_shown(client) for client in found[: -MAX_SHOWN - 1 : -1]],
+            "server": self._server(),
+            "clients": clients,
             "found": count,
             "connected": guard.connections,
             "limit": guard.maxConnections,
             "opened": guard.opened,
-            "refused": sum(self.server.refusals.values()),
-            "cut": sum(self.server.cut.values()),
+            "refused": sum(refusals.values()),
+            "refusals": refusals,
+            "cut": sum(cuts.values()),
+            "cuts": cuts,
             "waiting": guard.waiting(),
-            "bytes": [sum(t.bytesIn for t in traffic), sum(t.bytesOut for t in traffic)],
+            "bytes": self._bytes(),
             "messages": messages,
             "speaks": hasattr(self.server.served, "broadcast"),
             "missedByAll": self.missed,
-            "rooms": self._rooms(),
+            "rooms": self._rooms(most),
+            "room": self._members(view.room),
             "broker": self._broker(),
             "recording": recorder is not None and not recorder.isStopped,
             "blocked": self.describeBlocks(),
         }
 
-    def _rooms(self) -> dict[str, Any] | None:
+    def describeAll(self, view: View) -> dict[str, Any]:
+        return self.describe(view, MAX_EXPORTED)
+
+    def _server(self) -> dict[str, Any]:
+        return {
+            "name": self.server.name,
+            "version": self._version,
+            "ports": self.server.ports,
+            "draining": self.server.isDraining,
+            "uptime": self.vitals.uptime,
+            "lag": self.vitals.lag,
+            "memory": self.vitals.memory,
+        }
+
+    def _rooms(self, most: int) -> dict[str, Any] | None:
         lobby = self.server.service.lobby
         if lobby is None:
             return None
-        most = sorted(lobby.rooms.items(), key=lambda item: -len(item[1].members))
+        largest = nlargest(most, lobby.rooms.values(), key=lambda room: len(room.members))
         return {
             "rooms": len(lobby.rooms),
             "members": lobby.members,
             "lost": lobby.lost,
-            "shown": [[name, len(room.members)] for name, room in most[:MAX_SHOWN]],
+            "shown": [[room.name, len(room.members)] for room in largest],
+        }
+
+    def _members(self, name: str) -> dict[str, Any] | None:
+        lobby = self.server.service.lobby
+        room = None if lobby is None else lobby.rooms.get(name)
+        if room is None:
+            return None
+        numbers = {id(each.top.owner): each.id for each in self.server.guard.protocols}
+        return {
+            "name": name,
+            "count": len(room.members),
+            "members": [
+                {
+                    "name": member.name,
+                    "client": numbers.get(id(member.recipient)) if member.connected else None,
+                }
+                for member in islice(room.members.values(), MAX_SHOWN)
+            ],
         }
 
     def _broker(self) -> dict[str, Any] | None:
@@ -586,13 +745,3 @@ class DashboardState(DashboardStreams):
             "waiting": pubSub.waiting,
             **brokerCounters(pubSub),
         }
-
-
-def _shown(client: ConnectionInfo) -> dict[str, Any]:
-    values = {**vars(client)}
-    labels = values.pop("labels")
-    return {**values, "name": labels.get("name"), "room": labels.get("room")}
-
-
-def _searchText(client: ConnectionInfo) -> str:
-    return "\n".join([client.address, client.kind, *client.labels.values()]).lower()

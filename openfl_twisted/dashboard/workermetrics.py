@@ -58,7 +58,7 @@ class _MergedCollector(Collector):
 
     def _forget(self) -> None:
         """
-        Drop all metrics of workers that have ended, except their counters.
+        Drop all metrics of workers that have ended, except their counters and histograms.
         """
         ended = self._known - {worker.process for worker in self._workers.active}
         for process in sorted(ended):

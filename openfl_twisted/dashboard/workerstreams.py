@@ -10,9 +10,18 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
-from openfl_twisted.dashboard.merging import mergeStates
+from openfl_twisted.dashboard.clientlist import DEFAULT_VIEW, View
+from openfl_twisted.dashboard.merging import mergeServers, mergeStates
 from openfl_twisted.dashboard.page import DashboardService
-from openfl_twisted.dashboard.streams import GONE, DashboardError, DashboardStreams, MessageStream
+from openfl_twisted.dashboard.streams import (
+    GONE,
+    MAX_EXPORTED,
+    MAX_SHOWN,
+    DashboardError,
+    DashboardStreams,
+    Describe,
+    MessageStream,
+)
 from openfl_twisted.dashboard.workers import AnsweringWorker, WorkerGroup
 from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.types import AnyClock
@@ -42,56 +51,105 @@ class WorkerStreams(DashboardStreams):
         super().__init__(clock)
         self._workers = workers
         self._numbers = count(1)
-        # By filter and process: the latest states, and the requests without an answer.
-        self._states: dict[str, dict[int, dict[str, Any]]] = {}
-        self._asked: set[tuple[str, int]] = set()
+        # By view and process: the latest states, and the requests without an answer.
+        self._states: dict[View, dict[int, dict[str, Any]]] = {}
+        self._asked: set[tuple[View, int]] = set()
 
-    def showState(self, request: Request, find: str = "") -> None:
-        super().showState(request, find)
+    def showState(self, request: Request, view: View = DEFAULT_VIEW) -> None:
+        super().showState(request, view)
         # A stream can end before the first interval.
         self._forget()
         # Request the states now, so that they are available for the first event.
-        self._ask(find.lower())
+        self._ask(view)
 
-    def describe(self, find: str = "") -> dict[str, Any] | None:
-        running = {worker.process for worker in self._workers.active}
-        known = self._states.get(find, {})
+    def describe(self, view: View = DEFAULT_VIEW) -> dict[str, Any] | None:
+        known, running = self._states.get(view, {}), self._running
         states = [state for process, state in known.items() if process in running]
-        self._ask(find)
+        self._ask(view)
+        return self._merge(states, view, MAX_SHOWN) if states else None
+
+    def describeAll(self, view: View) -> Deferred[dict[str, Any]]:
+        def merge(states: list[dict[str, Any]]) -> dict[str, Any]:
+            return self._merge(states, view, MAX_EXPORTED * len(states))
+
+        def ask(worker: AnsweringWorker) -> Deferred[Any]:
+            asked = worker.ask("state", **view._asdict(), most=MAX_EXPORTED)
+            return asked.addCallback(_setNumbers, worker)
+
+        return self._askAll(ask).addCallback(merge)
+
+    def _askAll(self, ask: Callable[[AnsweringWorker], Deferred[Any]]) -> Deferred[list[Any]]:
+        """
+        Send a request to all workers.
+
+        @param ask: sends the request to a worker.
+        @return: fires with the responses of the workers that have answered; fails with
+            L{DashboardError} if all requests have failed.
+        """
+
+        def succeeded(results: list[tuple[bool, Any]]) -> list[Any]:
+            answers = [answer for success, answer in results if success]
+            problems = [failure for success, failure in results if not success]
+            if not answers and problems:
+                _raiseProblem(problems[0])
+            return answers
+
+        asked = [ask(worker) for worker in self._workers.active]
+        return DeferredList(asked, consumeErrors=True).addCallback(cast("Any", succeeded))
+
+    def sample(self) -> Deferred[None]:
+        def ask(worker: AnsweringWorker) -> Deferred[Any]:
+            return worker.ask("counters").addCallback(lambda answer: (worker.process, answer))
+
+        def add(answers: list[tuple[int, dict[str, Any]]]) -> None:
+            self.history.add(self.clock.seconds(), dict(answers), self._running)
+
+        return self._askAll(ask).addCallbacks(add, lambda _: None)
+
+    @property
+    def _running(self) -> set[int]:
+        return {worker.process for worker in self._workers.active}
+
+    def _merge(self, states: list[dict[str, Any]], view: View, most: int) -> dict[str, Any]:
+        """
+        Merge the states of the workers, and add the values of this process.
+        """
         if not states:
-            return None
+            raise DashboardError(503, "no worker is running")
+        merged = mergeStates(states, view, most)
+        own = {"uptime": self.vitals.uptime, "lag": self.vitals.lag, "memory": self.vitals.memory}
         return {
-            **mergeStates(states),
+            **merged,
+            "server": mergeServers([merged["server"], {**merged["server"], **own}]),
             "time": self.clock.seconds(),
             "missedByAll": self.missed,
             "blocked": self.describeBlocks(),
             "workers": {
                 "count": self._workers.count,
-                "up": len(running),
+                "up": len(self._running),
                 "restarts": self._workers.restarts,
             },
         }
 
-    def _ask(self, find: str) -> None:
+    def _ask(self, view: View) -> None:
         """
         Request the states of the workers that have answered the previous request.
         """
         for worker in self._workers.active:
-            key = (find, worker.process)
+            key = (view, worker.process)
             if key not in self._asked:
                 self._asked.add(key)
-                asked = worker.ask("state", find=find)
-                asked.addCallback(self._remember, worker, find)
+                asked = worker.ask("state", **view._asdict())
+                asked.addCallback(_setNumbers, worker)
+                asked.addCallback(self._remember, worker, view)
                 asked.addBoth(self._answered, key)
 
-    def _answered(self, result: object, key: tuple[str, int]) -> None:
+    def _answered(self, result: object, key: tuple[View, int]) -> None:
         # If a worker does not answer, its last state is still used.
         self._asked.discard(key)
 
-    def _remember(self, state: dict[str, Any], worker: AnsweringWorker, find: str) -> None:
-        for client in state["clients"]:
-            client["id"] = client["id"] * _PROCESSES + _code(worker)
-        self._states.setdefault(find, {})[worker.process] = state
+    def _remember(self, state: dict[str, Any], worker: AnsweringWorker, view: View) -> None:
+        self._states.setdefault(view, {})[worker.process] = state
 
     @property
     def blockList(self) -> BlockList | None:
@@ -103,14 +161,13 @@ class WorkerStreams(DashboardStreams):
 
     def _forget(self) -> None:
         """
-        Drop the states of filters without a stream, and those of workers that have ended.
+        Drop the states of views without a stream, and those of workers that have ended.
         """
-        shown = self.filters()
-        running = {worker.process for worker in self._workers.active}
+        shown, running = self.views(), self._running
         self._states = {
-            find: {process: state for process, state in known.items() if process in running}
-            for find, known in self._states.items()
-            if find in shown
+            view: {process: state for process, state in known.items() if process in running}
+            for view, known in self._states.items()
+            if view in shown
         }
 
     def _find(self, id: int) -> tuple[AnsweringWorker, int]:
@@ -138,15 +195,27 @@ class WorkerStreams(DashboardStreams):
         return worker.ask("kick", id=number, reason=reason).addErrback(_raiseProblem)
 
     def broadcast(self, text: str) -> Deferred[int]:
-        def add(results: list[tuple[bool, Any]]) -> int:
-            answers = [answer for success, answer in results if success]
-            problems = [failure for success, failure in results if not success]
-            if not answers and problems:
-                _raiseProblem(problems[0])
-            return sum(answers)
+        return self._askAll(lambda worker: worker.ask("broadcast", text=text)).addCallback(sum)
 
-        asked = [worker.ask("broadcast", text=text) for worker in self._workers.active]
-        return DeferredList(asked, consumeErrors=True).addCallback(cast("Any", add))
+    def closeRoom(self, room: str, reason: str) -> Deferred[int]:
+        def ask(worker: AnsweringWorker) -> Deferred[Any]:
+            return worker.ask("closeroom", room=room, reason=reason)
+
+        return self._askAll(ask).addCallback(sum)
+
+
+def _setNumbers(state: dict[str, Any], worker: AnsweringWorker) -> dict[str, Any]:
+    """
+    Replace the numbers of the clients in a worker by their numbers on the dashboard.
+
+    @return: the changed state.
+    """
+    for client in state["clients"]:
+        client["id"] = client["id"] * _PROCESSES + _code(worker)
+    for member in state["room"]["members"] if state["room"] else []:
+        if member["client"] is not None:
+            member["client"] = member["client"] * _PROCESSES + _code(worker)
+    return state
 
 
 def _raiseProblem(failure: Failure) -> None:
@@ -186,7 +255,7 @@ class _WorkerMessageStream(MessageStream):
     def _monitored(self, answer: None) -> None:
         self._asking = False
 
-    def tick(self, describe: Callable[[str], dict[str, Any] | None]) -> None:
+    def tick(self, describe: Describe) -> None:
         if self.ready and not self._asking:
             self._asking = True
             asked = self._worker.ask("messages", stream=self._stream)

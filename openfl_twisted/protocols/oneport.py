@@ -67,7 +67,7 @@ from openfl_twisted.wire.firstbytes import (
 )
 from openfl_twisted.wire.httprequest import HTTPAnswer
 from openfl_twisted.wire.policy.file import PolicyFile
-from openfl_twisted.wire.policy.origins import originsOf
+from openfl_twisted.wire.policy.origins import explainOrigin, originsOf
 from openfl_twisted.wire.policy.request import isRequest
 
 GREETING_DELAY = 0.5
@@ -197,7 +197,7 @@ class _OnePortProtocol(DetectionProtocol):
             # Some clients never send the NUL byte of the policy request.
             self._answer()
         elif not self.received and self._acceptsPlain:
-            self._announce()
+            self._announce(PLAIN)
             self._connect()
         elif self._waitForDeadline():
             pass
@@ -251,13 +251,15 @@ class _OnePortProtocol(DetectionProtocol):
         else:
             self.factory.unanswered += 1
 
-    def _announce(self) -> None:
+    def _announce(self, clientType: str | None = None) -> None:
         """
         Log the connection before the log contains what happens to it.
+
+        @param clientType: the client type, if it was just detected.
         """
         guard = self.transport.nearestGuard
         if guard is not None:
-            guard.announce()
+            guard.announce(clientType)
 
     def _refuse(self, signature: Signature) -> None:
         """
@@ -607,6 +609,7 @@ class OnePortFactory(WrapperFactory[Any]):
                 clock=self.clock,
             )
             self._webSockets[port].isDraining = self.isDraining
+            self._webSockets[port].explainOrigin = partial(self._explain, host)
         return WebSocketProtocol(self._webSockets[port], otherwise)
 
     def drain(self) -> None:
@@ -632,6 +635,13 @@ class OnePortFactory(WrapperFactory[Any]):
         if known is None or known[0] != policy:
             known = self._origins[port] = (policy, originsOf(policy, port))
         return known[1](origin)
+
+    def _explain(self, host: IAddress, origin: str | None) -> str:
+        """
+        Explain why a web page cannot open a WebSocket to an address of this server.
+        """
+        policy = policyFor(self.policy, host)
+        return "" if policy is None else explainOrigin(policy, portOf(host), origin)
 
     @property
     def foreign(self) -> dict[str, int]:

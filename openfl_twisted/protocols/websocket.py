@@ -188,7 +188,10 @@ class WebSocketProtocol(WebSocketTransport):
             text = f"The origin {_shown(origin)} may not connect."
             if origin is not None and origin.partition("://")[2] == head.headers.get("host"):
                 text += " It has the address of this server: add a rule for it to the policy file."
-            raise HTTPAnswer(403, text)
+            answer = HTTPAnswer(403, text)
+            if factory.explainOrigin is not None:
+                answer.remark = factory.explainOrigin(origin)
+            raise answer
 
     def _open(self, head: RequestHead, rest: bytes) -> None:
         """
@@ -362,10 +365,10 @@ class WebSocketProtocol(WebSocketTransport):
             if answer.text is _BLOCKED:
                 log = self.log.debug
             log(
-                "{peer} refused: HTTP request answered with {status} {text}",
+                "{peer} refused: HTTP request answered with {status} {answer}",
                 peer=describe(self.getPeer()),
                 status=answer.status,
-                text=answer.text,
+                answer=f"{answer.text} ({answer.remark})" if answer.remark else answer.text,
             )
         self.transport.write(answer.encode(body=body))
         self.closeWithin(self.factory.closeTimeout)
@@ -399,10 +402,13 @@ class WebSocketFactory(WrapperFactory[Any]):
     @ivar hasExplainedText: whether the log explains text messages without a NUL byte.
     @ivar refusedRequests: number of HTTP requests answered with an error.
     @ivar isDraining: whether health checks are answered with 503.
+    @ivar explainOrigin: called with an C{Origin} that C{origins} refuses; returns why, for the log
+        (default: no function).
     """
 
     kind = "WebSocket"
     isDraining = False
+    explainOrigin: Callable[[str | None], str] | None = None
 
     def __init__(
         self,
@@ -419,6 +425,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         forwardedHeader: str | None = None,
         compress: bool = False,
         subprotocols: Sequence[str] = SUBPROTOCOLS,
+        pingAnswered: Callable[[float], object] | None = None,
         accept: bool = True,
         allow: AllowHook | None = None,
         allowTimeout: float = ALLOW_TIMEOUT,
@@ -446,6 +453,8 @@ class WebSocketFactory(WrapperFactory[Any]):
             Compression costs CPU time, and memory for each connection.
         @param subprotocols: subprotocols to agree to, in order of preference (default: C{binary},
             which some libraries require). Clients that offer no subprotocol need none.
+        @param pingAnswered: called with the round-trip time of each answered ping (seconds;
+            default: no function).
         @param accept: whether to accept WebSockets (default C{True}). If C{False}, every
             request is answered with an error.
         @param allow: called with each handshake, as a L{WebSocketRequest}; returns whether to
@@ -467,6 +476,7 @@ class WebSocketFactory(WrapperFactory[Any]):
         self.forwardedHeader = forwardedHeader
         self.compress = compress
         self.subprotocols = tuple(subprotocols)
+        self.pingAnswered = pingAnswered
         self.accept = accept
         self.allow = allowHookOf(wrappedFactory) if allow is None else allow
         self.allowTimeout = allowTimeout

@@ -356,6 +356,38 @@ class Lobby:
             del self.rooms[room.name]
             self._notify("roomClosed", room)
 
+    def closeRoom(self, room: Room, reason: str) -> int:
+        """
+        Remove all members from a room, which closes the room. The members are notified with
+        L{Recipient.removed}. A client can join again, which opens a new room.
+
+        @param room: one of L{rooms}. The rooms with the same name on other nodes stay open.
+        @param reason: the reason for the members, as human-readable text.
+        @return: the number of members.
+        """
+        members = [(member, member.recipient) for member in room.members.values()]
+        # Empty the room first, so that no member is notified of all the others that leave.
+        room.members.clear()
+        room.displayedNames.clear()
+        for member, _ in members:
+            member.room = member.recipient = None
+            self._stopKeeping(member)
+            del self._tokens[member.token]
+            self.lose(member, len(member.missed))
+            member.missed = ()
+        for member, recipient in members:
+            if recipient is not None:
+                try:
+                    recipient.removed(reason)
+                except Exception:
+                    self.log.failure("error while {name} was removed from a room", name=member.name)
+            self._notify("left", member, room)
+        # A client may have joined again.
+        if not room.members and self.rooms.get(room.name) is room:
+            del self.rooms[room.name]
+            self._notify("roomClosed", room)
+        return len(members)
+
     def suspend(self, member: Member) -> None:
         """
         Detach a member whose connection was lost. The membership, and the messages sent to the

@@ -29,6 +29,14 @@ class Recipient(Protocol):
         Called when another connection has resumed the membership.
         """
 
+    def removed(self, reason: str) -> None:
+        """
+        Called when the member was removed because an operator has closed the room. The membership
+        cannot be resumed.
+
+        @param reason: the reason, as human-readable text.
+        """
+
 
 @dataclass(frozen=True)
 class RoomLimits:
@@ -81,7 +89,8 @@ class LobbyError(Exception):
     def __init__(self, code: str, text: str) -> None:
         """
         @param code: one of L{REFUSALS}; C{room} if the client is in no room, or is already in
-            a room; or C{nobody} if the room has no such member.
+            a room; C{nobody} if the room has no such member; or
+            C{closed} if an operator has closed the room.
         @param text: the reason, as human-readable text.
         """
         super().__init__(text)

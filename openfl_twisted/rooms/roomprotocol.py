@@ -164,6 +164,16 @@ class RoomProtocol(XMLSocketProtocol):
         self.member = None
         self.transport.loseConnection()
 
+    def removed(self, reason: str) -> None:
+        """
+        Report to the client that its room was closed, see L{refuse}. A client whose protocol has no
+        error messages is disconnected.
+
+        @param reason: the reason, as human-readable text.
+        """
+        self.member = None
+        self.refuse("closed", reason)
+
     @property
     def labels(self) -> Mapping[str, str]:
         """

@@ -1,11 +1,13 @@
 """
-Adapts C{twistd} to containers and service managers: no pid file in the foreground, and no log lines
-about a read-only file system.
+Adapts C{twistd} to containers and service managers: no pid file in the foreground, no log lines
+about a read-only file system, and a log in JSON.
 """
 
-from typing import Any
+from typing import Any, cast
 
-from twisted.logger import globalLogBeginner
+from twisted.logger import FileLogObserver, ILogObserver, globalLogBeginner
+
+from openfl_twisted.logs import formatJSON
 
 _CACHE_ERROR = "Unable to write to plugin cache"
 
@@ -39,3 +41,49 @@ def dropCacheErrors() -> None:
     if len(kept) < len(events):
         events.clear()
         events.extend(kept)
+
+
+# The options of twistd, which calls makeObserver without arguments.
+_options: dict[str, Any] = {}
+
+
+def makeObserver() -> ILogObserver:
+    """
+    Create the log observer of C{twistd} that writes JSON. It writes to the same output, and rotates
+    the same file on SIGUSR1, as the observer that it replaces.
+
+    @return: the observer.
+    """
+    from twisted.scripts import twistd
+
+    # Twisted has no public function that opens the log file.
+    scripts: Any = twistd
+    runner = scripts._SomeApplicationRunner  # noqa: SLF001 - see above
+    logger = runner.loggerFactory({**_options, "logger": None})
+    observer = logger._getLogObserver()  # noqa: SLF001 - see above
+    observer.formatEvent = formatJSON
+    return cast("ILogObserver", observer)
+
+
+def _jsonObserver(output: Any) -> FileLogObserver:
+    return FileLogObserver(output, formatJSON)
+
+
+def logAsJSON(options: Any) -> None:
+    """
+    Let C{twistd} or C{twist} write the log as JSON, see L{formatJSON}.
+
+    @param options: the options of C{twistd} or C{twist}, which call the options of a command before
+        they open the log.
+    @raise ValueError: if the options select a log that cannot be written as JSON.
+    """
+    if "logger" not in options:
+        # The option of twist.
+        options["fileLogObserverFactory"] = _jsonObserver
+        return
+    for name in ("logger", "syslog"):
+        if options.get(name):
+            raise ValueError(f"cannot be used together with twistd --{name}")
+    _options.clear()
+    _options.update(options)
+    options["logger"] = f"{__name__}.{makeObserver.__name__}"

@@ -30,7 +30,7 @@ from openfl_twisted.protocols.websocket import PING_INTERVAL
 from openfl_twisted.reactors import installDefault, socketLimit
 from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.services.draining import DRAIN_DELAY, DRAIN_TIMEOUT
-from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
+from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors, logAsJSON
 from openfl_twisted.services.recording import makeRecorder, recordingOptions
 from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
@@ -54,6 +54,7 @@ _EXAMPLE = "tcp:8080:interface=127.0.0.1"
 # Sockets that are not connections of clients: ports, brokers, metrics and the dashboard.
 _OTHER_SOCKETS = 96
 _LEVELS = ("debug", "info", "warn", "error")
+_FORMATS = ("text", "json")
 # Matches the port in the description of an endpoint.
 _port = re.compile(r":(?:port=)?([0-9]+)")
 # Matches a colon that is not escaped.
@@ -288,8 +289,9 @@ class ServerOptions(ConfiguredOptions):
     """
     Options of all servers. After parsing, C{listen} is the list of endpoints, C{tls}
     the L{ServerCertificates} or C{None}, C{metrics} and C{dashboard} are an endpoint or
-    C{None}, C{policy-file} is the path of the policy file or C{None}, and C{block-list} is the
-    L{BlockList} or C{None}.
+    C{None}, C{measurements} the L{Measurements<openfl_twisted.dashboard.measuring.Measurements>}
+    for the metrics or C{None}, C{policy-file} is the path of the policy file or C{None}, and
+    C{block-list} is the L{BlockList} or C{None}.
 
     @cvar serverDialect: the dialect of recordings and of the dashboard, see
         L{openfl_twisted.wire.dialects}.
@@ -410,6 +412,13 @@ class ServerOptions(ConfiguredOptions):
             "info",
         ),
         Option(
+            Group.MONITORING,
+            "log-format",
+            "FORMAT",
+            "Format of the log: text, or json for one JSON object per line.",
+            "text",
+        ),
+        Option(
             Group.SHUTDOWN,
             "drain-timeout",
             "SECONDS",
@@ -442,6 +451,7 @@ class ServerOptions(ConfiguredOptions):
         super().__init__()
         self["listen"] = []
         self["policy-file"] = None
+        self["measurements"] = None
         self.arguments: list[str] = []
         self._descriptions: list[str] = []
 
@@ -544,6 +554,8 @@ class ServerOptions(ConfiguredOptions):
             )
 
     def postOptions(self) -> None:
+        # A worker measures for the metrics of its supervisor.
+        isMeasured = self["metrics"] is not None
         self["block-list"] = self._readBlocks()
         self._checkWorkers()
         self._checkMaximum()
@@ -553,9 +565,25 @@ class ServerOptions(ConfiguredOptions):
             from twisted.internet import reactor
 
             limitLog(reactor)
+        self._setLogFormat()
         self._listenByDefault()
         self["tls"] = self._certificates()
         self._readAdminEndpoints()
+        if isMeasured:
+            from openfl_twisted.dashboard.measuring import Measurements
+
+            self["measurements"] = Measurements()
+
+    def _setLogFormat(self) -> None:
+        """
+        Check C{--log-format}, and use it. A worker writes its events to its supervisor.
+        """
+        isJSON = oneOf("log-format", self["log-format"], _FORMATS) == "json"
+        if isJSON and self.parent is not None and self.worker is None:
+            try:
+                logAsJSON(self.parent)
+            except ValueError as problem:
+                raise usage.UsageError(f"--log-format=json: {problem}") from None
 
     def _listenByDefault(self) -> None:
         """

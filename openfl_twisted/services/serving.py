@@ -37,7 +37,8 @@ from openfl_twisted.wire.dialects import Dialect
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 if TYPE_CHECKING:
-    # Importing it takes long, and a server without TLS does not need it.
+    # Importing them takes long, and most servers do not need them.
+    from openfl_twisted.dashboard.measuring import Measurements
     from openfl_twisted.sessions._recorder import Recorder
     from openfl_twisted.tls.server import ServerCertificates
 
@@ -59,6 +60,10 @@ class ServerService(MultiService):
     @ivar pubSub: sends messages to other servers; C{None} without a broker.
     @ivar certificates: the certificates for TLS; C{None} without TLS.
     @ivar recorder: records the sessions; C{None} without C{--record}.
+    @ivar hosts: the addresses of the open ports.
+    @ivar commandName: the name of the command; C{None} if it was not started by C{twistd} or
+        C{twist}.
+    @ivar measurements: the measurements for the metrics; C{None} without C{--metrics}.
     @ivar brokers: the connections to a broker, for pub/sub and presence. They are
         started and stopped with the service.
     """
@@ -99,8 +104,10 @@ class ServerService(MultiService):
         self._policyFile: str | None = options["policy-file"]
         self.certificates: ServerCertificates | None = options["tls"]
         self.recorder: Recorder | None = options.get("recorder")
+        self.measurements: Measurements | None = options.get("measurements")
         self._dialectName: str = options.get("dialect") or options.serverDialect
-        self._hosts: list[IAddress] = []
+        self.hosts: list[IAddress] = []
+        self.commandName: str | None = getattr(options.parent, "subCommand", None)
         self._hasPrograms = isinstance(options, DataServerOptions)
         self.shutdownTimeout: float = options["shutdown-timeout"]
         served: IProtocolFactory = self.factory
@@ -153,14 +160,14 @@ class ServerService(MultiService):
         self.log.emit(level, "listening on {host}", host=describePort(host))
         for line in self._options.describePorts([host]):
             self.log.emit(level, "{line}", line=line)
-        self._hosts.append(host)
+        self.hosts.append(host)
         self._checkPolicy(host)
 
     def ownPorts(self) -> set[int]:
         """
         Return the port numbers of this server, its metrics and its dashboard.
         """
-        ports = [*map(portOf, self._hosts), *(each.ownPort for each in self._admin)]
+        ports = [*map(portOf, self.hosts), *(each.ownPort for each in self._admin)]
         return {port for port in ports if port is not None} | self._options.supervisorPorts
 
     def _checkPolicy(self, host: IAddress) -> None:
@@ -199,7 +206,7 @@ class ServerService(MultiService):
                 factory.policy = self.policy
             factory = getattr(factory, "wrappedFactory", None)
         self.log.info("policy file reloaded from {path}", path=self._policyFile)
-        for host in self._hosts:
+        for host in self.hosts:
             self._checkPolicy(host)
 
     def startService(self) -> None:
@@ -213,6 +220,8 @@ class ServerService(MultiService):
         super().startService()
         self._reloading.startService()
         self._draining.startService()
+        if self.measurements is not None:
+            self.measurements.start()
         if self.certificates is not None:
             self.certificates.report()
             # twistd has dropped privileges before it calls this method.
@@ -314,6 +323,8 @@ class ServerService(MultiService):
             return result
 
         self._draining.stopService()
+        if self.measurements is not None:
+            self.measurements.stop()
         stopped: Deferred[Any] = super().stopService()
         stopped.addCallback(closeConnections).addCallback(closeBrokers)
         stopped.addBoth(stopRecording)
@@ -419,6 +430,13 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         from openfl_twisted.sessions._recording import RecordingFactory
 
         factory = RecordingFactory(factory, options["recorder"])
+    measurements: Measurements | None = options["measurements"]
+    if measurements is not None:
+        # Import the module only if the server has metrics.
+        from openfl_twisted.dashboard.measuring import MeasuringFactory
+
+        dialect = dialectOf("dialect", options["dialect"] or options.serverDialect)
+        factory = MeasuringFactory(factory, measurements, dialect)
     if options["plain"]:
         return ServerService(options, factory, idleTimeout=idle, tls=certificates)
     webSocket = partial(
@@ -430,6 +448,7 @@ def serveData(options: DataServerOptions, factory: IProtocolFactory) -> ServerSe
         forwardedHeader=options["forwarded-header"],
         subprotocols=(*options["subprotocols"], *SUBPROTOCOLS),
         compress=bool(options["compress"]),
+        pingAnswered=None if measurements is None else measurements.pings.observe,
     )
     detection = OnePortFactory(
         factory,

@@ -163,10 +163,12 @@ class Guard(Protocol):
         Called when the peer is the first to close its side of the connection.
         """
 
-    def announce(self) -> None:
+    def announce(self, clientType: str | None = None) -> None:
         """
         Called when the log must contain the connection, because the peer is not only a health
         check.
+
+        @param clientType: the client type, if it was just detected.
         """
 
     def countAs(self, clientType: str) -> bool:
@@ -277,6 +279,8 @@ class Connection:
         such as WebSocket messages. These events precede the contents of the receive buffer.
     @cvar requestPath: the path and query of the WebSocket handshake; C{"/"} for other
         connections.
+    @ivar pingTime: round-trip time of the last WebSocket ping that the peer has answered
+        (seconds); C{None} before, while a ping is unanswered, and for other connections.
     @ivar disconnecting: whether this side has closed the connection.
     @ivar paused: whether the protocol has called C{pauseProducing}.
     @ivar reading: whether received data is delivered to the protocol.
@@ -300,6 +304,7 @@ class Connection:
     preservesMessages = False
     delivering = False
     requestPath = "/"
+    pingTime: float | None = None
     disconnecting: Any
     paused: bool
     reading: bool

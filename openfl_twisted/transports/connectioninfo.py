@@ -132,6 +132,8 @@ class ConnectionInfo:
     @ivar bytesIn: number of bytes received.
     @ivar bytesOut: number of bytes sent.
     @ivar waiting: length of the send queue (bytes).
+    @ivar pingTime: see L{Connection.pingTime
+        <openfl_twisted.transports.connection.Connection.pingTime>}.
     @ivar labels: labels that identify the client on the dashboard, such as its room and
         member name.
     """
@@ -143,23 +145,30 @@ class ConnectionInfo:
     bytesIn: int
     bytesOut: int
     waiting: int
+    pingTime: float | None
     labels: Mapping[str, str]
 
 
-def kindOf(connection: Any) -> str:
+def kindOf(connection: Any, detected: str | None = None) -> str:
     """
     Return the client type of a connection.
 
     @param connection: a L{Connection<openfl_twisted.transports.connection.Connection>}.
+    @param detected: the client type that was just detected, possibly inside TLS (default: the
+        attribute C{clientType} of the connection).
     @return: one of L{CLIENT_TYPES}.
     """
     above = connection.protocol
     if isinstance(above, TLSMemoryBIOProtocol) and isinstance(
         above.wrappedProtocol, connections.Connection
     ):
-        return inTLS(kindOf(above.wrappedProtocol))
+        return inTLS(kindOf(above.wrappedProtocol, detected))
     # Without protocol detection, a factory can still create WebSockets.
-    kind = connection.clientType or (WEBSOCKET if connection.top.preservesMessages else PLAIN)
+    kind = (
+        detected
+        or connection.clientType
+        or (WEBSOCKET if connection.top.preservesMessages else PLAIN)
+    )
     return inTLS(kind) if ISSLTransport.providedBy(connection) else kind
 
 
@@ -179,5 +188,6 @@ def describeConnection(connection: _CountedConnection, now: float) -> Connection
         bytesIn=connection.bytesIn,
         bytesOut=connection.bytesOut,
         waiting=top.pending,
+        pingTime=top.pingTime,
         labels={} if top.owner is None else top.owner.labels,
     )

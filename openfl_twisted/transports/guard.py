@@ -240,15 +240,19 @@ class GuardedConnection:
         if self._outer is not None:
             self._outer.peerHalfClosed()
 
-    def announce(self) -> None:
+    def announce(self, clientType: str | None = None) -> None:
         """
         Log that the connection was opened, unless the log contains it already.
+
+        @param clientType: the client type, if it was just detected (default: the client type of
+            the connection).
         """
         if not self.announced:
             self.announced = True
-            self._factory.logOpened(self)
+            kind = self.kind if clientType is None else kindOf(self._connection, clientType)
+            self._factory.logOpened(self, kind)
         if self._outer is not None:
-            self._outer.announce()
+            self._outer.announce(clientType)
 
     def countAs(self, clientType: str) -> bool:
         """
@@ -272,7 +276,7 @@ class GuardedConnection:
                 self._factory.countTraffic(self.kind, self.traffic)
                 self._counted = Traffic(self.bytesIn, self.bytesOut)
         if not isHTTP and self.bytesIn:
-            self.announce()
+            self.announce(clientType)
         return True
 
     def permits(self, client: IAddress) -> bool:
@@ -574,16 +578,18 @@ class GuardFactory(WrapperFactory[Any]):
         if not self._detects:
             connection.announce()
 
-    def logOpened(self, connection: GuardedConnection) -> None:
+    def logOpened(self, connection: GuardedConnection, kind: str) -> None:
         """
         Log that a connection was opened.
 
         @param connection: the record of the connection.
+        @param kind: the client type.
         """
         self.log.emit(
             self.logLevel,
-            "{peer} opened ({open} open)",
+            "{peer} opened ({kind}, {open} open)",
             peer=connection.getPeer(),
+            kind=kind,
             open=len(self.protocols),
         )
 

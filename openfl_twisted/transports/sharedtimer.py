@@ -21,12 +21,13 @@ class Group(Generic[_T]):
     """
     Objects that began to wait at about the same time.
 
+    @ivar timer: the timer.
     @ivar waiters: the waiting objects.
     @ivar began: when the first object began to wait.
     @ivar due: when the time of the last object expires.
     """
 
-    __slots__ = ("_timer", "began", "due", "waiters")
+    __slots__ = ("began", "due", "timer", "waiters")
 
     def __init__(self, timer: "SharedTimer[_T]", began: float) -> None:
         """
@@ -34,7 +35,7 @@ class Group(Generic[_T]):
         @param began: when the first object began to wait (seconds, by the timer's
             clock).
         """
-        self._timer = timer
+        self.timer = timer
         self.waiters: set[_T] = set()
         self.began = self.due = began
 
@@ -47,7 +48,7 @@ class Group(Generic[_T]):
         """
         if waiter in self.waiters:
             self.waiters.remove(waiter)
-            self._timer.left()
+            self.timer.left()
 
 
 class SharedTimer(Generic[_T]):

@@ -253,12 +253,12 @@ class Tap(ProtocolTap):
 
     # The guard of the base
 
-    def announce(self) -> None:
+    def announce(self, clientType: str | None = None) -> None:
         """
         Log that the connection is open.
         """
         if self._outer is not None:
-            self._outer.announce()
+            self._outer.announce(clientType)
 
     def closing(self) -> None:
         """

@@ -301,8 +301,9 @@ class CoalescingTransport(Connection, tcp.Connection):
         """
         The slow path of L{write}: handles all states and types of data.
         """
-        if self._open is None and data.__class__ is bytes and data:
-            cast("Any", self._tap)(data)
+        tap = self._tap
+        if self._open is None and tap is not None and data.__class__ is bytes and data:
+            tap(data)
             if self._open is None:
                 self._writeOpen(data)
                 return

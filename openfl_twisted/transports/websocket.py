@@ -42,12 +42,13 @@ from openfl_twisted.transports.limits import NO_LIMITS, ConnectionLimits
 from openfl_twisted.transports.receivebuffer import MAX_WORK, ReceiveBuffer
 from openfl_twisted.transports.sharedtimer import Group, SharedTimer
 from openfl_twisted.wire.framing import NUL, Framing
-from openfl_twisted.wire.websocket.frames import TEXTS, Arrival, End, Pings, WebSocketFrames
+from openfl_twisted.wire.websocket.frames import TEXTS, Arrival, End, Pings, Pong, WebSocketFrames
 from openfl_twisted.wire.websocket.messages import (
-    PING,
     SHORT_HEADERS,
+    makePing,
     makePongs,
     payloadsOf,
+    timeOf,
 )
 
 # Maximum number of portions of compressed data that are read after this side has sent its Close
@@ -85,6 +86,8 @@ class Settings(Protocol):
     @ivar pongTimeout: maximum time until the peer answers a ping (seconds).
     @ivar clock: the clock.
     @ivar hasExplainedText: whether the log explains text messages without a NUL byte.
+    @ivar pingAnswered: called with the round-trip time of each answered ping (seconds); C{None} for
+        no function.
     @ivar silences: timer of the WebSockets that wait for C{pingInterval}.
     @ivar pongs: timer of the WebSockets that wait for C{pongTimeout}.
     """
@@ -94,6 +97,7 @@ class Settings(Protocol):
     pongTimeout: float
     clock: IReactorTime
     hasExplainedText: bool
+    pingAnswered: Callable[[float], object] | None
     silences: "SharedTimer[WebSocketTransport]"
     pongs: "SharedTimer[WebSocketTransport]"
 
@@ -532,6 +536,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         Handle an event from the frame parser.
         """
         match arrival:
+            case bytes():
+                if not self.disconnecting:
+                    self._deliverPayload(arrival)
             case End():
                 self.closeReceived(arrival)
             case Pings(payloads):
@@ -541,9 +548,28 @@ class WebSocketTransport(Connection, TwistedProtocol):
                     self._ping = payloads[-1]
                 elif self._isOpen:
                     self.transport.write(makePongs(payloads))
-            case _:
-                if not self.disconnecting:
-                    self._deliverPayload(arrival)
+            case Pong(payload):
+                self._pongReceived(payload)
+
+    def _pongReceived(self, payload: bytes) -> None:
+        """
+        Compute the round-trip time of the ping. The peer can send any pong: only the first answer
+        to a ping is used, and the time is between 0 and C{pongTimeout}.
+        """
+        settings, group = self.settings, self._waitsWith
+        sent = timeOf(payload)
+        if (
+            sent is None
+            or self.pingTime is not None
+            or group is None
+            or group.timer is not settings.pongs
+        ):
+            return
+        elapsed = settings.clock.seconds() - sent
+        if 0 <= elapsed <= settings.pongTimeout:
+            self.pingTime = elapsed
+            if settings.pingAnswered is not None:
+                settings.pingAnswered(elapsed)
 
     def _deliverPayload(self, payload: bytes) -> None:
         """
@@ -937,7 +963,9 @@ class WebSocketTransport(Connection, TwistedProtocol):
         if self._isExcused:
             self._awaitData()
         else:
-            self.transport.write(PING)
+            # Only a connection that is sent a ping has an attribute for its time.
+            self.pingTime = None
+            self.transport.write(makePing(self.settings.clock.seconds()))
             self._waitsWith = self.settings.pongs.wait(self)
 
     def checkPong(self) -> None:

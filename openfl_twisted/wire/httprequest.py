@@ -182,7 +182,10 @@ class HTTPAnswer(Exception):
     @ivar status: the HTTP status.
     @ivar text: the body: one sentence.
     @ivar fields: the header fields, without the fields for type and length of the body.
+    @ivar remark: additional text for the log of the server (default: empty).
     """
+
+    remark = ""
 
     def __init__(self, status: int, text: str, fields: Iterable[tuple[str, str]] = _CLOSE) -> None:
         """

@@ -13,11 +13,12 @@ import select
 import stat
 import sys
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 
-from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel
 from zope.interface import implementer
 
+from openfl_twisted.logs import RECORD, describeEvent
 from openfl_twisted.wire.text import escape
 
 _MARK = "\x1e"
@@ -54,10 +55,21 @@ because the supervisor logs the same lines.
 
 _LEVELS = {level.name for level in LogLevel.iterconstants()}
 
-LogLine = tuple[str, str, str]
-"""
-The level, the namespace and the text of an event.
-"""
+
+class LogLine(NamedTuple):
+    """
+    An event of a worker.
+
+    @ivar level: the name of the level.
+    @ivar namespace: the namespace.
+    @ivar text: the message, and the traceback.
+    @ivar record: see L{describeEvent}; C{None} if the event has only a text.
+    """
+
+    level: str
+    namespace: str
+    text: str
+    record: dict[str, Any] | None = None
 
 
 def _toLine(event: LogEvent) -> str:
@@ -68,20 +80,28 @@ def _toLine(event: LogEvent) -> str:
     @param event: the event.
     @return: the line, without a line break.
     """
-    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+    record = describeEvent(event)
     level = event.get("log_level") or LogLevel.info
     # An event from Twisted's legacy log has a system instead of a namespace.
     name = event.get("log_system") or event.get("log_namespace", "-")
-    line = _encode(level.name, str(name), text)
+    line = _encode(level.name, str(name), record)
     if len(line) > MAX_LINE:
         # For example the traceback of a RecursionError: its last line is the error.
+        text = _wholeText(record)
         shortened = f"{text[:_MAX_PART]}\n[...]\n{text[-_MAX_PART:]}"
-        line = _encode(level.name, str(name)[:_MAX_NAME], shortened)
+        line = _encode(level.name, str(name)[:_MAX_NAME], {"text": shortened})
     return line
 
 
-def _encode(*fields: str) -> str:
-    return f"{_MARK}{json.dumps(fields)}"
+def _wholeText(record: dict[str, Any]) -> str:
+    """
+    Return the message of an event, and its traceback on the following lines.
+    """
+    return "\n".join(record[name] for name in ("text", "traceback") if name in record)
+
+
+def _encode(level: str, namespace: str, record: dict[str, Any]) -> str:
+    return f"{_MARK}{json.dumps((level, namespace, record))}"
 
 
 def fromLine(line: bytes, level: str) -> LogLine:
@@ -99,9 +119,10 @@ def fromLine(line: bytes, level: str) -> LogLine:
         except (ValueError, RecursionError):
             found = None
         match found:
-            case [str() as named, str() as namespace, str() as written] if named in _LEVELS:
-                return named, namespace, written
-    return level, "openfl_twisted", escape(text)
+            case [str() as named, str() as namespace, {"text": str()} as record]:
+                if named in _LEVELS and isinstance(record.get("traceback", ""), str):
+                    return LogLine(named, namespace, _wholeText(record), record)
+    return LogLine(level, "openfl_twisted", escape(text))
 
 
 class PipeWriter:
@@ -156,7 +177,7 @@ class PipeWriter:
                 if not held and self._dropped:
                     count, self._dropped = self._dropped, 0
                     text = f"{count} log lines dropped: the supervisor did not read them"
-                    held += f"{_encode('warn', 'openfl_twisted', text)}\n".encode()
+                    held += f"{_encode('warn', 'openfl_twisted', {'text': text})}\n".encode()
         except BlockingIOError:
             if not self._isScheduled:
                 self._isScheduled = True
@@ -255,7 +276,12 @@ def emit(line: LogLine, worker: int) -> None:
     @param line: the event.
     @param worker: the number of the worker.
     """
-    level, namespace, text = line
-    Logger(namespace).emit(
-        LogLevel.levelWithName(level), "worker {worker}: {text}", worker=worker, text=text
+    record = line.record or {"text": line.text}
+    text = f"worker {worker}: {record['text']}"
+    Logger(line.namespace).emit(
+        LogLevel.levelWithName(line.level),
+        "worker {worker}: {text}",
+        worker=worker,
+        text=line.text,
+        **{RECORD: {**record, "text": text, "worker": worker}},
     )

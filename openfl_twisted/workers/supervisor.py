@@ -199,7 +199,7 @@ class Worker:
 
     def _startTimedOut(self) -> None:
         self._timer = None
-        self.log(("error", "openfl_twisted", f"not started within {START_TIMEOUT:g} s"))
+        self.log(LogLine("error", "openfl_twisted", f"not started within {START_TIMEOUT:g} s"))
         self.signal("KILL")
 
     def _stopTimer(self) -> None:
@@ -263,7 +263,7 @@ class Worker:
     def _flush(self) -> None:
         if self._notHeld:
             text = f"{self._notHeld} log lines dropped before the following lines"
-            emit(("warn", "openfl_twisted", text), self.number)
+            emit(LogLine("warn", "openfl_twisted", text), self.number)
         for line in self._held:
             emit(line, self.number)
         self._clearHeld()
@@ -336,7 +336,7 @@ class Worker:
             port.workerEnded(self.number - 1)
         end = describeEnd(reason)
         if not wasUp:
-            last = [text.strip() for _, _, text in self._held if text.strip()]
+            last = [each.text.strip() for each in self._held if each.text.strip()]
             self.failure = f"{end}: {last[-1].splitlines()[-1]}" if last else end
         self._supervisor.workerEnded(self, f"worker {self.number} (pid {self.pid}) {end}")
 

@@ -77,6 +77,8 @@ class ParseTests(SynchronousTestCase):
                 "redis://a?prefix=" + "x" * 101,
                 "the prefix parameter must have 1 to 100 bytes, such as ?prefix=games",
             ),
+            ("redis+sentinel://u:secret@a:1,b:2/master", "proxy, such as haproxy"),
+            ("REDIS-CLUSTER://u:secret@a", "proxy, such as haproxy"),
             ("redis://a?db=secret", "unknown URL parameter 'db': must be prefix, ca, certificate"),
             ("redis://a?ca=x", "the ca parameter requires TLS"),
             ("nats://a?certificate=x", "the certificate parameter requires TLS"),

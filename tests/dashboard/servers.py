@@ -9,6 +9,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.dashboard.measuring import Measurements
 from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.dashboard.streams import _INTERVAL
 from openfl_twisted.protocols.broadcast import BroadcastProtocol
@@ -44,6 +45,7 @@ class MonitoredServer:
         self.dialect = DIALECTS["xml"]
         self.recorder: Recorder | None = None
         self.certificates: ServerCertificates | None = None
+        self.measurements: Measurements | None = None
 
     def connect(self, data: bytes = b"\0") -> Client:
         """

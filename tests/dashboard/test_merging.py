@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.dashboard.measuring import Measurements
 from openfl_twisted.dashboard.merging import MergedMetrics, _mergeReports, mergeStates
-from openfl_twisted.dashboard.metrics import registryOf, report
+from openfl_twisted.dashboard.metrics import fromReport, registryOf, report
 from openfl_twisted.dashboard.status import BROKER_COUNTERS
 from openfl_twisted.dashboard.streams import MAX_SHOWN, DashboardState
 from openfl_twisted.rooms.lobby import Lobby
@@ -47,13 +48,16 @@ class ReportTests(SynchronousTestCase):
 
     def test_notSummed(self) -> None:
         """
-        A gauge that cannot be added is the lowest value. A limit of 0 means no limit.
+        A gauge that cannot be added is the lowest or the highest value. A limit of 0 means no
+        limit.
         """
         for name, values, merged in [
             ("openfl_broker_up", (1, 0), 0),
             ("process_start_time_seconds", (7, 5), 5),
             ("openfl_clients_limit", (5, 6), 11),
             ("openfl_clients_limit", (5, 0), 0),
+            ("openfl_event_loop_lag_seconds", (5, 6), 6),
+            ("openfl_build_info", (1, 1), 1),
         ]:
             reports = [[family(name, "gauge", p=value)] for value in values]
             self.assertEqual(_mergeReports(reports), [family(name, "gauge", p=merged)])
@@ -69,6 +73,31 @@ class ReportTests(SynchronousTestCase):
         self.assertIn(["openfl_messages_received_total", {}, 4], merged["openfl_messages_received"])
         self.assertIn(["openfl_clients", {"type": "plain"}, 2], merged["openfl_clients"])
         self.assertEqual(merged["openfl_clients_limit"][0][2], 20_000)
+
+    def test_histograms(self) -> None:
+        """
+        Histograms are added, and those of a process that has ended are kept.
+        """
+        server = MonitoredServer()
+        server.measurements = Measurements(server.clock)
+        server.measurements.hasClients = True
+        for value in (0.02, 0.3):
+            server.measurements.pings.observe(value)
+        found = report(registryOf(server).collect())
+        merged = MergedMetrics()
+        merged.update(1, found)
+        merged.update(2, found)
+        merged.end(1)
+        families = {each.name: each for each in fromReport(merged.merge())}
+        samples = {
+            (each.name, each.labels.get("le")): each.value
+            for each in families["openfl_websocket_ping_seconds"].samples
+        }
+        name = "openfl_websocket_ping_seconds"
+        for bound, count in (("0.01", 0), ("0.025", 2), ("0.25", 2), ("0.5", 4), ("+Inf", 4)):
+            self.assertEqual(samples[f"{name}_bucket", bound], count)
+        self.assertEqual(samples[f"{name}_count", None], 4)
+        self.assertAlmostEqual(samples[f"{name}_sum", None], 0.64)
 
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9), st.booleans())))
     def test_monotonic(self, events: list[tuple[int, int, bool]]) -> None:

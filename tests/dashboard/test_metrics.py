@@ -3,9 +3,11 @@ Tests for L{openfl_twisted.dashboard.metrics}.
 """
 
 import json
+import platform
 import re
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+import twisted
+from openfl_twisted.dashboard.measuring import Measurements
 from openfl_twisted.dashboard.metrics import MetricsService
 from openfl_twisted.dashboard.workermetrics import WorkerMetricsService
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
@@ -52,6 +56,9 @@ class Recipient:
         pass
 
     def replaced(self) -> None:
+        pass
+
+    def removed(self, reason: str) -> None:
         pass
 
 
@@ -317,6 +324,64 @@ class RecordingTests(MetricsTestCase):
             self.assertEqual(metrics[f"openfl_recording_{name}_total"], value)
 
 
+class MeasurementTests(MetricsTestCase):
+    """
+    The metrics of measurements.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.measurements = self.server.measurements = Measurements(self.server.clock)
+        self.measurements.hasClients = True
+
+    def test_histograms(self) -> None:
+        """
+        Each bucket of a histogram counts the values up to its bound.
+        """
+        for length in (5, 100, 100_000_000):
+            self.measurements.sent.observe(length)
+        self.measurements.handlers.observe(0.25)
+        self.measurements.pings.observe(0.1)
+        metrics = self.read()
+        name = "openfl_message_bytes"
+        for bound, count in (("16.0", 1), ("64.0", 1), ("256.0", 2), ("+Inf", 3)):
+            self.assertEqual(metrics[f"{name}_bucket", "sent", bound], count)
+        self.assertEqual(metrics[f"{name}_count", "sent"], 3)
+        self.assertEqual(metrics[f"{name}_sum", "sent"], 100_000_105)
+        self.assertEqual(metrics[f"{name}_count", "received"], 0)
+        self.assertEqual(metrics["openfl_handler_seconds_sum"], 0.25)
+        self.assertEqual(metrics["openfl_websocket_ping_seconds_bucket", "0.1"], 1)
+
+    def test_noClients(self) -> None:
+        """
+        A server that does not measure messages, such as a policy server, has no histograms.
+        """
+        self.measurements.hasClients = False
+        metrics = self.read()
+        self.assertIn("openfl_event_loop_lag_seconds", metrics)
+        self.assertFalse([name for name in metrics if "bucket" in str(name)])
+
+    def test_vitals(self) -> None:
+        """
+        The event-loop lag and the versions are gauges.
+        """
+        self.measurements.start()
+        self.server.clock.advance(3.25)
+        metrics = self.read()
+        self.assertEqual(metrics["openfl_event_loop_lag_seconds"], 3)
+        [info] = [key for key in metrics if key[0] == "openfl_build_info"]
+        self.assertEqual(
+            info[1:],
+            (
+                platform.python_version(),
+                "MemoryReactorClock",
+                twisted.__version__,
+                version("openfl-twisted"),
+            ),
+        )
+        self.measurements.stop()
+
+
 class DocumentationTests(MetricsTestCase):
     """
     The documentation of the metrics.
@@ -324,6 +389,8 @@ class DocumentationTests(MetricsTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.server.measurements = Measurements(self.server.clock)
+        self.server.measurements.hasClients = True
         self.server.lobby = Lobby(clock=self.server.clock)
         self.server.pubSub = LossyPubSub(clock=self.server.clock)
         folder = tempfile.TemporaryDirectory()
@@ -364,16 +431,20 @@ class DocumentationTests(MetricsTestCase):
             used = set(re.findall(r"\b(?:openfl|process)_\w+", expression))
             self.assertTrue(used, expression)
             self.assertEqual(used - self.names, set())
-            grouped = set(re.findall(r"by \((\w+)\)", expression))
+            groups = re.findall(r"by \(([\w, ]+)\)", expression)
+            grouped = {name for group in groups for name in group.split(", ")}
             # Prometheus adds that one.
             self.assertEqual(grouped - self.labels - {"instance"}, set())
 
     def test_table(self) -> None:
         """
-        The table has exactly the existing metrics.
+        The table has exactly the existing metrics. A histogram is in it once.
         """
         text = (DOCS / "howto" / "metrics.rst").read_text()
+        # A histogram has several names, which all begin with its own name.
+        histograms = {name.removesuffix("_bucket") for name in self.names if "_bucket" in name}
+        parts = {f"{name}_{part}" for name in histograms for part in ("bucket", "count", "sum")}
         self.assertEqual(
             set(re.findall(r"``(openfl_\w+)``", text)),
-            {name for name in self.names if name.startswith("openfl_")},
+            {name for name in self.names if name.startswith("openfl_")} - parts | histograms,
         )

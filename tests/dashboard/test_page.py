@@ -4,16 +4,22 @@ Tests for L{openfl_twisted.dashboard.page}.
 
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
+from openfl_twisted.dashboard.clientlist import View
 from openfl_twisted.dashboard.page import _MAX_GUESSES, _MAX_REASON
+from openfl_twisted.dashboard.streams import MAX_SHOWN
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
-from tests.dashboard.browser import Visit, visit
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
+from tests.dashboard.browser import Answer, Visit, visit
 from tests.dashboard.servers import KEY, TOKEN, DashboardTestCase
 from tests.doubles import linesOf
 
@@ -28,9 +34,10 @@ class PageTests(DashboardTestCase):
         The page, its script and its style need no token, and load nothing from
         other servers.
         """
+        scripts = ("dashboard", "server", "elements", "chart")
         for path, kind in [
             ("/", "text/html"),
-            ("/dashboard.js", "text/javascript"),
+            *((f"/{name}.js", "text/javascript") for name in scripts),
             ("/dashboard.css", "text/css"),
         ]:
             answer = self.get(path)
@@ -69,7 +76,17 @@ class TokenTests(DashboardTestCase):
         """
         Requests with a wrong token or without one are refused.
         """
-        for path in ("/state", "/messages/1", "/kick", "/say", "/block", "/unblock"):
+        for path in (
+            "/state",
+            "/messages/1",
+            "/kick",
+            "/say",
+            "/block",
+            "/unblock",
+            "/closeroom",
+            "/export.json",
+            "/export.csv",
+        ):
             self.clock.advance(_MAX_GUESSES)
             for key in ("", "Bearer ", TOKEN, KEY + "x", KEY[:-1], "Bearer gr\u00fc\u00dfe"):
                 answer = self.get(path, Authorization=key)
@@ -282,6 +299,8 @@ class CommandTests(DashboardTestCase):
             ("/block", b'{"address": "192.0.2.1:80", "seconds": 1}'),
             ("/block", b'{"address": 1, "seconds": 1}'),
             ("/unblock", b"{}"), ("/unblock", b'{"address": "a"}'),
+            ("/closeroom", b"{}"), ("/closeroom", b'{"room": 1}'),
+            ("/closeroom", b'{"room": "go", "reason": 1}'),
             ("/say", b"{}"), ("/say", b'{"text": 1}'), ("/say", b'{"text": "a\\u0000b"}'),
         ]:  # fmt: skip
             answer = self.post(path, body)
@@ -294,5 +313,129 @@ class CommandTests(DashboardTestCase):
         Any body gets a response.
         """
         self.setUp()
-        for path in ("/kick", "/say", "/block", "/unblock"):
+        for path in ("/kick", "/say", "/block", "/unblock", "/closeroom"):
             self.assertIn(self.post(path, body).status, (200, 400, 404))
+
+
+class RoomTests(DashboardTestCase):
+    """
+    Closing a room.
+    """
+
+    def setUp(self) -> None:
+        lobby = Lobby(clock=Clock())
+        self.open(RoomFactory(XMLRoomProtocol, lobby))
+        self.server.lobby = lobby
+
+    def test_close(self) -> None:
+        """
+        The members receive the reason and are in no room; the operator is logged.
+        """
+        ann = self.server.connect(b'<join room="go" name="Ann"/>\0')
+        other = self.server.connect(b'<join room="chess" name="Ben"/>\0')
+        seen = len(other.received)
+        with capturedLogs() as logs:
+            answer = self.post("/closeroom", {"room": "go", "reason": "too\nloud"})
+        self.assertEqual((answer.status, answer.json), (200, {"members": 1}))
+        ann.exchange()
+        other.exchange()
+        self.assertTrue(
+            ann.received.endswith(
+                b'<error code="closed">the room was closed by the operator: too loud</error>\0'
+            )
+        )
+        self.assertEqual(other.received[seen:], b"")
+        self.assertEqual(
+            linesOf(logs),
+            ["127.0.0.1:5 closed the room go with 1 members: too loud (dashboard)"],
+        )
+        self.assertEqual(self.post("/closeroom", {"room": "go"}).status, 404)
+
+    def test_noRooms(self) -> None:
+        """
+        A server without rooms refuses the command.
+        """
+        self.server.lobby = None
+        self.assertEqual(self.post("/closeroom", {"room": "go"}).status, 404)
+
+
+class ExportTests(DashboardTestCase):
+    """
+    The state and the history as files.
+    """
+
+    def ask(self, path: str) -> Answer:
+        """
+        Send a request with the token.
+        """
+        return self.get(path, Authorization=KEY)
+
+    def test_json(self) -> None:
+        """
+        The export contains more clients than the page shows, the refusals and the history.
+        """
+        self.server.factory.maxConnections = MAX_SHOWN + 1
+        for _ in range(MAX_SHOWN + 2):
+            self.server.connect()
+        self.dashboard.state.sample()
+        answer = self.ask("/export.json")
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "application/json"))
+        state = answer.json
+        self.assertEqual(len(state["clients"]), MAX_SHOWN + 1)
+        self.assertEqual(state["refusals"]["connections"], 1)
+        self.assertEqual(len(state["history"]["samples"]), 1)
+
+    def test_csv(self) -> None:
+        """
+        A table is a CSV file, with the filter and the order of the page.
+        """
+        self.server.connect(b"abc")
+        self.server.connect(b"abcdef")
+        answer = self.ask("/export.csv?find=plain&sort=bytesIn&order=desc")
+        self.assertEqual(answer.headers["Content-Type"], "text/csv; charset=utf-8")
+        self.assertEqual(
+            answer.headers["Content-Disposition"], 'attachment; filename="clients.csv"'
+        )
+        head, *rows = answer.body.decode().splitlines()
+        column = head.split(",").index("bytesIn")
+        self.assertEqual([row.split(",")[column] for row in rows], ["6", "3"])
+        answer = self.ask("/export.csv?table=history")
+        self.assertTrue(answer.body.startswith(b"time,clients,"))
+
+    def test_parameters(self) -> None:
+        """
+        An unknown table, column or order is refused; the response contains the known ones.
+        """
+        for path, known in [
+            ("/export.csv?table=x", "refusals"),
+            ("/export.csv?sort=x", "bytesIn"),
+            ("/export.json?order=x", "desc"),
+            ("/state?sort=%FF", "bytesIn"),
+        ]:
+            answer = self.ask(path)
+            self.assertEqual(answer.status, 400, path)
+            self.assertIn(known, answer.json["problem"])
+
+    @given(st.binary(max_size=20), st.sampled_from(("find", "sort", "order", "room", "table")))
+    def test_anyParameter(self, value: bytes, name: str) -> None:
+        """
+        Any value of a parameter gets a response.
+        """
+        self.setUp()
+        self.server.connect()
+        quoted = quote(value)
+        for path in ("/export.csv", "/export.json", "/state"):
+            self.assertIn(self.ask(f"{path}?{name}={quoted}").status, (200, 400))
+
+    def test_error(self) -> None:
+        """
+        An error is logged, and the request is answered.
+        """
+
+        def describeAll(view: View) -> None:
+            raise ValueError("broken")
+
+        self.patch(self.dashboard.state, "describeAll", describeAll)
+        for path in ("/export.json", "/export.csv"):
+            self.assertEqual(self.ask(path).status, 500)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)

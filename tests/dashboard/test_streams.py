@@ -2,8 +2,10 @@
 Tests for L{openfl_twisted.dashboard.streams}.
 """
 
+from importlib.metadata import version
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from openfl_twisted.dashboard.streams import (
@@ -15,6 +17,8 @@ from openfl_twisted.dashboard.streams import (
 )
 from openfl_twisted.protocols.serversocketexample import ServerSocketExampleFactory
 from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.room import RoomLimits
+from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.sessions import Recorder
 from openfl_twisted.wire.dialects import DIALECTS
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
@@ -126,6 +130,71 @@ class StateTests(DashboardTestCase):
             self.lastOf(self.watch())["rooms"],
             {"rooms": 2, "members": 3, "lost": 0, "shown": [["go", 2], ["chess", 1]]},
         )
+
+    def test_members(self) -> None:
+        """
+        An event has the members of the selected room, with the numbers of their clients.
+        """
+        lobby = Lobby(RoomLimits(resume=9), self.clock)
+        self.open(RoomFactory(XMLRoomProtocol, lobby))
+        self.server.lobby = lobby
+        self.server.connect()
+        self.server.connect(b'<join room="go" name="Ann"/>\0')
+        left = self.server.connect(b'<join room="go" name="Ben"/>\0')
+        left.transport._close(ConnectionLost())
+        browser = self.watch("/state?room=go")
+        members = [{"name": "Ann", "client": 2}, {"name": "Ben", "client": None}]
+        self.assertEqual(
+            self.lastOf(browser)["room"], {"name": "go", "count": 2, "members": members}
+        )
+        for path in ("/state", "/state?room=chess"):
+            self.assertIsNone(self.lastOf(self.watch(path))["room"])
+
+    def test_maxMembers(self) -> None:
+        """
+        The number of members in an event is limited.
+        """
+        lobby = self.server.lobby = Lobby(clock=self.clock)
+        for _ in range(MAX_SHOWN + 1):
+            lobby.join("go", Recipient())
+        room = self.lastOf(self.watch("/state?room=go"))["room"]
+        self.assertEqual((len(room["members"]), room["count"]), (MAX_SHOWN, MAX_SHOWN + 1))
+
+    def test_server(self) -> None:
+        """
+        An event has the name of the server, its version and its ports.
+        """
+        server: Any = self.server
+        server.commandName = "openfl-xml"
+        server.hosts = [IPv4Address("TCP", "127.0.0.1", 8080)]
+        shown = self.lastOf(self.watch())["server"]
+        self.assertEqual((shown["name"], shown["ports"]), ("openfl-xml", ["127.0.0.1:8080"]))
+        self.assertEqual(shown["version"], version("openfl-twisted"))
+        self.assertFalse(shown["draining"])
+
+    def test_reasons(self) -> None:
+        """
+        An event has the numbers of refused and disconnected clients by reason.
+        """
+        self.server.factory.maxConnections = 1
+        for _ in range(3):
+            self.server.connect()
+        self.server.wrapped.cut["rate"] = 4
+        state = self.lastOf(self.watch())
+        self.assertEqual((state["refused"], state["refusals"]["connections"]), (2, 2))
+        self.assertEqual((state["cut"], state["cuts"]["rate"]), (4, 4))
+
+    def test_sort(self) -> None:
+        """
+        The shown clients are the first ones of all in the selected order.
+        """
+        self.server.factory.maxConnections = 0
+        self.server.connect(b"the most bytes\0")
+        for _ in range(MAX_SHOWN):
+            self.server.connect()
+        state = self.lastOf(self.watch("/state?sort=bytesIn&order=desc"))
+        self.assertEqual(state["clients"][0]["id"], 1)
+        self.assertEqual(len(state["clients"]), MAX_SHOWN)
 
     def test_broker(self) -> None:
         """

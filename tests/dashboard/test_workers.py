@@ -6,13 +6,17 @@ L{openfl_twisted.dashboard.workermetrics} and L{openfl_twisted.dashboard.workers
 import json
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.dashboard.clientlist import View
+from openfl_twisted.dashboard.history import SAMPLING, Sample
 from openfl_twisted.dashboard.reports import ServerReports
 from openfl_twisted.dashboard.streams import (
     _INTERVAL,
@@ -23,6 +27,8 @@ from openfl_twisted.dashboard.streams import (
 from openfl_twisted.dashboard.workermetrics import WorkerMetricsService
 from openfl_twisted.dashboard.workerstreams import WorkerDashboardService
 from openfl_twisted.protocols.policyfile import PolicyFileFactory
+from openfl_twisted.rooms.lobby import Lobby
+from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.transports.blocklist import Block, BlockList
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.dashboard.browser import Answer, Visit, visit
@@ -88,8 +94,14 @@ class WorkersTestCase(SynchronousTestCase):
         self.open()
 
     def open(self, wrapped: Any = None) -> None:
+        """
+        Create the workers.
+
+        @param wrapped: the factory of both servers, or a function that creates a factory for each.
+        """
         self.clock = MemoryReactorClock()
-        self.one, self.two = FakeWorker(1, wrapped), FakeWorker(1002, wrapped)
+        wrapped = wrapped if callable(wrapped) else lambda wrapped=wrapped: wrapped
+        self.one, self.two = FakeWorker(1, wrapped()), FakeWorker(1002, wrapped())
         self.group = FakeGroup(self.one, self.two)
         self.metrics = WorkerMetricsService(
             self.group, TCP4ServerEndpoint(self.clock, 9100), self.clock
@@ -223,7 +235,7 @@ class StateTests(WorkersTestCase):
         other.end()
         self.next(browser)
         streams: Any = self.dashboard.state
-        self.assertEqual(set(streams._states), {"plain"})
+        self.assertEqual(set(streams._states), {View("plain")})
 
     def test_briefly(self) -> None:
         """
@@ -233,7 +245,7 @@ class StateTests(WorkersTestCase):
             self.watch(f"/state?find={number}").end()
         self.watch("/state?find=x")
         streams: Any = self.dashboard.state
-        self.assertEqual(set(streams._states), {"x"})
+        self.assertEqual(set(streams._states), {View("x")})
 
     def test_noAnswer(self) -> None:
         """
@@ -324,6 +336,86 @@ class StateTests(WorkersTestCase):
         self.one.server.factory.blockList = None
         self.assertIsNone(self.successResultOf(self.one.ask("blocks", blocks=[])))
 
+    def test_sort(self) -> None:
+        """
+        The clients of all workers are sorted together.
+        """
+        self.one.server.connect(b"abc\0")
+        self.two.server.connect(b"a\0")
+        self.two.server.connect(b"abcde\0")
+        browser = self.watch("/state?sort=bytesIn&order=desc")
+        [(_, state)] = self.next(browser)
+        self.assertEqual([client["id"] for client in state["clients"]], [2002, 1001, 1002])
+
+    def test_room(self) -> None:
+        """
+        An event has the members of a room in all workers. The room is closed in all workers.
+        """
+        clients = []
+        self.open(lambda: RoomFactory(XMLRoomProtocol, Lobby(clock=Clock())))
+        for worker, name in [(self.one, "Ann"), (self.two, "Ben")]:
+            wrapped: Any = worker.server.wrapped
+            worker.server.lobby = wrapped.lobby
+            clients.append(worker.server.connect(f'<join room="go" name="{name}"/>\0'.encode()))
+        browser = self.watch("/state?room=go")
+        [(_, state)] = self.next(browser)
+        members = [{"name": "Ann", "client": 1001}, {"name": "Ben", "client": 1002}]
+        self.assertEqual(state["room"], {"name": "go", "count": 2, "members": members})
+        self.assertEqual(self.post("/closeroom", room="go").json, {"members": 2})
+        for client in clients:
+            client.exchange()
+            self.assertIn(b'<error code="closed">', client.received)
+        self.assertEqual(self.post("/closeroom", room="go").status, 404)
+
+    def test_server(self) -> None:
+        """
+        The state has the name of the command, the greatest lag and the memory of all processes.
+        """
+        for worker in (self.one, self.two):
+            server: Any = worker.server
+            server.commandName, server.hosts = "openfl-xml", [IPv4Address("TCP", "127.0.0.1", 8080)]
+        browser = self.watch()
+        self.one.server.clock.advance(3)
+        self.next(browser)
+        server = self.next(browser)[0][1]["server"]
+        self.assertEqual((server["name"], server["ports"]), ("openfl-xml", ["127.0.0.1:8080"]))
+        self.assertGreaterEqual(server["lag"], 2)
+        self.assertEqual(server["uptime"], 3)
+
+    def test_history(self) -> None:
+        """
+        The supervisor keeps the history of all workers. A worker that does not answer is omitted.
+        """
+        self.dashboard.startService()
+        self.addCleanup(self.dashboard.stopService)
+        self.one.server.connect(b"a\0")
+        self.two.server.connect(b"a\0b\0")
+        self.clock.advance(SAMPLING)
+        self.one.ask = lambda question, **arguments: fail(DashboardError(503, "late"))  # type: ignore[method-assign]
+        self.clock.advance(SAMPLING)
+        self.two.ask = self.one.ask  # type: ignore[method-assign]
+        self.clock.advance(SAMPLING)
+        samples = [Sample(*sample) for sample in self.dashboard.state.history.since(0)]
+        self.assertEqual([(each.clients, each.messagesIn) for each in samples], [(2, 3), (1, 0)])
+
+    def test_export(self) -> None:
+        """
+        An export contains the clients of all workers that answer.
+        """
+        self.one.server.connect(b"a\0")
+        self.two.server.connect(b"a\0")
+        answer = visit(self.dashboard.guard, "/export.json", {"Authorization": KEY})
+        self.assertEqual({client["id"] for client in answer.json["clients"]}, {1001, 1002})
+        self.one.ask = lambda question, **arguments: fail(DashboardError(503, "late"))  # type: ignore[method-assign]
+        answer = visit(self.dashboard.guard, "/export.csv", {"Authorization": KEY})
+        self.assertEqual(len(answer.body.splitlines()), 2)
+        self.two.ask = self.one.ask  # type: ignore[method-assign]
+        answer = visit(self.dashboard.guard, "/export.csv", {"Authorization": KEY})
+        self.assertEqual((answer.status, answer.json), (503, {"problem": "late"}))
+        self.group.active = []
+        answer = visit(self.dashboard.guard, "/export.csv", {"Authorization": KEY})
+        self.assertEqual((answer.status, answer.json), (503, {"problem": "no worker is running"}))
+
     def test_failure(self) -> None:
         """
         An error of the supervisor is logged.
@@ -342,7 +434,7 @@ class StateTests(WorkersTestCase):
         The base class has no state.
         """
         streams = DashboardStreams(self.clock)
-        self.assertEqual(streams.filters(), set())
+        self.assertEqual(streams.views(), set())
         self.assertRaises(NotImplementedError, lambda: streams.blockList)
 
 

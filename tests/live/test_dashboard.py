@@ -5,6 +5,7 @@ The metrics and the dashboard of a command, on real sockets.
 import json
 import re
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import trustme
@@ -47,6 +48,10 @@ async def test_metricsAndPage() -> None:
     client.send(b"hello\0")
     state = await ask(int(dashboard), "GET", "/state", "", key)
     await state.until(b'"bytesIn": 6')
+    about = f'"version": "{version("openfl-twisted")}", "ports": ["{HOST}:{port}"]'
+    await state.until(f'"name": "openfl-xml", {about}'.encode())
+    exported = await ask(int(dashboard), "GET", "/export.csv?table=clients", "", key)
+    assert b"\r\n1,127.0.0.1:" in await exported.untilLost()
     messages = await ask(int(dashboard), "GET", "/messages/1", "", key)
     await messages.until(b"event: begin")
     client.send("gr\u00fc\u00dfe\0".encode())

@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,10 +24,11 @@ from twisted.internet.threads import deferToThread
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
+from openfl_twisted.rooms.presence import IPresence
 from tests.clients.conftest import need
 from tests.live import live
 from tests.live.peers import HOST, Buffered, Process, dial, pause, portOf, run, stop, twistd
-from tests.live.test_brokers import freePort
+from tests.live.test_brokers import REDIS, broker, freePort, node, present
 
 pytestmark = pytest.mark.slow
 
@@ -335,3 +336,65 @@ def test_commandsOfUnits(name: str, tmp_path: Path) -> None:
     else:
         words.append("--show-config")
     subprocess.run([TWISTD, *words], check=True, capture_output=True, cwd=tmp_path)
+
+
+@live
+async def test_redisFailover(tmp_path: Path) -> None:
+    """
+    Behind haproxy, the nodes use the master of two Redis servers. When the master has ended and the
+    replica is promoted, as Sentinel does, both nodes connect to the new master, and receive each
+    other's messages and members again.
+    """
+    need(shutil.which("haproxy"), "haproxy is not installed (apt-get install haproxy)")
+    first, second, port = freePort(), freePort(), freePort()
+    file = configured(
+        "redis-haproxy.cfg",
+        tmp_path,
+        ("bind 127.0.0.1:6379", f"bind {HOST}:{port}"),
+        ("10.0.0.1:6379", f"{HOST}:{first}"),
+        ("10.0.0.2:6379", f"{HOST}:{second}"),
+    )
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    url = f"redis://{HOST}:{port}"
+    replica = [*REDIS.command(second), "--replicaof", HOST, str(first)]
+
+    async def seesMember(presence: IPresence) -> None:
+        while [each.member for each in await presence.membersOf("hall")] != ["ann"]:
+            await pause(0.02)
+
+    async with AsyncExitStack() as master:
+        await master.enter_async_context(broker(REDIS, folders[0], REDIS.command(first)))
+        async with (
+            broker(REDIS, folders[1], replica) as other,
+            running(port, "haproxy", "-db", "-f", file) as haproxy,
+        ):
+            await other.until(b"Finished with success")
+            await haproxy.until(b"two is DOWN")
+            async with (
+                node(url) as (one, oneWatcher),
+                node(url) as (_, twoWatcher),
+                present(url, b"1" * 16) as ours,
+                present(url, b"2" * 16) as theirs,
+            ):
+                ours.set("hall", "ann", b"")
+                await seesMember(theirs)
+                watchers = (oneWatcher, twoWatcher)
+                waiting = Deferred.fromCoroutine(twoWatcher.until(b"before"))
+                assert one.publish("room", b"before")
+                await waiting
+                down = [Deferred.fromCoroutine(each.until("down")) for each in watchers]
+                await master.aclose()
+                for each in down:
+                    await each
+                up = [Deferred.fromCoroutine(each.until("up")) for each in watchers]
+                subprocess.run(
+                    ["redis-cli", "-p", str(second), "replicaof", "no", "one"], check=True
+                )
+                for each in up:
+                    await each
+                waiting = Deferred.fromCoroutine(twoWatcher.until(b"after"))
+                assert one.publish("room", b"after")
+                await waiting
+                await seesMember(theirs)

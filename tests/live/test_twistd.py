@@ -2,6 +2,7 @@
 The commands as processes.
 """
 
+import json
 import os
 import re
 import select
@@ -59,7 +60,8 @@ async def test_xml() -> None:
     await one.close()
     printed = await stop(server)
     await two.untilLost()
-    assert len(re.findall(r"127\.0\.0\.1:\d+ opened \(\d open\)", printed)) == 3
+    assert len(re.findall(r"127\.0\.0\.1:\d+ opened \(plain, \d open\)", printed)) == 2
+    assert len(re.findall(r"127\.0\.0\.1:\d+ opened \(policy, \d open\)", printed)) == 1
     assert len(re.findall(r"127\.0\.0\.1:\d+ closed by the peer", printed)) == 1
     assert len(re.findall(r"127\.0\.0\.1:\d+ closed by the server", printed)) == 2
 
@@ -157,6 +159,70 @@ async def test_rotate(tmp_path: Path) -> None:
     await until(lambda: log.exists() and b"SIGHUP received" in log.read_bytes())
     await stop(server)
     assert b"listening on" in (tmp_path / "server.log.1").read_bytes()
+
+
+def eventsIn(text: str) -> list[dict[str, Any]]:
+    """
+    Parse a log in JSON.
+    """
+    assert text.isascii()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@live
+async def test_json(tmp_path: Path) -> None:
+    """
+    With C{--log-format=json}, all lines of a daemon's log file are JSON, also after SIGUSR1 and
+    SIGHUP.
+    """
+    log, pidFile = tmp_path / "server.log", tmp_path / "pid"
+    starter = run(
+        *[each for each in TWISTD if each not in ("-n", "--nodaemon", "--pidfile=")],
+        *(f"--logfile={log}", f"--pidfile={pidFile}", "openfl-xml", "--echo", ANY_PORT),
+        "--log-format=json",
+    )
+    assert await starter.ended == 0
+    port = await portIn(log)
+    pid = int(pidFile.read_text())
+    try:
+        client = await dial(port)
+        client.send(b"hello\0")
+        await client.until(b"hello\0")
+        await client.close()
+        await until(lambda: "closed by the peer" in log.read_text())
+        os.kill(pid, signal.SIGUSR1)
+        await until((tmp_path / "server.log.1").exists)
+        os.kill(pid, signal.SIGHUP)
+        await until(lambda: log.exists() and "SIGHUP received" in log.read_text())
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        await until(lambda: not pidFile.exists())
+    events = eventsIn((tmp_path / "server.log.1").read_text())
+    [opened] = [each for each in events if " opened " in each["text"]]
+    assert (opened["level"], opened["kind"], opened["open"]) == ("info", "plain", 1)
+    assert opened["text"] == f"{opened['peer']} opened (plain, 1 open)"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", opened["time"])
+    assert eventsIn(log.read_text())[-1]["text"] == "Server Shut Down."
+
+
+@live
+async def test_jsonWorkers() -> None:
+    """
+    The events of workers are JSON, with their fields and the number of the worker.
+    """
+    server = twistd("openfl-xml", "--echo", "--workers=2", ANY_PORT, "--log-format=json")
+    printed = await server.until(b"connection limits apply to each worker")
+    found = re.search(r"2 workers listening on 127\.0\.0\.1:(\d+)", printed)
+    assert found is not None, printed
+    client = await dial(int(found[1]))
+    client.send(b"hello\0")
+    await client.until(b"hello\0")
+    await server.until(b" opened ")
+    await client.close()
+    events = eventsIn(await stop(server))
+    [opened] = [each for each in events if " opened " in each["text"]]
+    assert opened["worker"] in (1, 2)
+    assert opened["text"] == f"worker {opened['worker']}: {opened['peer']} opened (plain, 1 open)"
 
 
 async def portIn(log: Path) -> int:

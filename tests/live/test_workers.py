@@ -205,6 +205,9 @@ async def test_monitoring() -> None:
     assert b"openfl_workers_up 2.0" in scraped
     state = await ask(dashboard, "GET", "/state", "", key)
     await state.until(b'"connected": 2')
+    await state.until(b'"name": "openfl-xml"')
+    exported = await ask(dashboard, "GET", "/export.csv", "", key)
+    assert (await exported.untilLost()).count(f",{HOST}:".encode()) == 2
     ids = {}
     for line in state.received.decode().splitlines():
         if line.startswith("data: ") and '"connected": 2' in line:

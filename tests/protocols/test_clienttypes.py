@@ -739,6 +739,27 @@ class HTTPTests(DetectionTestCase):
                 plain = b"Origin" not in upgrade
                 self.assertEqual(client.received.split()[1], b"101" if plain else status)
 
+    def test_refusingRule(self) -> None:
+        """
+        If a page is refused, the log names the rule for its domain, or says that no rule
+        matches. The answer contains no rule.
+        """
+        named = (
+            "(rule 1 (domain '127.0.0.1' to-ports '81') does not grant access: "
+            "it does not list port 80)"
+        )
+        for rule, words in (
+            (AccessRule("127.0.0.1", "81"), named),
+            (AccessRule("a.example", "80"), "(no rule of the policy file is for its domain)"),
+        ):
+            self.open(policy=PolicyFile((rule,)))
+            with capturedLogs() as logs:
+                client = self.call()
+                client.send(UPGRADE.replace(b"Host: 127.0.0.1:9301", b"Host: a:1"))
+            text = "403 The origin 'http://127.0.0.1:9301' may not connect."
+            self.assertTrue(linesOf(logs)[-1].endswith(f"{text} {words}"), linesOf(logs))
+            self.assertTrue(client.received.endswith(b" may not connect.\n"))
+
     def test_limits(self) -> None:
         """
         The limits of WebSockets can be set.
@@ -1010,6 +1031,22 @@ class ClosingTests(DetectionTestCase):
                         client.tls.shutdown()
                         client.exchange()
                 self.assertIn(f"closed {words} (0 open)", linesOf(logs)[-1])
+
+    def test_opened(self) -> None:
+        """
+        The log names the client type of an opened connection, inside TLS, too.
+        """
+        for inTLS, data, kind in (
+            (False, b"a\0", "plain"),
+            (False, UPGRADE, "websocket"),
+            (False, REQUEST, "policy"),
+            (True, b"a\0", "tls"),
+            (True, UPGRADE, "websocket in tls"),
+        ):
+            self.open()
+            with capturedLogs() as logs:
+                Client(self.guard, self.clock, inTLS=inTLS).send(data)
+            self.assertTrue(linesOf(logs)[0].endswith(f" opened ({kind}, 1 open)"), linesOf(logs))
 
     def test_closedByTLS(self) -> None:
         """

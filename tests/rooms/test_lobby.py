@@ -31,12 +31,16 @@ class RecordingRecipient:
     def __init__(self) -> None:
         self.received: list[bytes] = []
         self.isReplaced = False
+        self.reasons: list[str] = []
 
     def deliverMessage(self, message: bytes) -> None:
         self.received.append(message)
 
     def replaced(self) -> None:
         self.isReplaced = True
+
+    def removed(self, reason: str) -> None:
+        self.reasons.append(reason)
 
 
 class RecordingObserver(LobbyObserver):
@@ -632,6 +636,23 @@ class FaultTests(LobbyTestCase):
         )
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
 
+    def test_removed(self) -> None:
+        """
+        An exception of a removed connection is logged, and the other members are removed, too.
+        """
+
+        class RaisingRecipient(RecordingRecipient):
+            def removed(self, reason: str) -> None:
+                raise ValueError("a fault of the user's")
+
+        member = self.lobby.join("chess", RaisingRecipient())
+        _, other = self.join()
+        assert member.room is not None
+        self.assertEqual(self.lobby.closeRoom(member.room, "closed"), 2)
+        self.assertEqual(other.reasons, ["closed"])
+        self.assertEqual(self.lobby.rooms, {})
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
     def test_replaced(self) -> None:
         """
         An exception of the replaced connection is logged, and the new connection has the
@@ -647,3 +668,80 @@ class FaultTests(LobbyTestCase):
         self.assertIs(self.lobby.resume(member.token, after), member)
         self.assertIs(member.recipient, after)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+
+class CloseTests(LobbyTestCase):
+    """
+    L{Lobby.closeRoom}.
+    """
+
+    def close(self, name: str = "chess") -> int:
+        """
+        Close a room, and return the number of its members.
+        """
+        return self.lobby.closeRoom(self.lobby.rooms[name], "too loud")
+
+    def test_close(self) -> None:
+        """
+        All members of the room are removed and notified, and no others. Observers are notified
+        that each member has left, then that the room is closed.
+        """
+        (ann, one), (ben, two) = self.join(name="Ann"), self.join(name="Ben")
+        _, other = self.join("go", "Ann")
+        observer = RecordingObserver()
+        self.lobby.observers.append(observer)
+        self.assertEqual(self.close(), 2)
+        self.assertEqual(
+            (one.reasons, two.reasons, other.reasons), (["too loud"], ["too loud"], [])
+        )
+        self.assertEqual((ann.room, ben.room, ann.recipient), (None, None, None))
+        self.assertEqual(observer.lines, ["Ann left chess", "Ben left chess", "chess closed"])
+        self.assertEqual((set(self.lobby.rooms), self.lobby.members), ({"go"}, 1))
+        self.lobby.leave(ann)
+
+    def test_resume(self) -> None:
+        """
+        Disconnected members cannot resume. The messages kept for them are lost.
+        """
+        self.begin(resume=10)
+        member, _ = self.join()
+        other, _ = self.join()
+        self.lobby.suspend(member)
+        self.lobby.send(other, b"x\0")
+        self.close()
+        self.assertRefused("token", self.lobby.resume, member.token, RecordingRecipient())
+        self.assertEqual((self.lobby.lost, self.clock.getDelayedCalls()), (1, []))
+
+    def test_again(self) -> None:
+        """
+        A member that joins again while the room is closed is in the room afterwards.
+        """
+        lobby = self.lobby
+
+        class ReturningRecipient(RecordingRecipient):
+            def removed(self, reason: str) -> None:
+                self.member = lobby.join("chess", RecordingRecipient(), "Ann")
+
+        recipient = ReturningRecipient()
+        lobby.join("chess", recipient, "Ann")
+        self.join(name="Ben")
+        self.assertEqual(self.close(), 2)
+        self.assertEqual(list(lobby.rooms["chess"].members), ["Ann"])
+        lobby.leave(recipient.member)
+        self.assertEqual(lobby.rooms, {})
+
+    def test_observer(self) -> None:
+        """
+        An observer can remove the other members while the room is closed.
+        """
+        lobby = self.lobby
+        members = [self.join()[0] for _ in range(3)]
+
+        class LeavingObserver(LobbyObserver):
+            def left(self, member: Member, room: Room) -> None:
+                for each in members:
+                    lobby.leave(each)
+
+        lobby.observers.append(LeavingObserver())
+        self.assertEqual(self.close(), 3)
+        self.assertEqual((lobby.rooms, lobby.members), ({}, 0))

@@ -98,6 +98,16 @@ class PathTests(SynchronousTestCase):
         self.assertEqual((one.read(), other.read()), ([], []))
         self.assertEqual(set(self.lobby.rooms), {"chess club", "go"})
 
+    def test_roomClosed(self) -> None:
+        """
+        When an operator closes the room, its members are disconnected with the reason.
+        """
+        one, other = Client(self.factory, "/chess"), Client(self.factory, "/go")
+        self.lobby.closeRoom(self.lobby.rooms["chess"], "too loud")
+        self.assertEqual(one.closed, [(1008, "too loud")])
+        self.assertTrue(one.transport.disconnecting)
+        self.assertFalse(other.transport.disconnecting)
+
     def test_firstMessage(self) -> None:
         """
         Without a path, the first message names the room.
@@ -298,6 +308,20 @@ class XMLTests(SynchronousTestCase):
         self.one.send('<resume token="x"/>', '<join room="chess" name="Ben"/>')
         codes = [error.split('"')[1] for error in self.one.read()]
         self.assertEqual(codes, ["room", "taken"])
+
+    def test_roomClosed(self) -> None:
+        """
+        When an operator closes the room, each member receives an error, and no C{<left>} of the
+        others. The members can join again.
+        """
+        self.joinBoth()
+        self.lobby.closeRoom(self.lobby.rooms["chess"], "too <loud>")
+        error = '<error code="closed">too &lt;loud&gt;</error>'
+        self.assertEqual((self.one.read(), self.two.read()), ([error], [error]))
+        self.one.send("<who/>", '<join room="chess" name="Ann"/>')
+        refused, welcome = self.one.read()
+        self.assertIn('code="room"', refused)
+        self.assertIn("<welcome", welcome)
 
     def test_refused(self) -> None:
         """
@@ -814,6 +838,21 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(self.nodes[0].topics, [])
         self.clients[1].send("<say>hello</say>")
         self.assertEqual(self.read(0), [])
+
+    def test_roomClosed(self) -> None:
+        """
+        Closing a room removes the members on this node only; the other node receives that they
+        have left, and its room stays open.
+        """
+        lobby = self.factories[0].lobby
+        self.assertEqual(lobby.closeRoom(lobby.rooms["chess"], "too loud"), 1)
+        self.assertEqual(self.read(0), ['<error code="closed">too loud</error>'])
+        self.assertEqual(self.read(1), ['<left name="Ann" />'])
+        self.assertEqual(self.nodes[0].topics, [])
+        self.clients[1].send("<who/>")
+        [listing] = self.read(1)
+        self.assertIn("Ben", listing)
+        self.assertNotIn("Ann", listing)
 
     def test_who(self) -> None:
         """

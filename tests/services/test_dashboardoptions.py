@@ -5,12 +5,15 @@ Tests for the options of metrics and dashboard, and their services.
 from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
+from twisted.internet.address import IPv4Address
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 
+from openfl_twisted.dashboard.measuring import MeasuringFactory
 from openfl_twisted.dashboard.metrics import MetricsService
 from openfl_twisted.dashboard.page import DashboardService
+from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.services import bridge, echoserver, options, policyserver, xmlserver
 from openfl_twisted.services.serving import ServerService
 from tests.dashboard.browser import visit
@@ -154,6 +157,42 @@ class DashboardServiceTests(OptionsTestCase):
             state = dashboard.state.describe()
             assert state is not None
             self.assertEqual(state["connected"], 0)
+
+    def test_measurements(self) -> None:
+        """
+        Connections are measured only with C{--metrics}. A policy server has no messages to measure.
+        """
+        for module, arguments in COMMANDS:
+            for more in ([], [METRICS]):
+                service = self.service(module, *arguments, *more)
+                factories: list[Any] = [service.factory]
+                while hasattr(factories[-1], "wrappedFactory"):
+                    factories.append(factories[-1].wrappedFactory)
+                measured = [each for each in factories if isinstance(each, MeasuringFactory)]
+                isMeasured = bool(more) and module is not policyserver
+                self.assertEqual(len(measured), isMeasured)
+                if not more:
+                    self.assertIsNone(service.measurements)
+                    continue
+                _, metrics = service.services
+                assert isinstance(metrics, MetricsService)
+                body = visit(metrics.guard, "/metrics").body
+                self.assertIn(b"openfl_event_loop_lag_seconds 0.0", body)
+                self.assertEqual(b"openfl_handler_seconds_count 0.0" in body, isMeasured)
+
+    def test_pings(self) -> None:
+        """
+        WebSocket pings are measured.
+        """
+        service = self.service(xmlserver, METRICS)
+        onePort, measurements = service.factory.wrappedFactory, service.measurements
+        assert isinstance(onePort, OnePortFactory)
+        assert measurements is not None
+        host = IPv4Address("TCP", "127.0.0.1", 8080)
+        answered = onePort.buildWebSocket(host, None).factory.pingAnswered
+        assert answered is not None
+        answered(0.25)
+        self.assertEqual(measurements.pings.total, 0.25)
 
     def test_ports(self) -> None:
         """

@@ -316,11 +316,12 @@ class QuietTests(DrainingTestCase):
         """
         A client is logged when its type is detected.
         """
-        self.assertEqual(self.lines(b"hello\0"), ["opened (1 open)", "closed by the peer (0 open)"])
-        self.assertEqual(self.lines(b"xy", closes=False), ["opened (1 open)"])
+        closed = "closed by the peer (0 open)"
+        self.assertEqual(self.lines(b"hello\0"), ["opened (plain, 1 open)", closed])
+        self.assertEqual(self.lines(b"xy", closes=False), ["opened (plain, 1 open)"])
         self.assertEqual(self.lines(b"GET", closes=False), [])
-        self.assertEqual(self.lines(b"GET"), ["opened (0 open)", "closed by the peer (0 open)"])
-        self.assertEqual(self.lines(REQUEST)[0], "opened (1 open)")
+        self.assertEqual(self.lines(b"GET"), ["opened (undetected, 0 open)", closed])
+        self.assertEqual(self.lines(REQUEST)[0], "opened (websocket, 1 open)")
 
     def test_silent(self) -> None:
         """
@@ -334,7 +335,7 @@ class QuietTests(DrainingTestCase):
             client.transport._close(ConnectionDone())
         self.assertEqual(
             [line.partition(" ")[2] for line in linesOf(logs)],
-            ["opened (1 open)", "closed by the peer (0 open)"],
+            ["opened (plain, 1 open)", "closed by the peer (0 open)"],
         )
 
     def test_halfClose(self) -> None:
@@ -351,8 +352,8 @@ class QuietTests(DrainingTestCase):
 
     def test_refused(self) -> None:
         """
-        The first line of a refused client says that it was opened.
+        The first line of a refused client says that it was opened. Its type is not known.
         """
         found = self.lines(b"\x16\x03\x01\x00\x80\x01\x00\x00\x7c\x03\x03")
-        self.assertEqual(found[0], "opened (1 open)")
+        self.assertEqual(found[0], "opened (undetected, 1 open)")
         self.assertTrue(any("no certificate" in line for line in found), found)

@@ -2,13 +2,22 @@
 Tests for C{twistd} in the foreground.
 """
 
+import io
+import json
+import sys
 from typing import Any, cast
 
-from twisted.logger import globalLogBeginner
+from twisted.logger import Logger, LogPublisher, globalLogBeginner
 from twisted.python.usage import Options
+from twisted.scripts import twistd
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors
+from openfl_twisted.services.foreground import (
+    avoidPidFile,
+    dropCacheErrors,
+    logAsJSON,
+    makeObserver,
+)
 
 
 class _Twistd(Options):
@@ -90,3 +99,66 @@ class CacheTests(SynchronousTestCase):
         """
         self.patch(globalLogBeginner, "_initialBuffer", None)
         dropCacheErrors()
+
+
+class JSONTests(SynchronousTestCase):
+    """
+    Tests for L{logAsJSON}.
+    """
+
+    def parse(self, *arguments: str) -> Any:
+        """
+        Return the options of C{twistd}, as the options of a command see them.
+        """
+        scripts: Any = twistd
+        options = scripts.ServerOptions()
+        options["nodaemon"] = True
+        for argument in arguments:
+            name, _, value = argument.partition("=")
+            options[name] = value
+        return options
+
+    def test_twistd(self) -> None:
+        """
+        C{twistd} writes JSON to the output that its options select.
+        """
+        options = self.parse()
+        logAsJSON(options)
+        # This method imports the observer.
+        options.postOptions()
+        self.assertIs(options["logger"], makeObserver)
+        output = io.StringIO()
+        self.patch(sys, "stdout", output)
+        Logger(observer=LogPublisher(makeObserver())).info("hello")
+        self.assertEqual(json.loads(output.getvalue())["text"], "hello")
+
+    def test_file(self) -> None:
+        """
+        The log can be a file.
+        """
+        path = self.mktemp()
+        logAsJSON(self.parse(f"logfile={path}"))
+        observer: Any = makeObserver()
+        self.addCleanup(observer._outFile.close)
+        Logger(observer=LogPublisher(observer)).info("hello")
+        with open(path) as file:
+            self.assertEqual(json.loads(file.read())["text"], "hello")
+
+    def test_conflicts(self) -> None:
+        """
+        Another log of C{twistd} cannot be JSON.
+        """
+        for name in ("logger", "syslog"):
+            with self.assertRaisesRegex(ValueError, f"twistd --{name}"):
+                logAsJSON(self.parse(f"{name}=x"))
+
+    def test_twist(self) -> None:
+        """
+        C{twist} writes JSON to its log file.
+        """
+        options = _Twist()
+        logAsJSON(options)
+        output = io.StringIO()
+        observer: Any = cast("Any", options)["fileLogObserverFactory"](output)
+        Logger(observer=LogPublisher(observer)).info("hello")
+        self.assertEqual(json.loads(output.getvalue())["text"], "hello")

@@ -15,7 +15,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel, capturedLogs
-from twisted.python.usage import UsageError
+from twisted.python.usage import Options, UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.addresses import describe
@@ -26,7 +26,7 @@ from openfl_twisted.protocols.allowing import WebSocketRequest
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.rooms.roomprotocol import RoomProtocol, XMLRoomProtocol
-from openfl_twisted.services import echoserver, policyserver, xmlserver
+from openfl_twisted.services import echoserver, options, policyserver, xmlserver
 from openfl_twisted.services.options import ServerOptions, count, describePort, rate, size
 from openfl_twisted.tls.server import ServerCertificates
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
@@ -297,6 +297,30 @@ class SharedTests(OptionsTestCase):
             log.warn("logged")
         self.assertEqual([event["log_format"] for event in logs], ["logged"])
         self.assertUsage(xmlserver, ["--log-level=loud"], "debug, info, warn, error")
+
+    def test_logFormat(self) -> None:
+        """
+        The log format is set in C{twistd}, except in a worker, whose supervisor writes the log.
+        """
+        self.assertUsage(xmlserver, ["--log-format=xml"], "must be one of text, json")
+        used: list[object] = []
+        self.patch(options, "logAsJSON", used.append)
+        for name, worker, calls in (("json", None, 1), ("text", None, 0), ("json", object(), 0)):
+            used.clear()
+            parsed = self.parse(xmlserver, f"--log-format={name}")
+            parsed.parent, parsed.worker = Options(), worker
+            parsed._setLogFormat()
+            self.assertEqual(used, [parsed.parent] * calls)
+
+    def test_logFormatConflict(self) -> None:
+        """
+        A log of C{twistd} that cannot be JSON is a usage error.
+        """
+        parsed = self.parse(xmlserver, "--log-format=json")
+        parsed.parent = Options()
+        parsed.parent["logger"] = "module.observer"
+        with self.assertRaisesRegex(UsageError, "--log-format=json: cannot be used .* --logger"):
+            parsed._setLogFormat()
 
     def test_help(self) -> None:
         """

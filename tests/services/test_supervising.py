@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from tempfile import TemporaryFile
 from typing import Any
 from unittest.mock import patch
 
@@ -148,7 +149,8 @@ class WorkerOptionTests(OptionsTestCase):
     def test_options(self) -> None:
         """
         A worker has the same arguments, but serves neither metrics nor a dashboard, and
-        starts no workers. It knows their ports, so that its gateway does not connect to them.
+        starts no workers. It measures for the metrics of the supervisor. It knows their ports, so
+        that its gateway does not connect to them.
         """
         options = self.parse(
             xmlserver, "--workers=2", "--metrics=tcp:1", "--dashboard=tcp:2", "--dashboard-token=x"
@@ -158,6 +160,7 @@ class WorkerOptionTests(OptionsTestCase):
         service: Any = xmlserver.makeService(options)
         self.assertEqual(service.ownPorts(), {1, 2})
         assert isinstance(service, ServerService)
+        self.assertIsNotNone(service.measurements)
         self.assertEqual(len(service.services), 1)
 
     def test_systemd(self) -> None:
@@ -356,12 +359,12 @@ class ReloadOptionTests(OptionsTestCase):
         """
         The program writes the result, and ends without waiting for threads.
         """
-        reading, writing = os.pipe()
-        self.patch(appcheck, "RESULT", writing)
-        with patch("os._exit") as leaving:
-            appcheck.main("no_such_module:Game")
-        os.close(writing)
-        with open(reading, "rb") as file:
+        # A pipe that nobody reads would block if the list of files is long.
+        with TemporaryFile() as file:
+            self.patch(appcheck, "RESULT", file.fileno())
+            with patch("os._exit") as leaving:
+                appcheck.main("no_such_module:Game")
+            file.seek(0)
             self.assertIn("no_such_module", json.load(file)["problem"])
         leaving.assert_called_once_with(0)
 

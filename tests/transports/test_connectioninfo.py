@@ -18,7 +18,7 @@ from zope.interface import alsoProvides
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
-from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.protocols.websocket import PING_INTERVAL, WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from openfl_twisted.transports.connectioninfo import CLIENT_TYPES, Traffic, inTLS
 from openfl_twisted.transports.guard import REFUSALS, GuardFactory
@@ -26,7 +26,7 @@ from openfl_twisted.transports.wrapper import ConnectionWrapper
 from openfl_twisted.wire.firstbytes import Signature
 from openfl_twisted.wire.policy.request import REQUEST
 from tests.doubles import TightTransport, linesOf
-from tests.frames import BINARY, frame
+from tests.frames import BINARY, PING, PONG, frame
 from tests.frames import REQUEST as UPGRADE
 from tests.laboratory import authority, server
 from tests.protocols.test_clienttypes import Client as ClientType
@@ -232,6 +232,24 @@ class SnapshotTests(ClientTestCase):
         [client] = self.guard.clients()
         self.assertEqual(client.bytesIn, len(UPGRADE + frame(BINARY, b"a\0")))
         self.assertGreater(client.bytesOut, 100)
+
+    def test_pingTime(self) -> None:
+        """
+        A WebSocket has the round-trip time of its last ping, inside TLS, too. Other connections
+        have none.
+        """
+        for isSecure in (False, True):
+            self.setUp()
+            self.call(b"a\0", inTLS=isSecure)
+            client = self.call(UPGRADE, inTLS=isSecure)
+            self.assertEqual([each.pingTime for each in self.guard.clients()], [None, None])
+            self.clock.advance(PING_INTERVAL)
+            client.exchange()
+            [(opcode, payload)] = client.messages
+            self.assertEqual(opcode, PING)
+            self.clock.advance(0.5)
+            client.send(frame(PONG, payload))
+            self.assertEqual([each.pingTime for each in self.guard.clients()], [None, 0.5])
 
     def test_closed(self) -> None:
         """

@@ -159,7 +159,7 @@ class CountTests(GuardTestCase):
             (None, True, "by the server"),
         ]:
             opened, closed = linesOf(self.lines(reason, abort=abort))
-            self.assertEqual(opened, "192.168.1.1:54321 opened (1 open)")
+            self.assertEqual(opened, "192.168.1.1:54321 opened (plain, 1 open)")
             self.assertTrue(closed.startswith(f"192.168.1.1:54321 closed {words}"), closed)
             self.assertTrue(closed.endswith("(0 open)"), closed)
 

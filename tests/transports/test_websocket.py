@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.protocols.websockettransport} and
 L{openfl_twisted.protocols.producing}.
 """
 
+import math
 import zlib
 from functools import partial
 from itertools import pairwise
@@ -36,6 +37,7 @@ from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtoc
 from openfl_twisted.transports.flowcontrol import PullAdapter
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.receivebuffer import MAX_WORK
+from openfl_twisted.wire.websocket.messages import makePing
 from tests.doubles import RecordingProducer, TightTransport, linesOf
 from tests.frames import (
     BINARY,
@@ -1440,6 +1442,12 @@ class TimeTests(WebSocketTestCase):
     Pings.
     """
 
+    def ping(self) -> tuple[int, bytes]:
+        """
+        Return the opcode and the payload of a ping that is sent now.
+        """
+        return framesIn(makePing(self.clock.seconds()))[0]
+
     def test_ping(self) -> None:
         """
         An idle peer is sent a ping; any data is an answer.
@@ -1449,7 +1457,7 @@ class TimeTests(WebSocketTestCase):
             for _ in range(3):
                 transport.writes.clear()
                 self.clock.advance(30)
-                self.assertEqual(framesIn(b"".join(transport.writes)), [(PING, b"")])
+                self.assertEqual(framesIn(b"".join(transport.writes)), [self.ping()])
                 self.clock.advance(19)
                 connection.dataReceived(answer)
                 self.clock.advance(1)
@@ -1519,13 +1527,13 @@ class TimeTests(WebSocketTestCase):
         self.clock.advance(30)
         self.assertEqual(len(transport.writes), 1)
         self.clock.advance(30)
-        self.assertEqual(framesIn(transport.value()), [(PING, b"")])
+        self.assertEqual(framesIn(transport.value()), [self.ping()])
         inner.transport.write(b"x" * 20)
         self.clock.advance(20)
         self.assertFalse(transport.closed)
         transport.drain()
         self.clock.pump([30, 30])
-        self.assertEqual(framesIn(transport.value()), [(PING, b"")])
+        self.assertEqual(framesIn(transport.value()), [self.ping()])
         connection.abortConnection()
 
     def test_steady(self) -> None:
@@ -1537,8 +1545,44 @@ class TimeTests(WebSocketTestCase):
             inner.transport.write(b"x" * 20)
             self.clock.advance(25)
             transport.drain()
-        self.assertNotIn((PING, b""), framesIn(transport.delivered))
+        self.assertNotIn(PING, [opcode for opcode, _ in framesIn(transport.delivered)])
         self.assertFalse(transport.closed)
+
+    def test_pingTime(self) -> None:
+        """
+        The round-trip time of the last ping is known until the next ping, and passed to a function.
+        An idle connection has no additional attribute before its first ping.
+        """
+        times: list[float] = []
+        connection, transport, _ = self.open(
+            pingInterval=30, pongTimeout=20, pingAnswered=times.append
+        )
+        self.assertNotIn("pingTime", vars(connection))
+        for number in range(2):
+            transport.writes.clear()
+            self.clock.advance(30)
+            self.assertIsNone(connection.pingTime)
+            payload = framesIn(b"".join(transport.writes))[0][1]
+            self.clock.advance(number + 1)
+            connection.dataReceived(frame(BINARY, b"a") + frame(PONG, payload) * 3)
+            self.assertEqual(connection.pingTime, number + 1)
+            self.clock.advance(19 - number)
+        self.assertEqual(times, [1, 2])
+
+    def test_forgedPong(self) -> None:
+        """
+        A pong that is not the answer to the last ping, or whose time is impossible, is ignored.
+        """
+        times: list[float] = []
+        connection, _, _ = self.open(pingInterval=30, pongTimeout=20, pingAnswered=times.append)
+        connection.dataReceived(frame(PONG, framesIn(makePing(0))[0][1]))
+        self.clock.advance(30)
+        for time in (-1.0, 31.0, 9.0, math.nan, math.inf, -math.inf):
+            connection.dataReceived(frame(PONG, framesIn(makePing(time))[0][1]))
+        for payload in (b"x", b"x" * 9):
+            connection.dataReceived(frame(PONG, payload))
+        self.assertIsNone(connection.pingTime)
+        self.assertEqual(times, [])
 
     def test_noPings(self) -> None:
         """

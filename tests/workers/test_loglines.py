@@ -5,6 +5,7 @@ Tests for L{openfl_twisted.workers.loglines} and L{openfl_twisted.workers.backof
 import atexit
 import contextlib
 import io
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from twisted.python import log
 from twisted.scripts._twistd_unix import UnixAppLogger
 from twisted.trial.unittest import SynchronousTestCase
 
+from openfl_twisted.logs import formatJSON
 from openfl_twisted.workers import loglines
 from openfl_twisted.workers.backoff import _FIRST_DELAY, _MAX_DELAY, Backoff
 from openfl_twisted.workers.loglines import (
@@ -26,6 +28,7 @@ from openfl_twisted.workers.loglines import (
     MAX_LINE,
     EventWriter,
     LineBuffer,
+    LogLine,
     PipeWriter,
     _toLine,
     emit,
@@ -60,7 +63,9 @@ class LogLineTests(SynchronousTestCase):
             logger = Logger("game", observer=publisher)
             logger.warn("{peer}: gr\u00fc\u00dfe\nline", peer="Ann")
 
-        self.assertEqual(self.lines(write), [("warn", "game", "Ann: gr\u00fc\u00dfe\nline")])
+        text = "Ann: gr\u00fc\u00dfe\nline"
+        record = {"text": text, "peer": "Ann"}
+        self.assertEqual(self.lines(write), [("warn", "game", text, record)])
 
     def test_banners(self) -> None:
         """
@@ -82,7 +87,7 @@ class LogLineTests(SynchronousTestCase):
             observer = log.LogPublisher(publishPublisher=publisher)
             observer.msg("a", "b", system="-")
 
-        self.assertEqual(self.lines(write), [("info", "-", "a b")])
+        self.assertEqual(self.lines(write), [("info", "-", "a b", {"text": "a b"})])
 
     def test_failure(self) -> None:
         """
@@ -96,7 +101,8 @@ class LogLineTests(SynchronousTestCase):
             except RuntimeError:
                 logger.failure("oops")
 
-        [(level, _, text)] = self.lines(write)
+        [(level, _, text, record)] = self.lines(write)
+        self.assertEqual((record["text"], text), ("oops", f"oops\n{record['traceback']}"))
         self.assertEqual(level, "critical")
         self.assertIn("RuntimeError: broken", text)
 
@@ -116,7 +122,7 @@ class LogLineTests(SynchronousTestCase):
                 logger.failure("oops")
             logger.error("{text}", text="(" + "\U0001f600" * MAX_LINE + ")")
 
-        (level, namespace, text), (other, _, smileys) = self.lines(write)
+        (level, namespace, text, _), (other, _, smileys, _) = self.lines(write)
         self.assertEqual((level, namespace, other), ("critical", "game", "error"))
         self.assertEqual(text.split("\n")[0], "oops")
         self.assertIn("RecursionError: ", text.strip().split("\n")[-1])
@@ -126,8 +132,10 @@ class LogLineTests(SynchronousTestCase):
         """
         A line that is not an event has the level of its stream, and is escaped.
         """
-        for line in (b"hello \x1b[1m", b"\x1enot JSON", b'\x1e["loud", "a", "b"]', b"\x1e{}", b""):
-            level, namespace, text = fromLine(line, "error")
+        loud = b'\x1e["loud", "a", {"text": "b"}]'
+        for line in (b"hello \x1b[1m", b"\x1enot JSON", loud, b"\x1e{}", b""):
+            level, namespace, text, record = fromLine(line, "error")
+            self.assertIsNone(record)
             self.assertEqual((level, namespace), ("error", "openfl_twisted"))
             self.assertTrue(text.isprintable())
 
@@ -136,17 +144,35 @@ class LogLineTests(SynchronousTestCase):
         The supervisor logs an event with the number of the worker.
         """
         with capturedLogs() as logs:
-            emit(("warn", "game", "{not} a format"), 2)
+            emit(LogLine("warn", "game", "{not} a format"), 2)
         [event] = logs
         self.assertEqual((event["log_level"], event["log_namespace"]), (LogLevel.warn, "game"))
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
         self.assertEqual(text, "worker 2: {not} a format")
+        line = json.loads(formatJSON(event))
+        self.assertEqual((line["text"], line["worker"]), ("worker 2: {not} a format", 2))
+
+    def test_json(self) -> None:
+        """
+        In JSON, the event of a worker has its fields, and its traceback apart from the text.
+        """
+        record = {"text": "a: oops", "peer": "a", "traceback": "Traceback"}
+        with capturedLogs() as logs:
+            emit(LogLine("error", "game", "a: oops\nTraceback", record), 2)
+        [event] = logs
+        line = json.loads(formatJSON(event))
+        del line["time"]
+        self.assertEqual(
+            line, {**record, "level": "error", "text": "worker 2: a: oops", "worker": 2}
+        )
+        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+        self.assertEqual(text, "worker 2: a: oops\nTraceback")
 
     def test_noLevel(self) -> None:
         """
         An event without level and namespace can be logged.
         """
-        self.assertEqual(fromLine(_toLine({}).encode(), "error"), ("info", "-", ""))
+        self.assertEqual(fromLine(_toLine({}).encode(), "error")[:3], ("info", "-", ""))
 
 
 class ThreadClock(Clock):
@@ -219,7 +245,7 @@ class PipeTests(SynchronousTestCase):
         self.assertEqual({len(line) for line in lines}, {999})
         self.assertGreater(1000 * len(lines), _MAX_UNWRITTEN)
         text = f"{count - len(lines)} log lines dropped: the supervisor did not read them"
-        self.assertEqual(fromLine(last, "error"), ("warn", "openfl_twisted", text))
+        self.assertEqual(fromLine(last, "error")[:3], ("warn", "openfl_twisted", text))
 
     def test_finish(self) -> None:
         """

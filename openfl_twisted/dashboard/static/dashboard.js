@@ -1,102 +1,61 @@
-// The dashboard of a server. What comes from clients is only ever put into text nodes.
-"use strict";
+// The dashboard of a server.
 
-const SAMPLES = 240;
+import * as chart from "./chart.js";
+import { $, button, bytes, confirmed, element, milliseconds, number, show, span, sync, unconfirm, write } from "./elements.js";
+import { Problem, download, events, forgetToken, hasToken, keepToken, post, setToken } from "./server.js";
+
 const MAX_LINES = 500;
 const RETRY = 2000;
 
-const $ = (id) => document.getElementById(id);
+const COLUMNS = [
+	{ name: "address", head: "address", text: (client) => client.address },
+	{ name: "kind", head: "type", text: (client) => client.kind },
+	{ name: "room", head: "room", text: ({ room, name }) => (room === null ? "" : `${room} \u2013 ${name}`) },
+	{ name: "age", head: "since", text: (client) => span(client.age) },
+	{ name: "bytesIn", head: "in", text: (client) => bytes(client.bytesIn) },
+	{ name: "bytesOut", head: "out", text: (client) => bytes(client.bytesOut) },
+	{ name: "rate", head: "bytes/s", text: (client) => bytes(client.rate) },
+	{ name: "pingTime", head: "ping", text: ({ pingTime }) => (pingTime == null ? "" : milliseconds(pingTime)) },
+	{ name: "waiting", head: "queued", text: ({ waiting }) => (waiting ? bytes(waiting) : "") },
+];
+// The first click on another column sorts in descending order.
+const ASCENDING = new Set(["address", "kind", "room", "age"]);
 
-// The token comes behind the #, which is never sent; it does not stay in the address either.
-let token = location.hash.slice(1) || sessionStorage.getItem("token") || "";
-if (location.hash) history.replaceState(null, "", location.pathname);
+const REFUSALS = {
+	connections: "limit of connections (--max-connections)",
+	address: "limit of connections per address (--max-per-address)",
+	rate: "limit of connections per second of an address (--connection-rate)",
+	http: "limit of HTTP connections",
+	blocked: "the address is blocked",
+	draining: "the server is draining",
+	undetected: "limit of undetected clients",
+};
+const CUTS = {
+	queue: "the client did not read (--max-queue)",
+	rate: "rate limit (--message-rate, --byte-rate)",
+	message: "message too long (--max-message)",
+};
 
 let last = null;
 let listening = null;
 let watching = null;
-const before = new Map();
-const rows = new Map();
-const samples = [];
-
-
-// Asking the server
-
-class Problem extends Error {
-	constructor(status, text) {
-		super(text);
-		this.status = status;
-	}
-}
-
-async function ask(path, options = {}) {
-	const headers = { Authorization: `Bearer ${token}`, ...options.headers };
-	const response = await fetch(path, { ...options, headers });
-	if (response.ok) return response;
-	let text = response.statusText;
-	try {
-		text = (await response.json()).problem || text;
-	} catch { /* It did not come from the dashboard itself. */ }
-	throw new Problem(response.status, text);
-}
-
-async function post(path, body) {
-	const headers = { "Content-Type": "application/json" };
-	return (await ask(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
-}
-
-// EventSource cannot send the token in a header, so the events are read here.
-async function events(path, signal, handlers) {
-	const response = await ask(path, { signal });
-	const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-	let rest = "";
-	for (;;) {
-		const { done, value } = await reader.read();
-		if (done) return;
-		const pieces = (rest + value).split("\n\n");
-		rest = pieces.pop();
-		for (const piece of pieces) {
-			const found = /^event: (\w+)\ndata: (.*)$/.exec(piece);
-			if (found) handlers[found[1]]?.(JSON.parse(found[2]));
-		}
-	}
-}
-
-
-// How things are written
-
-const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
-
-function bytes(count) {
-	for (const unit of ["B", "KiB", "MiB", "GiB"]) {
-		if (count < 1024 || unit === "GiB") return `${numbers.format(count)} ${unit}`;
-		count /= 1024;
-	}
-}
-
-function span(seconds) {
-	const whole = Math.max(0, Math.floor(seconds));
-	const two = (number) => String(number).padStart(2, "0");
-	const clock = `${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
-	return whole < 3600 ? clock : `${Math.floor(whole / 3600)}:${clock}`;
-}
-
-function element(name, text, className) {
-	const made = document.createElement(name);
-	if (text !== undefined) made.textContent = text;
-	if (className) made.className = className;
-	return made;
-}
+let blockee = null;
+const view = { find: "", sort: "age", order: "asc", room: "" };
+// The bytes of each client in the previous state.
+let before = new Map();
 
 function say(text, className = "") {
-	$("status").textContent = text;
+	write($("status"), text);
 	$("status").className = className;
 }
+
+const fail = (problem) => say(problem.message, "bad");
 
 
 // The state
 
 function rate(now, then, seconds) {
-	// After a restart of the server it begins anew.
+	// The counters of a server that was restarted begin at 0.
 	return seconds > 0 ? Math.max(0, now - then) / seconds : 0;
 }
 
@@ -105,165 +64,252 @@ function state(now) {
 	$("login").hidden = true;
 	$("main").hidden = false;
 	const seconds = last ? now.time - last.time : 0;
-	const sample = (name) => [0, 1].map((way) =>
+	const rates = (name) => [0, 1].map((way) =>
 		now[name] && last?.[name] ? rate(now[name][way], last[name][way], seconds) : 0);
-	// The first state is only what the next is compared with.
-	if (last) samples.push({ messages: sample("messages"), bytes: sample("bytes") });
-	samples.splice(0, samples.length - SAMPLES);
-	if (!now.messages && !$("bytes").checked) {
-		$("bytes").checked = true;
-		$("bytes").parentElement.hidden = true;
+	// The first state is only compared with the next one.
+	if (last) {
+		chart.addLive({
+			time: now.time,
+			messages: rates("messages"),
+			bytes: rates("bytes"),
+			clients: [now.connected],
+			lag: [now.server.lag],
+		});
 	}
-	$("clients").textContent = numbers.format(now.connected);
-	$("waiting").textContent = bytes(now.waiting);
-	$("refused").textContent = numbers.format(now.refused);
+	if (!now.messages && !$("what").options[0].hidden) {
+		$("what").options[0].hidden = true;
+		$("what").value = "bytes";
+	}
+	server(now.server);
+	write($("clients"), number(now.connected));
+	write($("waiting"), bytes(now.waiting));
+	write($("refused"), number(now.refused));
 	show("cut", now.cut);
-	$("cut").textContent = numbers.format(now.cut);
+	write($("cut"), number(now.cut));
 	$("speak").hidden = !now.speaks;
 	$("recording").hidden = !now.recording;
-	$("found").textContent = now.found > now.clients.length ? `${now.clients.length} of ${now.found}` : "";
-	clients(now.clients, seconds);
+	write($("found"), now.found > now.clients.length ? `${now.clients.length} of ${now.found}` : "");
+	clients(now, seconds);
 	workers(now.workers);
 	rooms(now.rooms);
+	room(now.room);
+	refusals(now);
+	blocks(now.blocked);
 	broker(now.broker);
 	last = now;
 	draw();
 }
 
-function clients(shown, seconds) {
-	const ids = new Set(shown.map((client) => client.id));
-	for (const [id, row] of rows) {
-		if (ids.has(id)) continue;
-		row.remove();
-		rows.delete(id);
-		before.delete(id);
-	}
-	for (const client of shown) {
-		const row = rows.get(client.id) || newRow(client);
-		const total = client.bytesIn + client.bytesOut;
-		const texts = [
-			client.address,
-			client.kind,
-			client.room === null ? "" : `${client.room} \u2013 ${client.name}`,
-			span(client.age),
-			bytes(client.bytesIn),
-			bytes(client.bytesOut),
-			bytes(rate(total, before.get(client.id) ?? total, seconds)),
-			client.waiting ? bytes(client.waiting) : "",
-		];
-		texts.forEach((text, column) => {
-			const cell = row.cells[column];
-			if (cell.textContent !== text) cell.textContent = text;
-		});
-		before.set(client.id, total);
-	}
+function server({ name, version, ports, draining, uptime, lag, memory }) {
+	const title = [name, ports[0]].filter(Boolean).join(" ");
+	write($("title"), title);
+	if (document.title !== title) document.title = title;
+	$("draining").hidden = !draining;
+	const parts = [`openfl-twisted ${version}`, `up ${span(uptime)}`];
+	if (ports.length) parts.push(`listening on ${ports.join(", ")}`);
+	write($("about"), parts.join(" \u00b7 "));
+	write($("lag"), milliseconds(lag));
+	show("memory", memory !== null);
+	write($("memory"), bytes(memory ?? 0));
 }
 
-function newRow(client) {
-	// The newest comes first, and so do those that are new here.
-	const next = [...rows.keys()].filter((id) => id < client.id);
-	const place = next.length ? rows.get(Math.max(...next)) : null;
-	const row = element("tr");
-	row.dataset.id = client.id;
-	for (let column = 0; column < 9; column += 1) row.append(element("td"));
-	const listen = element("button", "Listen", "listen");
-	listen.addEventListener("click", () => hear(client.id, client.address));
-	const kick = element("button", "Disconnect", "kick");
-	kick.addEventListener("click", () => sure(kick, () => post("kick", { id: client.id })));
-	row.lastChild.append(listen, kick);
-	$("table").insertBefore(row, place);
-	rows.set(client.id, row);
-	return row;
-}
-
-// What cannot be undone takes two clicks.
-function sure(button, act) {
-	if (button.classList.contains("sure")) {
-		act().catch((problem) => say(problem.message, "bad"));
-		return;
-	}
-	const text = button.textContent;
-	button.textContent = "Sure?";
-	button.classList.add("sure");
-	setTimeout(() => {
-		button.textContent = text;
-		button.classList.remove("sure");
-	}, 3000);
-}
-
-function show(className, present) {
-	for (const each of document.getElementsByClassName(className)) each.hidden = !present;
+function draw() {
+	chart.draw();
+	const inBytes = $("what").value === "bytes" || $("what").options[0].hidden;
+	const text = inBytes ? bytes : number;
+	const [received, sent] = chart.latest()?.[inBytes ? "bytes" : "messages"] ?? [0, 0];
+	write($("in"), `${text(received)}/s`);
+	write($("out"), `${text(sent)}/s`);
 }
 
 function workers(now) {
 	show("workers", now);
 	if (!now) return;
-	$("workers").textContent = now.up === now.count ? numbers.format(now.up) : `${now.up} of ${now.count}`;
+	write($("workers"), now.up === now.count ? number(now.up) : `${now.up} of ${now.count}`);
 	$("workers").className = now.up === now.count ? "" : "bad";
 }
 
-function rooms(now) {
-	show("rooms", now);
-	if (!now) return;
-	$("rooms").textContent = numbers.format(now.rooms);
-	$("roomlist").replaceChildren(...now.shown.map(([name, members]) => element("li", `${name} \u00b7 ${members}`)));
+function refusals({ refusals: refused, cuts }) {
+	const counted = (event, counts, texts) => Object.entries(counts)
+		.map(([reason, count]) => [`${event}: ${texts[reason] ?? reason}`, count])
+		.filter(([, count]) => count);
+	const shown = [...counted("refused", refused, REFUSALS), ...counted("disconnected", cuts, CUTS)];
+	$("refusals").hidden = !shown.length;
+	function make([text]) {
+		const row = element("tr");
+		row.append(element("td", text), element("td"));
+		return row;
+	}
+	sync($("reasons"), shown, ([text]) => text, make, (row, [, count]) => write(row.lastChild, number(count)));
 }
 
 function broker(now) {
 	show("broker", now);
 	if (!now) return;
-	$("broker").textContent = now.state;
+	write($("broker"), now.state);
 	$("broker").className = now.state === "up" ? "" : "bad";
 	show("missed", now.missed);
-	$("missed").textContent = numbers.format(now.missed);
+	write($("missed"), number(now.missed));
 	const parts = Object.entries(now).filter(([, value]) => value !== "");
 	$("brokerlist").replaceChildren(...parts.flatMap(([name, value]) =>
-		[element("dt", name), element("dd", typeof value === "number" ? numbers.format(value) : value)]));
+		[element("dt", name), element("dd", typeof value === "number" ? number(value) : value)]));
 }
 
 
-// The chart
+// The clients
 
-function draw() {
-	const inBytes = $("bytes").checked;
-	const name = inBytes ? "bytes" : "messages";
-	const text = inBytes ? bytes : (count) => numbers.format(count);
-	const canvas = $("chart");
-	const scale = window.devicePixelRatio || 1;
-	const width = canvas.clientWidth, height = canvas.clientHeight;
-	canvas.width = width * scale;
-	canvas.height = height * scale;
-	const pen = canvas.getContext("2d");
-	pen.scale(scale, scale);
-	const colour = (property) => getComputedStyle(document.documentElement).getPropertyValue(property);
-	const most = Math.max(1, ...samples.flatMap((sample) => sample[name]));
-	const at = (value) => height - 4 - (height - 20) * value / most;
-	pen.strokeStyle = colour("--line");
-	pen.lineWidth = 1;
-	for (const value of [0, most / 2, most]) {
-		pen.beginPath();
-		pen.moveTo(0, at(value));
-		pen.lineTo(width, at(value));
-		pen.stroke();
+function clients({ clients: shown, blocked }, seconds) {
+	const totals = new Map();
+	for (const client of shown) {
+		const total = client.bytesIn + client.bytesOut;
+		totals.set(client.id, total);
+		client.rate ??= rate(total, before.get(client.id) ?? total, seconds);
 	}
-	["--in", "--out"].forEach((property, way) => {
-		pen.strokeStyle = colour(property);
-		pen.lineWidth = 1.75;
-		pen.beginPath();
-		samples.forEach((sample, number) => {
-			const x = width - (samples.length - 1 - number) * width / (SAMPLES - 1);
-			pen.lineTo(x, at(sample[name][way]));
-		});
-		pen.stroke();
+	before = totals;
+	let ordered = shown;
+	if (matchMedia("(hover: hover)").matches && $("table").matches(":hover")) {
+		// A row must not move away from the mouse pointer.
+		const places = new Map([...$("table").rows].map((row, place) => [row.key, place]));
+		const place = (client) => places.get(client.id) ?? places.size;
+		ordered = [...shown].sort((one, other) => place(one) - place(other));
+	}
+	sync($("table"), ordered, (client) => client.id, newRow, (row, client) => {
+		COLUMNS.forEach(({ text }, column) => write(row.cells[column], text(client)));
+		row.querySelector(".block").hidden = !blocked || !hostOf(client.address);
 	});
-	pen.fillStyle = colour("--soft");
-	pen.font = "12px system-ui, sans-serif";
-	pen.fillText(text(most), 2, 12);
-	$("unit").textContent = inBytes ? "Bytes per second" : "Messages per second";
-	const [received, sent] = samples.length ? samples[samples.length - 1][name] : [0, 0];
-	$("in").textContent = `${text(received)}/s`;
-	$("out").textContent = `${text(sent)}/s`;
 }
+
+function newRow(client) {
+	const row = element("tr");
+	row.setAttribute("role", "row");
+	for (const { name, head } of [...COLUMNS, { name: "buttons", head: "" }]) {
+		const cell = element("td", undefined, name);
+		cell.setAttribute("role", "cell");
+		cell.dataset.label = head;
+		row.append(cell);
+	}
+	row.classList.toggle("heard", listening?.id === client.id);
+	const { id, address } = client;
+	row.cells[0].id = `client-${id}`;
+	row.lastChild.append(
+		button("Listen", "listen", (pressed) => hear(id, address, pressed)),
+		button("Disconnect", "kick", (pressed) => confirmed(pressed, () => post("kick", { id }).catch(fail))),
+		button("Block", "block", () => openBlocking(hostOf(address))),
+	);
+	for (const each of row.lastChild.children) each.setAttribute("aria-describedby", `client-${id}`);
+	return row;
+}
+
+function sortBy(sort) {
+	const other = { asc: "desc", desc: "asc" };
+	view.order = view.sort === sort ? other[view.order] : ASCENDING.has(sort) ? "asc" : "desc";
+	view.sort = sort;
+	showSorting();
+	watch();
+}
+
+function showSorting() {
+	$("sort").value = view.sort;
+	for (const [place, { name }] of COLUMNS.entries()) {
+		const order = view.order === "asc" ? "ascending" : "descending";
+		$("heads").cells[place].setAttribute("aria-sort", view.sort === name ? order : "none");
+	}
+}
+
+for (const { name, head } of COLUMNS) {
+	const cell = element("th", undefined, name);
+	cell.scope = "col";
+	cell.setAttribute("role", "columnheader");
+	cell.append(button(head, "", () => sortBy(name)));
+	$("heads").append(cell);
+	const option = element("option", head);
+	option.value = name;
+	$("sort").append(option);
+}
+$("heads").append(element("td"));
+$("heads").lastChild.setAttribute("role", "cell");
+showSorting();
+
+
+// The rooms
+
+function rooms(now) {
+	show("rooms", now);
+	if (!now) return;
+	write($("rooms"), number(now.rooms));
+	function make([name]) {
+		const item = element("li");
+		item.append(button("", "", () => openRoom(name)));
+		return item;
+	}
+	sync($("roomlist"), now.shown, ([name]) => name, make, (item, [name, members]) => {
+		write(item.firstChild, `${name} \u00b7 ${members}`);
+		item.firstChild.setAttribute("aria-expanded", String(view.room === name));
+	});
+}
+
+function openRoom(name) {
+	view.room = view.room === name ? "" : name;
+	if (!view.room) $("room").hidden = true;
+	// The second click must be for the same room.
+	unconfirm($("closeroom"));
+	watch();
+}
+
+function room(now) {
+	$("room").hidden = !now || !view.room;
+	if (!now) return;
+	write($("roomhead"), now.name);
+	write($("roomcount"), now.members.length < now.count ? `${now.members.length} of ${now.count}` : "");
+	sync($("members"), now.members, (member) => `${member.client} ${member.name}`, ({ name, client }) => {
+		const item = element("li");
+		item.append(element("span", name));
+		if (client === null) item.append(element("span", "disconnected", "soft"));
+		else item.append(button(`client ${client}`, "", (pressed) => hear(client, `client ${client}`, pressed)));
+		return item;
+	});
+}
+
+
+// The blocked addresses
+
+// Return the address without the port; null for a UNIX socket.
+function hostOf(address) {
+	const found = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):[0-9]+$/.exec(address);
+	return found ? found[1] ?? found[2] : null;
+}
+
+function blocks(now) {
+	$("blocked").hidden = !now;
+	if (!now) return;
+	sync($("blocks"), now, ({ address, until, reason }) => `${address} ${until} ${reason}`, ({ address, until, reason }) => {
+		const item = element("li");
+		const end = new Date(until * 1000).toLocaleString();
+		item.append(element("b", address), element("span", `until ${end}`), element("span", reason, "soft"),
+			button("Unblock", "unblock", () => unblock(address)));
+		return item;
+	});
+	if (!now.length) write($("unblocked"), "none");
+	else if ($("unblocked").textContent === "none") write($("unblocked"), "");
+}
+
+function unblock(address) {
+	post("unblock", { address }).then(() => write($("unblocked"), `${address} is no longer blocked`), fail);
+}
+
+function openBlocking(address) {
+	blockee = address;
+	write($("blockee"), address);
+	write($("blockproblem"), "");
+	$("blocking").showModal();
+}
+
+$("block").addEventListener("submit", (event) => {
+	event.preventDefault();
+	const body = { address: blockee, seconds: Number($("blocktime").value), reason: $("blockreason").value };
+	post("block", body).then(() => $("blocking").close(), (problem) => write($("blockproblem"), problem.message));
+});
+$("noblock").addEventListener("click", () => $("blocking").close());
 
 
 // The messages of one client
@@ -282,20 +328,31 @@ function note(text) {
 	line("note", element("span", text));
 }
 
-function hear(id, address) {
+function markHeard(id, isHeard) {
+	document.getElementById(`client-${id}`)?.parentElement.classList.toggle("heard", isHeard);
+}
+
+function hear(id, address, opener) {
 	quiet();
 	$("listening").hidden = false;
-	$("whose").textContent = address;
+	$("split").classList.add("open");
+	write($("whose"), address);
 	$("messages").replaceChildren();
-	rows.get(id)?.classList.add("heard");
+	markHeard(id, true);
+	$("listeninghead").focus({ preventScroll: true });
+	// "nearest" does not scroll if the panel beside the table is visible.
+	const isBeside = matchMedia("(min-width: 68rem)").matches;
+	$("listening").scrollIntoView({ block: isBeside ? "nearest" : "start" });
 	const abort = new AbortController();
-	listening = { id, abort };
+	listening = { id, abort, opener };
 	const handlers = {
 		begin: () => note("listening"),
 		messages: ({ messages, missed }) => {
 			for (const { way, text, length } of messages) {
 				const cut = length > text.length ? `${text}\u2026 (${length} characters)` : text;
-				line(way, element("b", way === "in" ? "\u2192" : "\u2190", `way-${way}`), element("span", cut));
+				const arrow = element("b", way === "in" ? "\u2192" : "\u2190", `way-${way}`);
+				arrow.title = way === "in" ? "received" : "sent";
+				line(way, arrow, element("span", cut));
 			}
 			if (missed) note(`${missed} messages were not shown`);
 		},
@@ -310,13 +367,16 @@ function hear(id, address) {
 function quiet() {
 	if (!listening) return;
 	listening.abort.abort();
-	rows.get(listening.id)?.classList.remove("heard");
+	markHeard(listening.id, false);
+	const { opener } = listening;
 	listening = null;
 	$("listening").hidden = true;
+	$("split").classList.remove("open");
+	if (opener.isConnected) opener.focus();
 }
 
 
-// The whole
+// The whole page
 
 function login(text) {
 	say(text, "bad");
@@ -328,20 +388,26 @@ function login(text) {
 async function watch() {
 	watching?.abort();
 	const mine = watching = new AbortController();
+	const handlers = {
+		begin: () => {
+			keepToken();
+			chart.clearHistory();
+		},
+		history: ({ interval, samples }) => chart.addHistory(interval, samples),
+		state,
+	};
 	while (!mine.signal.aborted) {
-		if (!token) {
+		if (!hasToken()) {
 			login("enter the access token");
 			return;
 		}
 		try {
-			const find = encodeURIComponent($("find").value);
-			await events(`state?find=${find}`, mine.signal, { begin: () => sessionStorage.setItem("token", token), state });
+			await events(`state?${new URLSearchParams(view)}`, mine.signal, handlers);
 			say("the server has shut down", "bad");
 		} catch (problem) {
 			if (mine.signal.aborted) return;
 			if (problem.status === 401) {
-				token = "";
-				sessionStorage.removeItem("token");
+				forgetToken();
 				login(problem.message);
 				return;
 			}
@@ -351,9 +417,18 @@ async function watch() {
 	}
 }
 
+function save(path, name) {
+	const { find, sort, order } = view;
+	const parameters = new URLSearchParams({ find, sort, order, table: $("exported").value });
+	download(`${path}?${parameters}`, name).then(
+		() => write($("saved"), `${name} was downloaded`),
+		(problem) => write($("saved"), problem.message),
+	);
+}
+
 $("login").addEventListener("submit", (event) => {
 	event.preventDefault();
-	token = $("token").value.trim();
+	setToken($("token").value.trim());
 	$("token").value = "";
 	watch();
 });
@@ -361,19 +436,32 @@ $("say").addEventListener("submit", (event) => {
 	event.preventDefault();
 	post("say", { text: $("text").value }).then(
 		({ hearers }) => {
-			$("said").textContent = `sent to ${hearers}`;
+			write($("said"), `sent to ${hearers}`);
 			$("text").value = "";
 		},
-		(problem) => { $("said").textContent = problem.message; },
+		(problem) => write($("said"), problem.message),
 	);
 });
 let typing = 0;
 $("find").addEventListener("input", () => {
 	clearTimeout(typing);
-	typing = setTimeout(watch, 300);
+	typing = setTimeout(() => {
+		view.find = $("find").value;
+		watch();
+	}, 300);
 });
+$("sort").addEventListener("change", () => sortBy($("sort").value));
+$("reverse").addEventListener("click", () => sortBy(view.sort));
 $("stop").addEventListener("click", quiet);
-$("bytes").addEventListener("change", draw);
+$("closeroom").addEventListener("click", () => {
+	const name = view.room;
+	confirmed($("closeroom"), () => post("closeroom", { room: name }).catch(fail));
+});
+$("hideroom").addEventListener("click", () => openRoom(view.room));
+$("csv").addEventListener("click", () => save("export.csv", `${$("exported").value}.csv`));
+$("json").addEventListener("click", () => save("export.json", "dashboard.json"));
+$("what").addEventListener("change", draw);
+$("span").addEventListener("change", draw);
 addEventListener("resize", draw);
-document.title = `Dashboard ${location.host}`;
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 watch();

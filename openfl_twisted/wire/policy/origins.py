@@ -10,12 +10,25 @@ import re
 from collections.abc import Callable
 
 from openfl_twisted.wire.policy.file import PolicyFile
-from openfl_twisted.wire.policy.rule import NULL_ORIGIN, parsePorts, portsMask
+from openfl_twisted.wire.policy.rule import NULL_ORIGIN, AccessRule, parsePorts, portsMask, shown
 
 _origin = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\],]*)(?::\d{1,5})?", re.I)
 
 # A domain that is only matched by a rule for the domain "*".
 _NOWHERE = ""
+
+# Maximum number of rules in an explanation.
+_MAX_NAMED = 3
+
+
+def _contentOf(origin: str) -> tuple[str, bool]:
+    """
+    Return the domain of an origin, and whether the page was loaded over HTTPS.
+    """
+    found = _origin.fullmatch(origin)
+    nowhere = NULL_ORIGIN if origin == NULL_ORIGIN else _NOWHERE
+    scheme, domain = found.groups() if found else ("", nowhere)
+    return domain, scheme.lower() == "https"
 
 
 def originsOf(policyFile: PolicyFile, port: int | None) -> Callable[[str | None], bool]:
@@ -40,12 +53,42 @@ def originsOf(policyFile: PolicyFile, port: int | None) -> Callable[[str | None]
     def permitted(origin: str | None) -> bool:
         if origin is None:
             return True
-        found = _origin.fullmatch(origin)
-        nowhere = NULL_ORIGIN if origin == NULL_ORIGIN else _NOWHERE
-        scheme, domain = found.groups() if found else ("", nowhere)
-        secure = scheme.lower() == "https"
+        domain, secure = _contentOf(origin)
         if port is not None:
             return policyFile.permits(domain, port, secure=secure, servedFrom=port)
         return any(rule.matchesDomain(domain) and secure >= rule.secure for rule in granting)
 
     return permitted
+
+
+def explainOrigin(policyFile: PolicyFile, port: int | None, origin: str | None) -> str:
+    """
+    Explain why a policy file does not permit an C{Origin}, for the log: name the rules for its
+    domain.
+
+    @param port: see L{originsOf}.
+    @param origin: the C{Origin}, which L{originsOf} does not permit.
+    @return: the explanation, without the C{Origin}.
+    """
+    domain, secure = _contentOf(origin or "")
+    if port is not None and policyFile.metaPolicy(port) == "none":
+        return f"site-control {shown(policyFile.siteControl or '')} forbids all policy files"
+    named = [
+        f"rule {number} ({rule}) does not grant access: {_refusal(rule, domain, port, secure)}"
+        for number, rule in enumerate(policyFile.rules, 1)
+        if rule.matchesDomain(domain)
+    ]
+    return "; ".join(named[:_MAX_NAMED]) or "no rule of the policy file is for its domain"
+
+
+def _refusal(rule: AccessRule, domain: str, port: int | None, secure: bool) -> str:
+    """
+    Return why a rule for a domain does not permit the connection.
+    """
+    if port is not None:
+        reason = rule.refusal(domain, port, secure=secure, servedFrom=port)
+    elif rule.secure and not secure:
+        reason = "it requires content loaded over HTTPS"
+    else:
+        reason = rule.problem
+    return reason or "it lists no port that this file can grant"

@@ -144,6 +144,16 @@ class Pings(NamedTuple):
     payloads: list[bytes]
 
 
+class Pong(NamedTuple):
+    """
+    The answer to a ping that has a payload.
+
+    @ivar payload: the payload.
+    """
+
+    payload: bytes
+
+
 class End(NamedTuple):
     """
     The end of the WebSocket: the peer has sent a Close frame or violated the protocol.
@@ -160,9 +170,10 @@ class End(NamedTuple):
     fault: bool
 
 
-Arrival: TypeAlias = bytes | Pings | End
+Arrival: TypeAlias = bytes | Pings | Pong | End
 """
-An event from the frame reader: bytes for the application, pings, or the end of the WebSocket.
+An event from the frame reader: bytes for the application, pings, the answer to a ping, or the
+end of the WebSocket.
 """
 
 
@@ -376,7 +387,11 @@ class WebSocketFrames:
                 close = Close.parse(payload)
                 answer = b"" if self._closeSent else makeControl(Opcode.CLOSE, payload)
                 return End(answer, int(close.code), close.reason, False)
-            elif first != _PONG:
+            elif first == _PONG:
+                # The order of a pong and of data has no meaning.
+                if payload:
+                    arrived.append(Pong(payload))
+            else:
                 payloads.append(self._readFragment(first, payload))
                 inMessage = self._inMessage
         if at < end:

@@ -97,10 +97,26 @@ def payloadsOf(frames: bytes, at: int, sent: int) -> list[bytes]:
     return payloads
 
 
-PING = bytes((_FIN | Opcode.PING, 0))
-"""
-A ping without a payload.
-"""
+# The payload of a ping is the time at which it was sent (seconds).
+_time = struct.Struct("!d")
+
+
+def makePing(now: float) -> bytes:
+    """
+    Encode a ping that contains the time.
+
+    @param now: the current time (seconds).
+    """
+    return makeControl(Opcode.PING, _time.pack(now))
+
+
+def timeOf(payload: bytes) -> float | None:
+    """
+    Return the time in the payload of a ping, or of the answer of the peer.
+
+    @return: the time, which can be any number; C{None} if the payload is of another length.
+    """
+    return _time.unpack(payload)[0] if len(payload) == _time.size else None
 
 
 def makePongs(payloads: Sequence[bytes]) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.wire.policy.file import PolicyFile
-from openfl_twisted.wire.policy.origins import originsOf
+from openfl_twisted.wire.policy.origins import explainOrigin, originsOf
 from openfl_twisted.wire.policy.rule import AccessRule
 
 ALL_ORIGINS = originsOf(PolicyFile.forPort(8080), 8080)
@@ -134,6 +134,54 @@ class OriginTests(SynchronousTestCase):
             self.assertFalse(below("null"))
             self.assertTrue(below("http://a.null"))
         self.assertEqual(PolicyFile((AccessRule("null", "8080"),)).problems(8080), [])
+
+    def test_explanations(self) -> None:
+        """
+        A refusal names the rules for the domain of the page, at most three.
+        """
+        a = "rule 1 (domain 'a.example'"
+        secure = "it requires content loaded over HTTPS"
+        for rules, control, port, explanation in [
+            ([AccessRule("b.example")], None, 8080, "no rule of the policy file is for its domain"),
+            ([], None, None, "no rule of the policy file is for its domain"),
+            (
+                [AccessRule("a.example", "80")],
+                None,
+                8080,
+                f"{a} to-ports '80') does not grant access: it does not list port 8080",
+            ),
+            (
+                [AccessRule("a.example", "*", secure=True)],
+                None,
+                None,
+                f"{a} to-ports '*' secure) does not grant access: {secure}",
+            ),
+            (
+                [AccessRule("a.example", None)],
+                None,
+                None,
+                f"{a}) does not grant access: it has no to-ports",
+            ),
+            (
+                [AccessRule("*", "*")],
+                "none",
+                843,
+                "site-control 'none' forbids all policy files",
+            ),
+        ]:
+            policy = PolicyFile(tuple(rules), control)
+            self.assertFalse(originsOf(policy, port)("http://a.example"))
+            self.assertEqual(explainOrigin(policy, port, "http://a.example"), explanation)
+        many = PolicyFile((AccessRule("a.example", "80"),) * 9)
+        self.assertEqual(explainOrigin(many, 8080, "http://a.example").count("rule "), 3)
+
+    @given(st.text(), st.sampled_from([80, 843, 8080, None]))
+    def test_anyExplanation(self, origin: str, port: int | None) -> None:
+        """
+        Any refused C{Origin} is explained.
+        """
+        policy = PolicyFile((AccessRule("a.example", "1000-2000"), AccessRule("*.b", "80", True)))
+        self.assertTrue(explainOrigin(policy, port, origin))
 
     @given(st.text(st.characters(codec="utf-8"), max_size=20), st.booleans())
     def test_unicode(self, label: str, above: bool) -> None:

@@ -19,10 +19,11 @@ from openfl_twisted.wire.websocket.messages import (
     _MAX_CACHED,
     _MAX_COMPRESSED,
     _MIN_COMPRESSED,
-    PING,
     compression,
     makeClose,
+    makePing,
     makePongs,
+    timeOf,
 )
 from tests import frames
 from tests.effort import callsOf
@@ -104,9 +105,11 @@ class MessageTests(SynchronousTestCase):
 
     def test_control(self) -> None:
         """
-        A pong has the payload of its ping.
+        A pong has the payload of its ping. The payload of a ping contains the time.
         """
-        self.assertEqual(framesIn(PING), [(frames.PING, b"")])
+        [(opcode, payload)] = framesIn(makePing(1.5))
+        self.assertEqual((opcode, timeOf(payload)), (frames.PING, 1.5))
+        self.assertIsNone(timeOf(payload + b"x"))
         self.assertEqual(framesIn(makePongs([b"1", b""])), [(PONG, b"1"), (PONG, b"")])
 
     def test_close(self) -> None:
