@@ -13,6 +13,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
+from openfl_twisted.dashboard import streams
 from openfl_twisted.dashboard.clientlist import View
 from openfl_twisted.dashboard.page import _MAX_GUESSES, _MAX_REASON
 from openfl_twisted.dashboard.streams import MAX_SHOWN
@@ -384,6 +385,19 @@ class ExportTests(DashboardTestCase):
         self.assertEqual(len(state["clients"]), MAX_SHOWN + 1)
         self.assertEqual(state["refusals"]["connections"], 1)
         self.assertEqual(len(state["history"]["samples"]), 1)
+
+    def test_limit(self) -> None:
+        """
+        The number of clients and of rooms in an export is limited.
+        """
+        self.patch(streams, "MAX_EXPORTED", 3)
+        lobby = Lobby(clock=self.clock)
+        self.open(RoomFactory(XMLRoomProtocol, lobby))
+        self.server.lobby = lobby
+        for number in range(4):
+            self.server.connect(b'<join room="%d"/>\0' % number)
+        state = self.ask("/export.json").json
+        self.assertEqual((len(state["clients"]), len(state["rooms"]["shown"])), (3, 3))
 
     def test_csv(self) -> None:
         """

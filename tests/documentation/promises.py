@@ -160,6 +160,10 @@ SECURITY = {
             "dashboard/test_page.py PageTests.test_files",
             "clients/test_dashboard.py test_page",
         ],
+        "formulas in an exported name": [
+            "dashboard/test_tables.py TableTests.test_formulas",
+            "dashboard/test_tables.py TableTests.test_anyName",
+        ],
         "using the bridge": ["protocols/test_bridge.py TargetTests.test_unknown"],
         "reading messages through": [
             "dashboard/test_page.py TokenTests.test_refused",
@@ -898,18 +902,22 @@ LIMITS = {
             "dashboard/test_adminhttp.py AdminServiceTests.test_maxBody",
             "dashboard/test_adminhttp.py AdminServiceTests.test_idle",
         ],
+        "connections measured": ["dashboard/test_measuring.py MeasuringTests.test_most"],
         "dashboard token": ["services/test_dashboardoptions.py DashboardOptionTests.test_token"],
         "wrong dashboard tokens": ["dashboard/test_page.py TokenTests.test_guessing"],
         "addresses of wrong": ["dashboard/test_page.py TokenTests.test_guessers"],
         "dashboard streams": ["dashboard/test_streams.py StateTests.test_maxStreams"],
-        "clients": [
+        "clients, rooms and members": [
             "dashboard/test_streams.py StateTests.test_maxShown",
             "dashboard/test_streams.py StateTests.test_manyRooms",
+            "dashboard/test_streams.py StateTests.test_maxMembers",
         ],
         "messages shown": ["dashboard/test_streams.py MessageTests.test_limits"],
         "text of a message": ["dashboard/test_streams.py MessageTests.test_limits"],
         "reason for disconnecting": ["dashboard/test_page.py CommandTests.test_reason"],
         "reason for blocking": ["transports/test_blocklist.py BlockTests.test_limits"],
+        "clients and rooms in an export": ["dashboard/test_page.py ExportTests.test_limit"],
+        "history of the dashboard": ["dashboard/test_history.py HistoryTests.test_since"],
     },
     "Load tests": {
         "bots": ["load/test_command.py OptionTests.test_wrong"],
