@@ -716,6 +716,17 @@ class GuardFactory(WrapperFactory[Any]):
                 total.setdefault(kind, Traffic()).add(connection.traffic)
         return total
 
+    def totalTraffic(self) -> Traffic:
+        """
+        Return the bytes received and sent on all connections. It takes less time than L{traffic}.
+        """
+        total = Traffic()
+        for ended in self._ended.values():
+            total.add(ended)
+        for connection in self.protocols:
+            total.add(connection.traffic)
+        return total
+
     def waiting(self) -> int:
         """
         Return the total length of all send queues (bytes). The buffers of transports and of
