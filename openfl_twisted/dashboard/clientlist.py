@@ -101,7 +101,7 @@ def sortKey(client: Mapping[str, Any], view: View) -> tuple[bool, Any]:
 
 class _Row(NamedTuple):
     """
-    What is read of a client to find and to sort it.
+    The values of a client by which it is found and sorted.
 
     @ivar connection: the record of the client.
     @ivar owner: the protocol of the client.

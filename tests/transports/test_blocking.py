@@ -270,6 +270,28 @@ class ProxyTests(GuardedTestCase):
         self.assertEqual(self.guard.refusals["blocked"], 1)
         self.assertEqual(self.guard.wrappedFactory.refusals["blocked"], 1)
 
+    def test_hidden(self) -> None:
+        """
+        A blocked client cannot hide its address with a header field, or a part of a field, that
+        its proxy does not overwrite. Other clients with such fields are served.
+        """
+        fields = [
+            "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: {}",
+            "Forwarded: x\r\nX-Forwarded-For: {}",
+            'Forwarded: for="\r\nForwarded: for={}',
+            "X-Forwarded-For: 192.0.2.1\r\nForwarded: proto=http;for={}:80;by=10.0.0.1",
+            "X-Forwarded-For: {}, ",
+        ]
+        self.blocks.block("192.0.2.2", 60, "spam")
+        for field in fields:
+            for client, answer in [("192.0.2.2", b"HTTP/1.1 403 "), ("192.0.2.3", RESPONSE)]:
+                line = field.format(client).encode()
+                caller = self.call(PROXY, UPGRADE.replace(b"Pragma: no-cache", line))
+                self.assertTrue(caller.received.startswith(answer), (field, caller.received))
+        # Header fields of a peer that is not a trusted proxy have no effect.
+        self.assertEqual(self.call(GOOD, behind("192.0.2.2")).received, RESPONSE)
+        self.assertEqual(self.guard.refusals["blocked"], len(fields))
+
     def test_proxyProtocol(self) -> None:
         """
         With the PROXY protocol, the address in the header is blocked, and counted for the
