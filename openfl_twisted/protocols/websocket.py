@@ -254,6 +254,7 @@ class WebSocketProtocol(WebSocketTransport):
         self.startTimer(self.factory.allowTimeout, self._hookTimedOut)
         handler.deferred.addCallbacks(partial(self._decided, head), self._notDecided)
         handler.deferred.addErrback(self.handlerFailed)
+        self._checkEarly()
 
     def _decided(self, head: RequestHead, result: object) -> None:
         if self._deciding is not None and not self._ended:
@@ -301,6 +302,9 @@ class WebSocketProtocol(WebSocketTransport):
         Hold data that is received before the request is answered: at most C{maxHead} bytes.
         """
         self._early += data
+        self._checkEarly()
+
+    def _checkEarly(self) -> None:
         if len(self._early) > self.factory.maxHead:
             self._cancelHook()
             self._refuse(HTTPAnswer(400, "Data was sent before the handshake was accepted."))

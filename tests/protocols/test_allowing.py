@@ -5,6 +5,7 @@ Tests for the hook C{allow}: L{openfl_twisted.protocols.allowing}, and its use b
 from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_network
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from hypothesis import given
@@ -319,6 +320,29 @@ class AsyncTests(HookTestCase):
         transport.drain()
         self.assertEqual(transport.delivered, RESPONSE)
         self.assertEqual(connection.wrappedProtocol.received, b"hello")
+
+    @given(
+        st.integers(0, 2 * MAX_HEAD),
+        st.lists(st.integers(1, len(REQUEST) + 2 * MAX_HEAD), max_size=4),
+    )
+    def test_anyLength(self, length: int, cuts: list[int]) -> None:
+        """
+        The limit for data that is sent before the answer does not depend on how the stream is
+        split.
+        """
+        self.clock = Clock()
+        decision: Deferred[bool] = Deferred()
+        data = REQUEST + bytes(length)
+        ends = [*sorted(cuts), len(data)]
+        connection, transport = self.ask(lambda request: decision, data[: ends[0]])
+        for start, end in pairwise(ends):
+            if start < end and not transport.closed:
+                connection.dataReceived(data[start:end])
+        transport.drain()
+        self.assertEqual(transport.closed, length > MAX_HEAD)
+        self.assertEqual(transport.delivered.startswith(b"HTTP/1.1 400 "), length > MAX_HEAD)
+        connection.connectionLost(Failure(ConnectionLost()))
+        self.assertTrue(decision.called)
 
     def test_faultInTheProtocol(self) -> None:
         """
