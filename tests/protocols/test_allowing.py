@@ -344,6 +344,67 @@ class AsyncTests(HookTestCase):
         connection.connectionLost(Failure(ConnectionLost()))
         self.assertTrue(decision.called)
 
+    @given(
+        st.lists(st.integers(0, len(REQUEST + HELLO)), max_size=6),
+        st.integers(0, 7),
+        st.integers(0, 8),
+        st.sampled_from([True, False, 404, None, "error", "timeout"]),
+    )
+    def test_anyOrder(self, cuts: list[int], decide: int, lose: int, result: object) -> None:
+        """
+        Whenever the data arrives, the hook decides and the client disconnects: the hook is called
+        once, after the whole request, and at most one protocol is connected, if the hook accepts.
+        Nothing is left when the connection is lost.
+        """
+        self.clock = Clock()
+        decision: Deferred[object] = Deferred()
+        asked: list[WebSocketRequest] = []
+
+        def allow(request: WebSocketRequest) -> Deferred[object]:
+            asked.append(request)
+            return decision
+
+        data = REQUEST + HELLO
+        connection, transport = self.ask(allow, b"")
+        isLost, seen = False, 0
+        for number, (start, end) in enumerate(pairwise([0, *sorted(cuts), len(data)])):
+            if number == decide and not decision.called:
+                self.settle(decision, result)
+            if number == lose:
+                isLost = True
+                connection.connectionLost(Failure(ConnectionLost()))
+            if not isLost and not transport.closed and not transport.disconnecting:
+                connection.dataReceived(data[start:end])
+                transport.drain()
+                seen = end
+        if not decision.called and not isLost:
+            self.settle(decision, result)
+            transport.drain()
+        self.assertEqual(len(asked), seen >= len(REQUEST))
+        accepted = transport.delivered.startswith(b"HTTP/1.1 101 ")
+        self.assertEqual(transport.delivered.count(b"HTTP/1.1 "), bool(transport.delivered))
+        self.assertLessEqual(accepted, result is True)
+        if not isLost:
+            self.assertEqual(accepted, result is True)
+            if accepted:
+                self.assertEqual(connection.wrappedProtocol.told, ["made", b"hello"])
+            connection.connectionLost(Failure(ConnectionLost()))
+        if asked:
+            self.assertTrue(decision.called)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.flushLoggedErrors(ValueError, TypeError)
+
+    def settle(self, decision: Deferred[object], result: object) -> None:
+        """
+        Let the hook decide, fail or take too long.
+        """
+        if result == "error":
+            decision.errback(ValueError())
+        elif result == "timeout":
+            self.clock.advance(ALLOW_TIMEOUT)
+        else:
+            decision.callback(result)
+
     def test_faultInTheProtocol(self) -> None:
         """
         An exception of the protocol in C{connectionMade} is logged, and closes the connection.
