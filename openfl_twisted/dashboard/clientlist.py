@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from heapq import nlargest, nsmallest
 from itertools import islice
 from operator import attrgetter
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -99,9 +99,10 @@ def sortKey(client: Mapping[str, Any], view: View) -> tuple[bool, Any]:
     return (value is not None) == view.isDescending, value
 
 
-class _Row(NamedTuple):
+class _Row:
     """
-    The values of a client by which it is found and sorted.
+    The values of a client by which it is found and sorted. They are read again in the same object:
+    many new objects would let Python's garbage collector search the whole memory of the server.
 
     @ivar connection: the record of the client.
     @ivar owner: the protocol of the client.
@@ -115,40 +116,43 @@ class _Row(NamedTuple):
     @ivar text: the text that is searched, in lower case.
     """
 
-    connection: GuardedConnection
-    owner: Any
-    address: str
-    kind: str
-    room: tuple[str, str] | None
-    bytesIn: int
-    bytesOut: int
-    pingTime: float | None
-    waiting: int
-    text: str
+    __slots__ = (
+        "address",
+        "bytesIn",
+        "bytesOut",
+        "connection",
+        "kind",
+        "owner",
+        "pingTime",
+        "room",
+        "text",
+        "waiting",
+    )
 
-    @classmethod
-    def read(cls, connection: GuardedConnection) -> Self:
+    def __init__(self, connection: GuardedConnection) -> None:
         """
-        Read a client.
-
         @param connection: the record of the client.
         """
+        self.connection = connection
+        self.room: tuple[str, str] | None = None
+
+    def read(self) -> None:
+        """
+        Read the values.
+        """
+        connection = self.connection
         top = connection.top
-        owner = top.owner
-        labels = {} if owner is None else owner.labels
-        address, kind = describe(top.getPeer()), connection.kind
-        return cls(
-            connection,
-            owner,
-            address,
-            kind,
-            (labels["room"], labels.get("name") or "") if "room" in labels else None,
-            connection.bytesIn,
-            connection.bytesOut,
-            getattr(top, "pingTime", None),
-            top.pending,
-            "\n".join([address, kind, *labels.values()]).lower(),
-        )
+        self.owner: Any = top.owner
+        labels = {} if self.owner is None else self.owner.labels
+        room = (labels["room"], labels.get("name") or "") if "room" in labels else None
+        if room != self.room:
+            self.room = room
+        self.address = describe(top.getPeer())
+        self.kind = connection.kind
+        self.bytesIn, self.bytesOut = connection.bytesIn, connection.bytesOut
+        self.pingTime: float | None = getattr(top, "pingTime", None)
+        self.waiting = top.pending
+        self.text = "\n".join([self.address, self.kind, *labels.values()]).lower()
 
 
 class ClientList:
@@ -205,11 +209,15 @@ class ClientList:
         """
         began = self._clock.seconds()
         connections = list(guard.protocols)
+        known = {row.connection: row for row in self._rows or ()}
         rows: list[_Row] = []
         for start in range(0, len(connections), _PART):
             yield
-            part = connections[start : start + _PART]
-            rows.extend([_Row.read(each) for each in part if not each.lost])
+            for connection in connections[start : start + _PART]:
+                if not connection.lost:
+                    row = known.get(connection) or _Row(connection)
+                    row.read()
+                    rows.append(row)
         yield
         self._measure(rows)
         self._rows = rows
@@ -260,7 +268,9 @@ class ClientList:
         guard = self._guard()
         if len(guard.protocols) > _PART:
             return self._rows
-        rows = [_Row.read(each) for each in list(guard.protocols)]
+        rows = [_Row(each) for each in list(guard.protocols)]
+        for row in rows:
+            row.read()
         self._measure(rows)
         return rows
 

@@ -17,7 +17,6 @@ from openfl_twisted.dashboard.merging import mergeStates
 from openfl_twisted.dashboard.streams import DashboardState
 from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
-from openfl_twisted.transports.guard import GuardedConnection
 from tests.dashboard.servers import MonitoredServer, stateOf
 
 
@@ -182,10 +181,10 @@ class LargeTests(SynchronousTestCase):
         self.duration = 0.0
         read = _Row.read
 
-        def count(connection: GuardedConnection) -> _Row:
-            self.reads.append(connection.id)
+        def count(row: _Row) -> None:
+            self.reads.append(row.connection.id)
             self.clock.rightNow += self.duration
-            return read(connection)
+            read(row)
 
         self.patch(_Row, "read", count)
         self.state = DashboardState(self.server, self.clock)
@@ -222,6 +221,22 @@ class LargeTests(SynchronousTestCase):
         assert state is not None
         self.assertEqual([client["id"] for client in state["clients"]], [5, 2])
         self.assertEqual((state["found"], state["connected"], self.reads), (2, 7, []))
+
+    def test_sameObjects(self) -> None:
+        """
+        Clients are read again in the same objects, so that the garbage collector has no work.
+        """
+        self.state.refresh()
+        self.clock.advance(0)
+        before = self.state._clients.rows()
+        self.server.connect(b'<join room="go" name="new"/>\0')
+        self.state.refresh()
+        self.clock.advance(0)
+        after = self.state._clients.rows()
+        assert before is not None
+        assert after is not None
+        self.assertEqual(after[:-1], before)
+        self.assertEqual([row.room for row in after[-1:]], [("go", "new")])
 
     def test_export(self) -> None:
         """
