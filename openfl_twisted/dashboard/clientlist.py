@@ -138,7 +138,7 @@ class _Row:
 
     def read(self) -> None:
         """
-        Read the values.
+        Store the current values of the connection, and of the labels of its owner.
         """
         connection = self.connection
         top = connection.top
