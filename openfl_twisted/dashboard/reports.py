@@ -69,19 +69,22 @@ class ServerReports:
             self._collect = registryOf(self._service).collect
         return report(self._collect())
 
-    def state(
-        self, find: str, sort: str, order: str, room: str, most: int = MAX_SHOWN
-    ) -> dict[str, Any]:
+    def state(self, find: str, sort: str, order: str, room: str, most: int = MAX_SHOWN) -> Any:
         """
         Return the state of the server.
 
         @param find: see L{View}, as C{sort}, C{order} and C{room}.
         @param most: maximum number of clients, and of rooms.
-        @return: see L{DashboardState.describe}.
+        @return: a C{Deferred} that fires with the state, see L{DashboardState.describe}.
         """
         self._state.vitals.start()
-        # The supervisor has the list of blocked addresses.
-        return {**self._state.describe(View(find, sort, order, room), most), "blocked": None}
+        view = View(find, sort, order, room)
+
+        def describe(_: object) -> dict[str, Any]:
+            # The supervisor has the list of blocked addresses.
+            return {**(self._state.describe(view, most) or {}), "blocked": None}
+
+        return self._state.refresh().addCallback(describe)
 
     def blocks(self, blocks: list[Any]) -> None:
         """

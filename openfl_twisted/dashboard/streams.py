@@ -6,7 +6,7 @@ queued. The next event contains the number of dropped events.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from heapq import nlargest
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import Cooperator, LoopingCall
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import implementer
@@ -25,6 +25,7 @@ from openfl_twisted.dashboard.clientlist import DEFAULT_VIEW, ClientList, View
 from openfl_twisted.dashboard.history import SAMPLING, History
 from openfl_twisted.dashboard.status import Monitored, ServerStatus, brokerCounters
 from openfl_twisted.dashboard.vitals import Vitals
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.blocklist import Block, BlockList
 from openfl_twisted.transports.guard import GuardedConnection
 from openfl_twisted.transports.tap import Tap
@@ -33,6 +34,7 @@ from openfl_twisted.wire.dialects import Dialect
 from openfl_twisted.wire.messages import MAX_LENGTH
 
 _T = TypeVar("_T")
+_log = packageLogger()
 
 _INTERVAL = 0.5
 """
@@ -345,6 +347,7 @@ class DashboardStreams:
         self._streams: list[_EventStream] = []
         self._ticking = LoopingCall(self.tick)
         self._ticking.clock = self.clock
+        self._sending = Cooperator(lambda: lambda: True, lambda do: self.clock.callLater(0, do))
         self.vitals = Vitals(self.clock)
         self.history = History()
         self._sampling = LoopingCall(self.sample)
@@ -551,12 +554,19 @@ class DashboardStreams:
 
     def tick(self) -> None:
         """
-        Called once per L{_INTERVAL}: let each stream send an event.
+        Called once per L{_INTERVAL}: let each stream send an event, one in each reactor iteration.
         """
         # Streams with equal views share one description of the state.
         describe = cache(self.describe)
-        for stream in list(self._streams):
-            stream.tick(describe)
+
+        def send() -> Iterator[None]:
+            for stream in list(self._streams):
+                if stream in self._streams:
+                    stream.tick(describe)
+                    yield
+
+        sent = self._sending.coiterate(send())
+        sent.addErrback(lambda reason: _log.failure("cannot send the state", reason))
 
     def close(self) -> None:
         """
@@ -583,7 +593,7 @@ class DashboardState(DashboardStreams):
         """
         super().__init__(clock)
         self.server = ServerStatus(service)
-        self._clients = ClientList()
+        self._clients = ClientList(lambda: self.server.guard, self.clock)
         self._version = version("openfl-twisted")
 
     def showMessages(self, request: Request, id: int) -> None:
@@ -643,12 +653,12 @@ class DashboardState(DashboardStreams):
         }
 
     def _bytes(self) -> list[int]:
-        traffic = self.server.guard.traffic().values()
-        return [sum(each.bytesIn for each in traffic), sum(each.bytesOut for each in traffic)]
+        traffic = self.server.guard.totalTraffic()
+        return [traffic.bytesIn, traffic.bytesOut]
 
     # The state as JSON
 
-    def describe(self, view: View = DEFAULT_VIEW, most: int = MAX_SHOWN) -> dict[str, Any]:
+    def describe(self, view: View = DEFAULT_VIEW, most: int = MAX_SHOWN) -> dict[str, Any] | None:
         """
         Describe the state of the server.
 
@@ -660,10 +670,14 @@ class DashboardState(DashboardStreams):
             sent; C{rooms} and C{broker}; the C{room} of the view, with its members; whether the
             server is C{recording}; the C{blocked} addresses, see L{describeBlocks}; and the
             C{server}. The value is C{None} for a feature that
-            the server does not have. Times are in seconds.
+            the server does not have. Times are in seconds. C{None} if the server is large, and
+            its clients have not been read yet, see L{refresh}.
         """
         guard = self.server.guard
-        clients, count = self._clients.select(guard, view, most)
+        rows = self._clients.rows()
+        if rows is None:
+            return None
+        clients, count = self._clients.select(rows, view, most)
         messages, recorder = self.server.messages, self.server.recorder
         refusals, cuts = self.server.refusals, self.server.cut
         return {
@@ -678,20 +692,42 @@ class DashboardState(DashboardStreams):
             "refusals": refusals,
             "cut": sum(cuts.values()),
             "cuts": cuts,
-            "waiting": guard.waiting(),
+            "waiting": sum(row.waiting for row in rows),
             "bytes": self._bytes(),
             "messages": messages,
             "speaks": hasattr(self.server.served, "broadcast"),
             "missedByAll": self.missed,
             "rooms": self._rooms(most),
-            "room": self._members(view.room),
+            "room": self._members(view.room, rows),
             "broker": self._broker(),
             "recording": recorder is not None and not recorder.isStopped,
             "blocked": self.describeBlocks(),
         }
 
-    def describeAll(self, view: View) -> dict[str, Any]:
-        return self.describe(view, MAX_EXPORTED)
+    def describeAll(self, view: View) -> Any:
+        return self.refresh().addCallback(lambda _: self.describe(view, MAX_EXPORTED))
+
+    def refresh(self) -> Deferred[None]:
+        """
+        Read the clients of a large server again.
+
+        @return: fires when L{describe} returns the state.
+        """
+        return self._clients.refresh()
+
+    def showState(self, request: Request, view: View = DEFAULT_VIEW) -> None:
+        super().showState(request, view)
+        # Read the clients now, so that they are available for the first event.
+        self.refresh()
+
+    def tick(self) -> None:
+        super().tick()
+        if self.views():
+            self.refresh()
+
+    def close(self) -> None:
+        super().close()
+        self._clients.stop()
 
     def _server(self) -> dict[str, Any]:
         return {
@@ -716,12 +752,12 @@ class DashboardState(DashboardStreams):
             "shown": [[room.name, len(room.members)] for room in largest],
         }
 
-    def _members(self, name: str) -> dict[str, Any] | None:
+    def _members(self, name: str, rows: Sequence[Any]) -> dict[str, Any] | None:
         lobby = self.server.service.lobby
         room = None if lobby is None else lobby.rooms.get(name)
         if room is None:
             return None
-        numbers = {id(each.top.owner): each.id for each in self.server.guard.protocols}
+        numbers = {id(row.owner): row.connection.id for row in rows}
         return {
             "name": name,
             "count": len(room.members),

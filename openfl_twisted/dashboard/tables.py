@@ -3,11 +3,13 @@ The tables of C{/export.csv}.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from io import StringIO
 from typing import Any
 
 from openfl_twisted.dashboard.history import Sample
+from openfl_twisted.wire.text import escapeControls
 
 TABLES = ("clients", "refusals", "rooms", "history")
 """
@@ -27,19 +29,20 @@ _CLIENT = (
     "pingTime",
 )
 
-# A spreadsheet evaluates a cell that begins with one of these characters.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A spreadsheet evaluates a cell that begins with one of these characters; the last ones are those
+# of East Asian keyboards. In many countries, a semicolon also separates cells.
+_formula = re.compile(r"(^|;)(?=[\"' ]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def _cell(value: Any) -> Any:
-    isFormula = isinstance(value, str) and value.startswith(_FORMULAS)
-    return f"'{value}" if isFormula else value
+    return _formula.sub(r"\1'", escapeControls(value)) if isinstance(value, str) else value
 
 
 def encodeTable(state: Mapping[str, Any], table: str) -> str:
     """
     Encode a table as CSV. An apostrophe is added before text that a spreadsheet would evaluate
-    as a formula.
+    as a formula. Control characters are replaced with escape sequences, because a terminal would
+    execute them.
 
     @param state: see L{DashboardStreams.export
         <openfl_twisted.dashboard.streams.DashboardStreams.export>}.

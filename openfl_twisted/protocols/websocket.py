@@ -33,7 +33,7 @@ from openfl_twisted.transports.sharedtimer import SharedTimer
 from openfl_twisted.transports.websocket import WebSocketTransport
 from openfl_twisted.transports.wrapper import ConnectionWrapper, WrapperFactory
 from openfl_twisted.types import AnyClock, AnyFactory
-from openfl_twisted.wire.forwarded import IPNetwork, clientOf
+from openfl_twisted.wire.forwarded import ForwardedAddress, IPNetwork, clientOf, reportedBy
 from openfl_twisted.wire.httprequest import (
     MAX_HEAD,
     HeadCollector,
@@ -169,10 +169,20 @@ class WebSocketProtocol(WebSocketTransport):
 
         @raise HTTPAnswer: if the address is blocked.
         """
-        self._peer = self._forwardedAddress(head)
+        peer, factory = self.transport.getPeer(), self.factory
+        if not isinstance(peer, IPv4Address | IPv6Address):
+            return
+        proxy = (head.headers, peer.host, factory.trustedProxies, factory.forwardedHeader)
+        client = clientOf(*proxy)
+        if client is not None:
+            self._peer = _addressOf(client)
         guard = self.transport.nearestGuard
-        if self._peer is not None and guard is not None and not guard.permits(self._peer):
-            raise HTTPAnswer(403, _BLOCKED)
+        if guard is None:
+            return
+        # A blocked client must not be able to hide its address with another header field.
+        for each in reportedBy(*proxy) if client is None else [client]:
+            if not guard.permits(_addressOf(each)):
+                raise HTTPAnswer(403, _BLOCKED)
 
     def _check(self, head: RequestHead) -> None:
         """
@@ -247,6 +257,7 @@ class WebSocketProtocol(WebSocketTransport):
         self.startTimer(self.factory.allowTimeout, self._hookTimedOut)
         handler.deferred.addCallbacks(partial(self._decided, head), self._notDecided)
         handler.deferred.addErrback(self.handlerFailed)
+        self._checkEarly()
 
     def _decided(self, head: RequestHead, result: object) -> None:
         if self._deciding is not None and not self._ended:
@@ -294,6 +305,9 @@ class WebSocketProtocol(WebSocketTransport):
         Hold data that is received before the request is answered: at most C{maxHead} bytes.
         """
         self._early += data
+        self._checkEarly()
+
+    def _checkEarly(self) -> None:
         if len(self._early) > self.factory.maxHead:
             self._cancelHook()
             self._refuse(HTTPAnswer(400, "Data was sent before the handshake was accepted."))
@@ -325,21 +339,6 @@ class WebSocketProtocol(WebSocketTransport):
         if self.protocol is None:
             raise HTTPAnswer(503, NO_MORE)
         return WebSocketFrames(factory.maxFrame, extension), response
-
-    def _forwardedAddress(self, head: RequestHead) -> IAddress | None:
-        """
-        Return the client's address as forwarded by a trusted proxy; C{None} if the request
-        does not come from a trusted proxy.
-        """
-        peer = self.transport.getPeer()
-        if not isinstance(peer, IPv4Address | IPv6Address):
-            return None
-        factory = self.factory
-        client = clientOf(head.headers, peer.host, factory.trustedProxies, factory.forwardedHeader)
-        if client is None:
-            return None
-        kind = IPv4Address if client.address.version == 4 else IPv6Address
-        return kind("TCP", str(client.address), client.port)
 
     def _openTimedOut(self) -> None:
         collector, self._collector = self._collector, None
@@ -488,6 +487,11 @@ class WebSocketFactory(WrapperFactory[Any]):
 
     def buildProtocol(self, addr: IAddress | None) -> ConnectionWrapper:
         return ConnectionWrapper(WebSocketProtocol(self), self.clock)
+
+
+def _addressOf(client: ForwardedAddress) -> IAddress:
+    kind = IPv4Address if client.address.version == 4 else IPv6Address
+    return kind("TCP", str(client.address), client.port)
 
 
 def _shown(text: str | None) -> str:

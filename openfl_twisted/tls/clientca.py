@@ -12,7 +12,7 @@ from OpenSSL.crypto import X509
 
 from openfl_twisted.tls.identities import CertificateError, CertificateUnreadable
 from openfl_twisted.tls.trust import Trust
-from openfl_twisted.wire.x509.certificates import subjectOf, unwarned
+from openfl_twisted.wire.x509.certificates import MALFORMED, subjectOf, unwarned
 
 # OpenSSL's error codes for certificates (X509_V_ERR_...).
 _REASONS = {
@@ -79,9 +79,20 @@ def _verify(connection: Any, certificate: X509, code: int, depth: int, ok: int) 
     """
     if not ok and not connection.refusal:
         reason = _REASONS.get(code, f"OpenSSL error {code}")
-        subject = subjectOf(certificate.to_cryptography())
-        connection.refusal = f"the server refused the certificate {subject}: {reason}"
+        connection.refusal = f"the server refused the certificate {shown(certificate)}: {reason}"
     return bool(ok)
+
+
+def shown(certificate: X509) -> str:
+    """
+    Return the subject of a client's certificate for a log line. OpenSSL accepts certificates that
+    cryptography cannot parse, or warns about.
+    """
+    try:
+        with unwarned():
+            return subjectOf(certificate.to_cryptography())
+    except MALFORMED:
+        return "(malformed)"
 
 
 def clientNameOf(transport: Any) -> str | None:

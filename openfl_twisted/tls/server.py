@@ -18,7 +18,7 @@ from zope.interface import implementer
 from openfl_twisted.addresses import describe
 from openfl_twisted.clocks import clockOrReactor
 from openfl_twisted.logs import packageLogger
-from openfl_twisted.tls.clientca import ClientCA, requireCertificate
+from openfl_twisted.tls.clientca import ClientCA, requireCertificate, shown
 from openfl_twisted.tls.connection import BoundedConnection
 from openfl_twisted.tls.identities import (
     CertificateError,
@@ -29,7 +29,6 @@ from openfl_twisted.tls.identities import (
 )
 from openfl_twisted.types import AnyClock
 from openfl_twisted.wire.httprequest import HTTPAnswer
-from openfl_twisted.wire.x509.certificates import subjectOf
 
 __all__ = [
     "HANDSHAKE_TIMEOUT",
@@ -366,12 +365,12 @@ class _TimedConnection(BoundedConnection):
                 case _:
                     self._fail("the connection was closed")
             raise
-        certificate = self.get_peer_certificate(as_cryptography=True)
+        certificate = self.get_peer_certificate()
         if certificate is not None and self.protocol is not None:
             _log.info(
                 "{peer}: client certificate {subject}",
                 peer=describe(self.protocol.getPeer()),
-                subject=subjectOf(certificate),
+                subject=shown(certificate),
             )
         self._stop()
 

@@ -77,8 +77,13 @@ class BlockList:
         self._listeners: list[Callable[[Sequence[Block]], object]] = []
         # twistd can change the current directory later.
         self._path = None if path is None else Path(path).absolute()
+        self._state: tuple[int, ...] = ()
         if self._path is not None:
-            self._blocks = {each.address: each for each in _readFile(self._path)}
+            for each in _readFile(self._path):
+                # If the file contains an address twice, the block that ends last counts.
+                if each.until > self._blocks.get(each.address, each._replace(until=-1)).until:
+                    self._blocks[each.address] = each
+            self._state = _stateOf(self._path)
 
     def addListener(self, changed: Callable[[Sequence[Block]], object]) -> None:
         """
@@ -175,6 +180,12 @@ class BlockList:
 
     def _changed(self, added: Sequence[Block]) -> None:
         if self._path is not None:
+            if _stateOf(self._path) != self._state:
+                self.log.warn(
+                    "the block file {path} was changed by another program, and is overwritten; "
+                    "each server needs its own --block-file",
+                    path=self._path,
+                )
             try:
                 _writeFile(self._path, self.blocks())
             except OSError as problem:
@@ -184,6 +195,7 @@ class BlockList:
                     path=self._path,
                     problem=problem.strerror,
                 )
+            self._state = _stateOf(self._path)
         self._notify(added)
 
     def _notify(self, added: Sequence[Block]) -> None:
@@ -247,6 +259,21 @@ def _readFile(path: Path) -> list[Block]:
     if len(data) > _MAX_FILE:
         raise ValueError(f"the file is longer than {_MAX_FILE} bytes")
     return parseBlocks(data)
+
+
+def _stateOf(path: Path) -> tuple[int, ...]:
+    """
+    Return inode, modification time and size of a file. These values change when the file is
+    written.
+
+    @return: an empty tuple if there is no regular file.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    isFile = S_ISREG(found.st_mode)
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if isFile else ()
 
 
 def _open(path: str, flags: int) -> int:

@@ -187,6 +187,19 @@ class GuardedConnection:
             return self
         return Traffic(self.bytesIn - counted.bytesIn, self.bytesOut - counted.bytesOut)
 
+    def addTraffic(self, total: Traffic) -> None:
+        """
+        Add L{traffic}, in less time.
+
+        @param total: the traffic to which it is added.
+        """
+        connection, counted = self._connection, self._counted
+        total.bytesIn += connection.bytesIn
+        total.bytesOut += connection.bytesOut
+        if counted is not None:
+            total.bytesIn -= counted.bytesIn
+            total.bytesOut -= counted.bytesOut
+
     def getPeer(self) -> IAddress:
         """
         Return the address of the peer.
@@ -199,7 +212,14 @@ class GuardedConnection:
 
         @param hosts: the hosts, see L{hostOf<openfl_twisted.transports.hostlimit.hostOf>}.
         """
-        return self.host in hosts or hostOf(self.top.getPeer()) in hosts
+        if self.host in hosts:
+            return True
+        top = self.top
+        if top is self._connection:
+            return False
+        # Only the address that a proxy reports is another one. For IPv6, hostOf takes long.
+        peer = top.getPeer()
+        return peer != self.getPeer() and hostOf(peer) in hosts
 
     def finishConnection(self) -> None:
         """
@@ -719,7 +739,20 @@ class GuardFactory(WrapperFactory[Any]):
         for connection in list(self.protocols):
             kind = connection.kind
             if kind != UNDETECTED:
-                total.setdefault(kind, Traffic()).add(connection.traffic)
+                if kind not in total:
+                    total[kind] = Traffic()
+                connection.addTraffic(total[kind])
+        return total
+
+    def totalTraffic(self) -> Traffic:
+        """
+        Return the bytes received and sent on all connections. It takes less time than L{traffic}.
+        """
+        total = Traffic()
+        for ended in self._ended.values():
+            total.add(ended)
+        for connection in self.protocols:
+            connection.addTraffic(total)
         return total
 
     def waiting(self) -> int:

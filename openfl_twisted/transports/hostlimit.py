@@ -64,9 +64,7 @@ def parseHost(text: str) -> str:
     with suppress(ValueError):
         found = ip_network(text, strict=False)
     if isinstance(found, IPv6Network):
-        if found.prefixlen == PREFIX:
-            return str(found)
-        if found.prefixlen == found.max_prefixlen:
+        if found.prefixlen in (PREFIX, found.max_prefixlen):
             return _hostOf(found.network_address)
     elif found is not None and found.prefixlen == found.max_prefixlen:
         return str(found.network_address)

@@ -18,6 +18,11 @@ IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 An IP network.
 """
 
+_MAX_REPORTED = 100
+"""
+Maximum number of addresses that L{reportedBy} returns for a header field.
+"""
+
 # The header fields with a list of addresses.
 _LISTS = ("x-forwarded-for", "forwarded")
 _node = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)")
@@ -26,6 +31,7 @@ _part = re.compile(r'[^",]+|,|"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 _pair = re.compile(
     r"""[ \t]*+(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*))?[ \t]*+(?:;|\Z)"""
 )
+_anyAddress = re.compile(r"[0-9A-Fa-f]*[:.][0-9A-Fa-f:.]+")
 _escaped = re.compile(r"\\(.)")
 
 
@@ -90,6 +96,31 @@ def clientOf(
         if client is None or not _within(client.address, trustedProxies):
             break
     return client
+
+
+def reportedBy(
+    headers: Mapping[str, str],
+    peer: str,
+    trustedProxies: Sequence[IPNetwork],
+    only: str | None = None,
+) -> list[ForwardedAddress]:
+    """
+    Return all addresses in the header fields of a trusted proxy. One of them is the client's
+    address, even if L{clientOf} returns C{None} because the client has added a field, or a
+    malformed part of a field.
+
+    @param headers: see L{clientOf}, as C{peer}, C{trustedProxies} and C{only}.
+    @return: the addresses, at most the last L{_MAX_REPORTED} of each field; none if the peer is
+        not a trusted proxy.
+    """
+    address = _parseAddress(peer)
+    if address is None or not _within(address, trustedProxies):
+        return []
+    found: list[ForwardedAddress | None] = []
+    for name in _LISTS if only is None else (only.lower(),):
+        texts = _anyAddress.findall(headers.get(name, ""))
+        found.extend(map(_parse, texts[-_MAX_REPORTED:]))
+    return [client for client in found if client is not None]
 
 
 def _within(address: IPAddress, networks: Sequence[IPNetwork]) -> bool:

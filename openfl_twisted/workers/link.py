@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import Int32StringReceiver
@@ -123,7 +123,7 @@ class LinkProtocol(Int32StringReceiver):
             message = None
         match message:
             case {"ask": str() as question, "number": int() as number, "with": dict() as arguments}:
-                self.sendString(self._call(question, number, arguments))
+                self._call(question, number, arguments)
             case {"ask": str() as notice, "with": dict() as arguments}:
                 self._call(notice, None, arguments)
             case {"answer": int() as number, "value": value}:
@@ -144,30 +144,39 @@ class LinkProtocol(Int32StringReceiver):
     def _transport(self) -> Any:
         return self.transport
 
-    def _call(self, question: str, number: int | None, arguments: dict[str, Any]) -> bytes:
+    def _call(self, question: str, number: int | None, arguments: dict[str, Any]) -> None:
         """
-        Call the function that handles a request.
+        Call the function that handles a request, and send its result, or that of its C{Deferred}.
 
-        @return: the encoded response.
+        @param number: the number of the request; C{None} for a notice.
         """
 
         def problem(text: str, status: int) -> bytes:
             return _encode({"answer": number, "problem": text, "status": status})
 
+        def encode(value: Any) -> bytes:
+            answer = _encode({"answer": number, "value": value})
+            if len(answer) > self.MAX_LENGTH:
+                return problem(f"the response to {question} is too long", 500)
+            return answer
+
+        def failed(failure: Failure) -> bytes:
+            status = getattr(failure.value, "status", None)
+            if isinstance(status, int):
+                return problem(str(failure.value), status)
+            self.log.failure("cannot answer the request {question}", failure, question=question)
+            return problem(f"the worker cannot answer the request {question}", 500)
+
+        def send(answer: bytes) -> None:
+            if number is not None and self.connected:
+                self.sendString(answer)
+
         function = self.answers.get(question)
         if function is None:
-            return problem(f"unknown request {question}", 404)
-        try:
-            answer = _encode({"answer": number, "value": function(**arguments)})
-        except Exception as error:
-            status = getattr(error, "status", None)
-            if isinstance(status, int):
-                return problem(str(error), status)
-            self.log.failure("cannot answer the request {question}", question=question)
-            return problem(f"the worker cannot answer the request {question}", 500)
-        if len(answer) > self.MAX_LENGTH:
-            return problem(f"the response to {question} is too long", 500)
-        return answer
+            send(problem(f"unknown request {question}", 404))
+            return
+        called: Deferred[Any] = maybeDeferred(function, **arguments)
+        called.addCallback(encode).addErrback(failed).addCallback(send)
 
     def _answered(self, number: int, result: Any) -> None:
         asked = self._asked.pop(number, None)

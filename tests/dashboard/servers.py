@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.dashboard.measuring import Measurements
 from openfl_twisted.dashboard.page import DashboardService
-from openfl_twisted.dashboard.streams import _INTERVAL
+from openfl_twisted.dashboard.streams import _INTERVAL, DashboardState
 from openfl_twisted.protocols.broadcast import BroadcastProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
@@ -54,6 +54,15 @@ class MonitoredServer:
         client = Client(self.factory, self.clock)
         client.send(data)
         return client
+
+
+def stateOf(server: MonitoredServer) -> dict[str, Any]:
+    """
+    Return the state of a server.
+    """
+    state = DashboardState(server, server.clock).describe()
+    assert state is not None
+    return state
 
 
 TOKEN = "the-token"

@@ -12,10 +12,10 @@ from openfl_twisted.dashboard.measuring import Measurements
 from openfl_twisted.dashboard.merging import MergedMetrics, _mergeReports, mergeStates
 from openfl_twisted.dashboard.metrics import fromReport, registryOf, report
 from openfl_twisted.dashboard.status import BROKER_COUNTERS
-from openfl_twisted.dashboard.streams import MAX_SHOWN, DashboardState
+from openfl_twisted.dashboard.streams import MAX_SHOWN
 from openfl_twisted.rooms.lobby import Lobby
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
-from tests.dashboard.servers import MonitoredServer
+from tests.dashboard.servers import MonitoredServer, stateOf
 from tests.dashboard.test_metrics import Recipient
 
 
@@ -147,7 +147,7 @@ class StateTests(SynchronousTestCase):
             for _ in range(2 if number == 0 else 1):
                 server.connect(b"a\0")
                 server.clock.advance(1 + number)
-            states.append(DashboardState(server, server.clock).describe())
+            states.append(stateOf(server))
         merged = mergeStates(states)
         self.assertEqual((merged["connected"], merged["found"], merged["opened"]), (3, 3, 3))
         self.assertEqual((merged["limit"], merged["messages"][0]), (0, 3))
@@ -164,7 +164,7 @@ class StateTests(SynchronousTestCase):
         server = MonitoredServer(maxConnections=0)
         for _ in range(MAX_SHOWN):
             server.connect()
-        state = DashboardState(server, server.clock).describe()
+        state = stateOf(server)
         merged = mergeStates([{**state, "messages": None}] * 2)
         self.assertEqual((len(merged["clients"]), merged["found"]), (MAX_SHOWN, 2 * MAX_SHOWN))
         self.assertIsNone(merged["messages"])
@@ -179,7 +179,7 @@ class StateTests(SynchronousTestCase):
             server.lobby = Lobby(clock=server.clock)
             for room in rooms:
                 server.lobby.join(room, Recipient(), "Ann")
-            states.append(DashboardState(server, server.clock).describe())
+            states.append(stateOf(server))
         self.assertEqual(
             mergeStates(states)["rooms"],
             {"rooms": 2, "members": 3, "lost": 0, "shown": [["go", 2], ["chess", 1]]},
@@ -197,7 +197,7 @@ class StateTests(SynchronousTestCase):
             server.pubSub.publish("a", b"x")
             if not isUp:
                 broker.cut("no way")
-            states.append(DashboardState(server, server.clock).describe())
+            states.append(stateOf(server))
         broker = mergeStates(states)["broker"]
         self.assertEqual((broker["state"], broker["problem"]), ("down", "no way"))
         self.assertEqual(broker["published"], 3)

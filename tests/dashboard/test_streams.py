@@ -2,12 +2,14 @@
 Tests for L{openfl_twisted.dashboard.streams}.
 """
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
+from openfl_twisted.dashboard.clientlist import DEFAULT_VIEW, View
 from openfl_twisted.dashboard.streams import (
     _INTERVAL,
     _MAX_MESSAGES,
@@ -278,6 +280,31 @@ class MessageTests(DashboardTestCase):
             [("in", "<b>gr\u00fc\u00dfe</b>"), ("in", "\\ud83d"), ("out", "answer")],
         )
         self.assertEqual(self.next(browser), [])
+
+    def test_turns(self) -> None:
+        """
+        In each iteration of the reactor, at most one stream sends an event. Streams with equal
+        views share one description.
+        """
+        for find in "aba":
+            self.watch(f"/state?find={find}")
+        described: list[str] = []
+        describe = self.dashboard.state.describe
+
+        def count(view: View = DEFAULT_VIEW) -> Any:
+            described.append(view.find)
+            return describe(view)
+
+        self.patch(self.dashboard.state, "describe", count)
+        calls: list[Callable[[], object]] = []
+        self.patch(self.clock, "callLater", lambda delay, do: calls.append(do))
+        self.dashboard.state.tick()
+        counts = []
+        while calls:
+            calls.pop(0)()
+            counts.append(len(described))
+        self.assertEqual(counts[:2], [1, 2])
+        self.assertEqual(described, ["a", "b"])
 
     def test_recording(self) -> None:
         """

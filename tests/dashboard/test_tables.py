@@ -3,6 +3,7 @@ Tests for L{openfl_twisted.dashboard.tables}.
 """
 
 import csv
+import re
 from io import StringIO
 from typing import Any
 
@@ -64,6 +65,18 @@ class TableTests(SynchronousTestCase):
         """
         self.assertIn("'=1+1", rowsOf(STATE, "clients")[1])
         self.assertEqual(rowsOf(STATE, "rooms")[1], ["'@chess", "2"])
+        for text in ("\uff1d1", 'a;=1;"@x', "; -1", '"=1'):
+            encoded = encodeTable({**STATE, "rooms": {"shown": [[text, 1]]}}, "rooms")
+            for cell in re.split("[;,\n]", encoded):
+                self.assertNotIn(cell.lstrip('" ')[:1], ("=", "-", "@", "\uff1d"))
+
+    def test_controls(self) -> None:
+        """
+        Names contain no control characters, which a terminal would execute, and no characters that
+        change the direction of text.
+        """
+        state = {**STATE, "rooms": {"shown": [["a\x1b[31m\u202e\0\ud800", 1]]}}
+        self.assertEqual(rowsOf(state, "rooms")[1], ["a\\x1b[31m\\u202e\\x00\\ud800", "1"])
 
     @given(st.text(), st.sampled_from(TABLES))
     def test_anyName(self, name: str, table: str) -> None:

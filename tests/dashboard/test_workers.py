@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -65,12 +65,8 @@ class FakeWorker:
         """
         waiting, self.waiting = self.waiting, []
         for asked, question, arguments in waiting:
-            try:
-                value = self._answers[question](**json.loads(json.dumps(arguments)))
-            except DashboardError as problem:
-                asked.errback(problem)
-            else:
-                asked.callback(json.loads(json.dumps(value)))
+            answer = maybeDeferred(self._answers[question], **json.loads(json.dumps(arguments)))
+            answer.addCallback(lambda value: json.loads(json.dumps(value))).chainDeferred(asked)
 
 
 class FakeGroup:

@@ -244,6 +244,7 @@ NOT_LIMITS = {
     "brokers.outbox BrokerLimits.retryDelay": "the first delay, below the maximum",
     "rooms.room RoomLimits.resume": "an option that is off by default",
     "transports.blocklist _MAX_TIME": "the range of a time",
+    "wire.forwarded _MAX_REPORTED": "the part of a field that is compared with blocked addresses",
     "transports.tcp _MAX_CHUNKS": "the maximum of one system call",
     "transports.websocket _MAX_PIECES": "the part that is read after a Close",
     "tls.identities _MAX_NAMES": "part of a text for people",

@@ -5,6 +5,7 @@ Tests for the hook C{allow}: L{openfl_twisted.protocols.allowing}, and its use b
 from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_network
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from hypothesis import given
@@ -319,6 +320,90 @@ class AsyncTests(HookTestCase):
         transport.drain()
         self.assertEqual(transport.delivered, RESPONSE)
         self.assertEqual(connection.wrappedProtocol.received, b"hello")
+
+    @given(
+        st.integers(0, 2 * MAX_HEAD),
+        st.lists(st.integers(1, len(REQUEST) + 2 * MAX_HEAD), max_size=4),
+    )
+    def test_anyLength(self, length: int, cuts: list[int]) -> None:
+        """
+        The limit for data that is sent before the answer does not depend on how the stream is
+        split.
+        """
+        self.clock = Clock()
+        decision: Deferred[bool] = Deferred()
+        data = REQUEST + bytes(length)
+        ends = [*sorted(cuts), len(data)]
+        connection, transport = self.ask(lambda request: decision, data[: ends[0]])
+        for start, end in pairwise(ends):
+            if start < end and not transport.closed:
+                connection.dataReceived(data[start:end])
+        transport.drain()
+        self.assertEqual(transport.closed, length > MAX_HEAD)
+        self.assertEqual(transport.delivered.startswith(b"HTTP/1.1 400 "), length > MAX_HEAD)
+        connection.connectionLost(Failure(ConnectionLost()))
+        self.assertTrue(decision.called)
+
+    @given(
+        st.lists(st.integers(0, len(REQUEST + HELLO)), max_size=6),
+        st.integers(0, 7),
+        st.integers(0, 8),
+        st.sampled_from([True, False, 404, None, "error", "timeout"]),
+    )
+    def test_anyOrder(self, cuts: list[int], decide: int, lose: int, result: object) -> None:
+        """
+        Whenever the data arrives, the hook decides and the client disconnects: the hook is called
+        once, after the whole request, and at most one protocol is connected, if the hook accepts.
+        Nothing is left when the connection is lost.
+        """
+        self.clock = Clock()
+        decision: Deferred[object] = Deferred()
+        asked: list[WebSocketRequest] = []
+
+        def allow(request: WebSocketRequest) -> Deferred[object]:
+            asked.append(request)
+            return decision
+
+        data = REQUEST + HELLO
+        connection, transport = self.ask(allow, b"")
+        isLost, seen = False, 0
+        for number, (start, end) in enumerate(pairwise([0, *sorted(cuts), len(data)])):
+            if number == decide and not decision.called:
+                self.settle(decision, result)
+            if number == lose:
+                isLost = True
+                connection.connectionLost(Failure(ConnectionLost()))
+            if not isLost and not transport.closed and not transport.disconnecting:
+                connection.dataReceived(data[start:end])
+                transport.drain()
+                seen = end
+        if not decision.called and not isLost:
+            self.settle(decision, result)
+            transport.drain()
+        self.assertEqual(len(asked), seen >= len(REQUEST))
+        accepted = transport.delivered.startswith(b"HTTP/1.1 101 ")
+        self.assertEqual(transport.delivered.count(b"HTTP/1.1 "), bool(transport.delivered))
+        self.assertLessEqual(accepted, result is True)
+        if not isLost:
+            self.assertEqual(accepted, result is True)
+            if accepted:
+                self.assertEqual(connection.wrappedProtocol.told, ["made", b"hello"])
+            connection.connectionLost(Failure(ConnectionLost()))
+        if asked:
+            self.assertTrue(decision.called)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.flushLoggedErrors(ValueError, TypeError)
+
+    def settle(self, decision: Deferred[object], result: object) -> None:
+        """
+        Let the hook decide, fail or take too long.
+        """
+        if result == "error":
+            decision.errback(ValueError())
+        elif result == "timeout":
+            self.clock.advance(ALLOW_TIMEOUT)
+        else:
+            decision.callback(result)
 
     def test_faultInTheProtocol(self) -> None:
         """

@@ -71,6 +71,8 @@ REQUESTS = [
 SPLIT = [b"POST / HTTP/1.1\r\n\r\n\0<attack/>\0", b"GET /\r\n", HELLO, *PROXY_HEADERS]
 IDENTITY = server(authority())
 PORT = IPv4Address("TCP", "127.0.0.1", 80)
+# The address of the peer of the transport.
+PEER = IPv4Address("TCP", "192.168.1.1", 54321)
 
 
 class Client:
@@ -93,7 +95,7 @@ class Client:
         self._read = 0
         self.clock = clock
         self.length = length
-        protocol: Any = factory.buildProtocol(PORT)
+        protocol: Any = factory.buildProtocol(PEER)
         self.transport = TightTransport(protocol, 1 << 20, hostAddress=host)
         self.transport.atOnce = False
         protocol.makeConnection(self.transport)

@@ -3,13 +3,15 @@ Tests for mutual TLS: L{openfl_twisted.tls.clientca}, and the certificates of cl
 """
 
 import contextlib
+import warnings
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import trustme
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
+from OpenSSL.crypto import FILETYPE_ASN1, load_certificate
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -64,7 +66,11 @@ class Caller:
         factory: Any,
         issued: trustme.LeafCert | None = None,
         version: int = SSL.TLS1_3_VERSION,
+        encoded: bytes | None = None,
     ) -> None:
+        """
+        @param encoded: the certificate (DER), if it is not that of C{issued}.
+        """
         self.received = b""
         self.clock: Clock = factory.clock
         self.protocol: Any = factory.buildProtocol(None)
@@ -76,6 +82,11 @@ class Caller:
         if issued is not None:
             chain = [load_pem_x509_certificate(each.bytes()) for each in issued.cert_chain_pems]
             context.use_certificate(chain[0])
+            if encoded is not None:
+                with warnings.catch_warnings():
+                    # cryptography cannot load a malformed certificate.
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    context.use_certificate(load_certificate(FILETYPE_ASN1, encoded))
             key = load_pem_private_key(issued.private_key_pem.bytes(), None)
             context.use_privatekey(cast("Any", key))
         self.tls = SSL.Connection(context, None)
@@ -238,6 +249,28 @@ class RefusedTests(ClientCATestCase):
         self.assertIn("the server refused the certificate ", reason)
         self.assertIn("CN=ann", reason)
         self.assertIn(": it is not signed by a CA of the server", reason)
+
+    def test_malformed(self) -> None:
+        """
+        A certificate that cryptography cannot parse, or warns about, is refused with the reason in
+        the log.
+        """
+        issued = STRANGER.issue_cert("a@games.example", common_name="ann")
+        encoded = load_pem_x509_certificate(issued.cert_chain_pems[0].bytes()).public_bytes(
+            Encoding.DER
+        )
+        version = encoded.index(b"\xa0\x03\x02\x01\x02")
+        serial = version + 7
+        for at, value, subject in [(version + 4, 4, "(malformed)"), (serial, 0x80, "CN=ann")]:
+            with capturedLogs() as logs:
+                changed = bytearray(encoded)
+                changed[at] = value
+                caller = Caller(self.serve(), issued, encoded=bytes(changed))
+            self.assertTrue(caller.isOver)
+            [event] = [each for each in logs if "handshake" in each["log_format"]]
+            self.assertIn("the server refused the certificate ", event["reason"])
+            self.assertIn(subject, event["reason"])
+            caller.close()
 
     def test_expired(self) -> None:
         """

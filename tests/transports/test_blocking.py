@@ -21,9 +21,10 @@ from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.proxyprotocol import ProxyProtocolFactory
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.transports import guard
 from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.transports.guard import GuardFactory
-from openfl_twisted.transports.hostlimit import QUIET
+from openfl_twisted.transports.hostlimit import QUIET, hostOf
 from openfl_twisted.wire.policy.request import REQUEST as POLICY_REQUEST
 from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, RESPONSE, closing, frame
@@ -269,6 +270,45 @@ class ProxyTests(GuardedTestCase):
             self.assertTrue(received.startswith(b"HTTP/1.1 403 "), received)
         self.assertEqual(self.guard.refusals["blocked"], 1)
         self.assertEqual(self.guard.wrappedFactory.refusals["blocked"], 1)
+
+    def test_manyClients(self) -> None:
+        """
+        When an address is blocked, the hosts of clients without a proxy are not computed again,
+        because this takes long for IPv6.
+        """
+        asked: list[object] = []
+
+        def count(address: IAddress) -> str | None:
+            asked.append(address)
+            return hostOf(address)
+
+        clients = [self.call(LATER), self.call(GOOD, UPGRADE), self.call(PROXY, behind("::7"))]
+        self.patch(guard, "hostOf", count)
+        self.blocks.block("192.0.2.2", 60, "spam")
+        self.assertEqual([each.isOpen for each in clients], [True] * 3)
+        self.assertEqual(asked, [IPv6Address("TCP", "::7", 0)])
+
+    def test_hidden(self) -> None:
+        """
+        A blocked client cannot hide its address with a header field, or a part of a field, that
+        its proxy does not overwrite. Other clients with such fields are served.
+        """
+        fields = [
+            "Forwarded: for=192.0.2.1\r\nX-Forwarded-For: {}",
+            "Forwarded: x\r\nX-Forwarded-For: {}",
+            'Forwarded: for="\r\nForwarded: for={}',
+            "X-Forwarded-For: 192.0.2.1\r\nForwarded: proto=http;for={}:80;by=10.0.0.1",
+            "X-Forwarded-For: {}, ",
+        ]
+        self.blocks.block("192.0.2.2", 60, "spam")
+        for field in fields:
+            for client, answer in [("192.0.2.2", b"HTTP/1.1 403 "), ("192.0.2.3", RESPONSE)]:
+                line = field.format(client).encode()
+                caller = self.call(PROXY, UPGRADE.replace(b"Pragma: no-cache", line))
+                self.assertTrue(caller.received.startswith(answer), (field, caller.received))
+        # Header fields of a peer that is not a trusted proxy have no effect.
+        self.assertEqual(self.call(GOOD, behind("192.0.2.2")).received, RESPONSE)
+        self.assertEqual(self.guard.refusals["blocked"], len(fields))
 
     def test_proxyProtocol(self) -> None:
         """

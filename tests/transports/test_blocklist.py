@@ -66,6 +66,8 @@ class BlockTests(BlockListTestCase):
             ("::ffff:192.0.2.1", "192.0.2.1"),
             ("2001:db8::1", "2001:db8::/64"),
             ("2001:DB8::/64", "2001:db8::/64"),
+            ("fe80::1%eth0", "fe80::/64"),
+            ("fe80::%eth0/64", "fe80::/64"),
         ]:
             blocks = self.make()
             self.assertEqual(blocks.block(address, 60, "spam"), Block(host, NOW + 60, "spam"))
@@ -240,6 +242,29 @@ class FileTests(BlockListTestCase):
         [_, line] = linesOf(logs)
         self.assertIn(f"cannot write the block file {self.path}: ", line)
         self.assertIn("; the change is lost when the server stops", line)
+
+    def test_shared(self) -> None:
+        """
+        If another server has written the file, its changes are lost, with a warning.
+        """
+        one, two = self.make(self.path), self.make(self.path)
+        with capturedLogs() as logs:
+            one.block("192.0.2.1", 60, "spam")
+            one.block("192.0.2.2", 60, "spam")
+            two.block("192.0.2.3", 60, "spam")
+            two.unblock("192.0.2.3")
+        [line] = [line for line in linesOf(logs) if "was changed by another program" in line]
+        self.assertIn(f"the block file {self.path} was changed", line)
+        self.assertIn("each server needs its own --block-file", line)
+
+    def test_twice(self) -> None:
+        """
+        If the file contains an address twice, the block that ends last counts.
+        """
+        ends = [NOW + 30, NOW + 60, NOW - 1]
+        entries = [{**ENTRY, "until": until} for until in ends]
+        self.path.write_text(json.dumps({"blocks": entries}))
+        self.assertEqual([each.until for each in self.make(self.path).blocks()], [NOW + 60])
 
     def test_noDirectory(self) -> None:
         """

@@ -217,6 +217,7 @@ class SnapshotTests(ClientTestCase):
         self.call(b"c\0")
         half = self.call(b"<policy-file-re")
         self.assertEqual(self.guard.traffic(), {"plain": Traffic(5, 5)})
+        self.assertEqual(self.guard.totalTraffic(), Traffic(20, 5))
         half.transport._close(ConnectionDone())
         traffic = self.guard.traffic()
         self.assertEqual(traffic["undetected"], Traffic(15, 0))

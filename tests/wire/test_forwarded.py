@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.forwarded import clientOf
+from openfl_twisted.wire.forwarded import _MAX_REPORTED, clientOf, reportedBy
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -190,3 +190,36 @@ class ForwardedTests(SynchronousTestCase):
         real = {"x-real-ip": "192.0.2.3"}
         self.assertIsNone(clientOf(real, "192.0.2.9", PROXIES, "X-Real-IP"))
         self.assertIsNone(clientOf(real, "10.0.0.1", PROXIES))
+
+
+class ReportedByTests(SynchronousTestCase):
+    """
+    L{reportedBy}.
+    """
+
+    @given(
+        st.sampled_from(["192.0.2.7", "192.0.2.7:80", "2001:db8::7", '"[2001:db8::7]:80"']),
+        st.text(st.characters(min_codepoint=32, max_codepoint=255)),
+        st.booleans(),
+    )
+    def test_found(self, address: str, before: str, isList: bool) -> None:
+        """
+        The address that the proxy appends is found after any text of the client, also if it is not
+        known which of the fields the proxy has changed.
+        """
+        headers = {"x-forwarded-for": before, "forwarded": before}
+        headers["x-forwarded-for" if isList else "forwarded"] += f", for={address}"
+        found = {str(each.address) for each in reportedBy(headers, "10.0.0.1", PROXIES)}
+        self.assertIn("192.0.2.7" if "." in address else "2001:db8::7", found)
+
+    def test_limits(self) -> None:
+        """
+        The last addresses of the named field are found, if the peer is a trusted proxy.
+        """
+        headers = {"x-real-ip": "192.0.2.1 " * (2 * _MAX_REPORTED) + "192.0.2.2"}
+        found = reportedBy(headers, "10.0.0.1", PROXIES, "X-Real-IP")
+        self.assertEqual(len(found), _MAX_REPORTED)
+        self.assertEqual(str(found[-1].address), "192.0.2.2")
+        self.assertEqual(reportedBy(headers, "10.0.0.1", PROXIES), [])
+        self.assertEqual(reportedBy(headers, "192.0.2.9", PROXIES, "X-Real-IP"), [])
+        self.assertEqual(reportedBy(headers, "unix", PROXIES, "X-Real-IP"), [])

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.error import TimeoutError as TookTooLong
 from twisted.internet.task import Clock
@@ -91,6 +92,25 @@ class QuestionTests(LinkTestCase):
         self.exchange()
         self.assertEqual(self.successResultOf(asked), 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_later(self) -> None:
+        """
+        A function can return a C{Deferred}: the request is answered when it fires, unless the
+        connection is lost.
+        """
+        answers: list[Deferred[Any]] = [Deferred(), Deferred(), Deferred()]
+        self.worker.answers = {"later": lambda number: answers[number]}
+        asked = [self.supervisor.ask("later", number=number) for number in range(3)]
+        self.exchange()
+        answers[1].errback(Refusal("not now"))
+        answers[0].callback(5)
+        self.exchange()
+        self.assertEqual(self.successResultOf(asked[0]), 5)
+        self.assertEqual(self.failureResultOf(asked[1], RequestError).value.status, 409)
+        self.worker.connectionLost()
+        answers[2].callback(6)
+        self.exchange()
+        self.assertNoResult(asked[2])
 
     def test_problems(self) -> None:
         """

@@ -273,9 +273,9 @@ function room(now) {
 
 // The blocked addresses
 
-// Return the address without the port; null for a UNIX socket.
+// Return the address without the zone and the port; null for a UNIX socket.
 function hostOf(address) {
-	const found = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):[0-9]+$/.exec(address);
+	const found = /^(?:\[([0-9a-fA-F:.]+)(?:%[^\]]*)?\]|([0-9.]+)):[0-9]+$/.exec(address);
 	return found ? found[1] ?? found[2] : null;
 }
 
