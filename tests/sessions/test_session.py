@@ -39,7 +39,7 @@ from openfl_twisted.sessions._session import (
 from openfl_twisted.wire.dialects import DIALECTS
 from tests.segments import cuts
 from tests.sessions.sessioncase import session, sessions
-from tests.wire.test_dialects import messages
+from tests.support.messages import messages
 
 ENTRY_KEYS = ["t", "n", "from", "text", "base64", "partial", "gap", "why", "end", "other"]
 HEADER_KEYS = ["session", "dialect", "kind", "path", "started", "by", "peer", "hidden"]
