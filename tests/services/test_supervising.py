@@ -38,8 +38,8 @@ from openfl_twisted.services.supervising import (
 from openfl_twisted.workers.watching import WatchService
 from openfl_twisted.workers.worker import WorkerSide
 from tests.doubles import linesOf
-from tests.rooms.test_lobby import RecordingRecipient
 from tests.services.test_options import OptionsTestCase
+from tests.support.recipients import RecordingRecipient
 from tests.workers.test_supervisor import FakePort, WorkerReactor
 
 COMMANDS: list[tuple[Any, list[str]]] = [

@@ -9,6 +9,8 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.testing import StringTransport
 from zope.interface import alsoProvides
 
+from tests.doubles import MessageTransport
+
 
 class SocketTransport(StringTransport):
     """
@@ -22,3 +24,11 @@ class SocketTransport(StringTransport):
 
     def getHandle(self) -> socket.socket:
         return self.socket
+
+
+class PathTransport(MessageTransport):
+    """
+    A WebSocket with a request path.
+    """
+
+    requestPath = "/"
