@@ -19,7 +19,7 @@ from openfl_twisted.protocols.simpleserver import SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.live import live
 from tests.live.peers import HOST, Process, portOf, run, serving, stop, twistd
-from tests.protocols.test_tls import Contexts
+from tests.support.tls import Contexts
 
 # The control sequence that enables bracketed paste, sent before a line is read.
 READY = b"\x1b[?2004h"
