@@ -16,7 +16,7 @@ from openfl_twisted.dashboard.streams import MAX_SHOWN, DashboardState
 from openfl_twisted.rooms.lobby import Lobby
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.servers import MonitoredServer
-from tests.dashboard.test_metrics import Recipient
+from tests.support.recipients import Recipient
 
 
 def family(name: str, kind: str, **values: float) -> list[Any]:

@@ -36,30 +36,16 @@ from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.browser import Answer, visit
+from tests.dashboard.groups import FakeGroup
 from tests.dashboard.servers import MonitoredServer
-from tests.dashboard.test_workers import FakeGroup
 from tests.doubles import TightTransport, linesOf
 from tests.laboratory import END, FUTURE, authority, server
+from tests.support.recipients import Recipient
 
 ROOT = authority("Root")
 LEAF = server(ROOT)
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-class Recipient:
-    """
-    A member of a room.
-    """
-
-    def deliverMessage(self, message: bytes) -> None:
-        pass
-
-    def replaced(self) -> None:
-        pass
-
-    def removed(self, reason: str) -> None:
-        pass
 
 
 class MetricsTestCase(SynchronousTestCase):

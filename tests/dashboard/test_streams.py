@@ -24,8 +24,8 @@ from openfl_twisted.wire.dialects import DIALECTS
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.browser import Visit
 from tests.dashboard.servers import DashboardTestCase
-from tests.dashboard.test_metrics import Recipient
 from tests.frames import REQUEST as UPGRADE
+from tests.support.recipients import Recipient
 
 
 class StateTests(DashboardTestCase):

@@ -41,12 +41,12 @@ from openfl_twisted.wire.firstbytes import FOREIGN, ClientType, Signature
 from openfl_twisted.wire.framing import FRAMINGS
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.dashboard.browser import ADDRESS
-from tests.dashboard.test_metrics import Recipient
 from tests.doubles import TightTransport, linesOf
 from tests.extensions import purposes
 from tests.frames import BINARY, CLOSE, REQUEST, RESPONSE, TEXT, frame, framesIn
 from tests.laboratory import PAST, authority, server
 from tests.services.test_options import Board, Table
+from tests.support.recipients import Recipient
 
 
 @implementer(IStreamServerEndpoint)
