@@ -40,7 +40,7 @@ from openfl_twisted.workers.worker import WorkerSide
 from tests.doubles import linesOf
 from tests.services.test_options import OptionsTestCase
 from tests.support.recipients import RecordingRecipient
-from tests.workers.test_supervisor import FakePort, WorkerReactor
+from tests.support.workers import FakePort, WorkerReactor
 
 COMMANDS: list[tuple[Any, list[str]]] = [
     (xmlserver, ["--echo"]),
