@@ -12,11 +12,10 @@ from unittest.mock import patch
 import trustme
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -45,7 +44,8 @@ from tests.doubles import TightTransport, linesOf
 from tests.extensions import purposes
 from tests.frames import BINARY, CLOSE, REQUEST, RESPONSE, TEXT, frame, framesIn
 from tests.laboratory import PAST, authority, server
-from tests.services.test_options import Board, Table
+from tests.services.optionscase import Board, Table
+from tests.services.servingcase import ServingTestCase
 from tests.support.recipients import Recipient
 
 
@@ -60,25 +60,6 @@ class FailingEndpoint:
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         return self.result
-
-
-class ServingTestCase(SynchronousTestCase):
-    """
-    Creates services that listen in memory.
-    """
-
-    def service(self, module: Any, *arguments: str, endpoint: Any = None) -> ServerService:
-        """
-        Create the service of a command.
-        """
-        self.reactor = MemoryReactorClock()
-        options = module.Options()
-        options.parseOptions(list(arguments))
-        options["listen"] = [endpoint or TCP4ServerEndpoint(self.reactor, 8080)]
-        service = module.makeService(options)
-        assert isinstance(service, ServerService)
-        service.factory.clock = self.reactor
-        return service
 
 
 class ServiceTests(ServingTestCase):

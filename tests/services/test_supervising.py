@@ -38,7 +38,7 @@ from openfl_twisted.services.supervising import (
 from openfl_twisted.workers.watching import WatchService
 from openfl_twisted.workers.worker import WorkerSide
 from tests.doubles import linesOf
-from tests.services.test_options import OptionsTestCase
+from tests.services.optionscase import OptionsTestCase
 from tests.support.recipients import RecordingRecipient
 from tests.support.workers import FakePort, WorkerReactor
 
