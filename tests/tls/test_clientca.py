@@ -30,8 +30,8 @@ from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 from tests.doubles import linesOf
 from tests.frames import REQUEST, RESPONSE
-from tests.tls.test_server import AUTHORITY as SERVERS
-from tests.tls.test_server import Folder
+from tests.tls.folders import AUTHORITY as SERVERS
+from tests.tls.folders import Folder
 
 AUTHORITY = trustme.CA()
 STRANGER = trustme.CA()
