@@ -16,8 +16,9 @@ from tests.clients.conftest import WEB, Web
 from tests.clients.test_native import ANY_PORT, Native, command, messages
 from tests.live import live
 from tests.live.peers import HOST, connectThrough, dial, pause, portOf, run, stop, twistd
-from tests.live.test_brokers import REDIS, broker, freePort
-from tests.live.test_rooms import node
+from tests.support.brokers import REDIS, broker
+from tests.support.ports import freePort
+from tests.support.rooms import node
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from openfl_twisted.net import ServerSocket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
 from tests.live import live
 from tests.live.peers import HOST, Process, pause, portOf, run, serving, stop, twistd
-from tests.live.test_watched import ask, siteOf
+from tests.support.watched import ask, siteOf
 
 pytestmark = pytest.mark.slow
 
