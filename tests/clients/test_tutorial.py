@@ -17,7 +17,7 @@ from twisted.protocols.portforward import ProxyFactory, ProxyServer
 
 from tests.clients.browser import opened
 from tests.clients.conftest import OPENFL, need
-from tests.clients.test_browser import inBrowser
+from tests.clients.inbrowser import inBrowser
 from tests.live import live
 from tests.live.peers import HOST, run, theReactor
 from tests.support.tutorial import TUTORIAL, board, player
