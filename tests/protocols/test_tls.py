@@ -6,42 +6,27 @@ close while it has one.
 
 from typing import Any
 
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
-from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.simpleserver import SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.testing import (
+    CertificateMaker,
+    ConnectedPair,
+    MemoryNetwork,
+    Peer,
+    connectedPair,
+)
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
-from tests.support.tls import Contexts, SlowClient, contexts
+from tests.support.tls import SlowClient
 
-
-class Client(Protocol):
-    """
-    Sends data, and collects the received data.
-    """
-
-    def __init__(self, message: bytes) -> None:
-        self.message = message
-        self.received = b""
-        self.lost = False
-
-    def connectionMade(self) -> None:
-        assert self.transport is not None
-        self.transport.write(self.message)
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost = True
+CREDENTIALS = CertificateMaker().make()
 
 
 class TLSTests(SynchronousTestCase):
@@ -106,29 +91,24 @@ class TLSTests(SynchronousTestCase):
             self.assertEqual(client.received, "".join(m + "\0" for m in messages).encode())
             self.assertEqual(guard.connections, 0)
 
-    def talk(self, factory: Factory[Any], message: bytes) -> tuple[Client, IOPump]:
+    def talk(
+        self, factory: Factory[Any], message: bytes, network: MemoryNetwork | None = None
+    ) -> ConnectedPair[Peer, Any]:
         """
         Connect a client to a server, and exchange data until both are idle.
         """
-        server, client = contexts()
-        clock = Clock()
-        serving = TLSMemoryBIOFactory(Contexts(server), False, factory, clock).buildProtocol(None)
-        talking = Client(message)
-        dialing = TLSMemoryBIOFactory(
-            Contexts(client), True, Factory.forProtocol(lambda: talking), clock
-        ).buildProtocol(None)
-        ends = (serving, makeFakeServer(serving), dialing, makeFakeClient(dialing))
-        pump: IOPump = connect(*ends, clock=clock)
-        pump.flush()
-        return talking, pump
+        pair = connectedPair(Peer(), factory, network=network, tls=CREDENTIALS)
+        pair.client.send(message)
+        pair.network.flush()
+        return pair
 
     def test_writeThenClose(self) -> None:
         """
         An answer written in the same read as C{loseConnection} is sent first.
         """
-        client, _ = self.talk(SimpleServerFactory(), b"hello\nEXIT\n")
+        client = self.talk(SimpleServerFactory(), b"hello\nEXIT\n").client
         self.assertEqual(client.received, b"Enter EXIT to exit.\r\nEcho: hello\r\nEcho: EXIT\r\n")
-        self.assertTrue(client.lost)
+        self.assertTrue(client.closed)
 
     def test_closeAfterEchoes(self) -> None:
         """
@@ -137,12 +117,12 @@ class TLSTests(SynchronousTestCase):
         """
         factory = XMLSocketFactory(EchoProtocol)
         message = b"x" * 500_000 + b"\0"
-        client, pump = self.talk(factory, message * 2)
-        self.assertEqual(client.received, message * 2)
+        pair = self.talk(factory, message * 2)
+        self.assertEqual(pair.client.received, message * 2)
         [connection] = factory.connections
         connection.transport.loseConnection()
-        pump.flush()
-        self.assertTrue(client.lost)
+        pair.network.flush()
+        self.assertTrue(pair.client.closed)
         self.assertEqual(factory.connections, set())
 
     def test_policyRequest(self) -> None:
@@ -150,10 +130,10 @@ class TLSTests(SynchronousTestCase):
         A policy request inside TLS is answered through all wrappers.
         """
         policy = PolicyFile.forPort(80)
-        clock = Clock()
-        door = OnePortFactory(SimpleServerFactory(), policy=policy, clock=clock)
-        factory = GuardFactory(door, clock=clock)
-        client, _ = self.talk(factory, REQUEST)
+        network = MemoryNetwork()
+        door = OnePortFactory(SimpleServerFactory(), policy=policy, clock=network.reactor)
+        factory = GuardFactory(door, clock=network.reactor)
+        client = self.talk(factory, REQUEST, network).client
         self.assertEqual(client.received, policy.toXML() + b"\0")
-        self.assertTrue(client.lost)
+        self.assertTrue(client.closed)
         self.assertEqual(factory.connections, 0)
