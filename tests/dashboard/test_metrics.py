@@ -40,7 +40,7 @@ from tests.dashboard.groups import FakeGroup
 from tests.dashboard.servers import MonitoredServer
 from tests.doubles import TightTransport, linesOf
 from tests.laboratory import END, FUTURE, authority, server
-from tests.support.recipients import Recipient
+from tests.support.recipients import RecordingRecipient
 
 ROOT = authority("Root")
 LEAF = server(ROOT)
@@ -182,8 +182,8 @@ class MetricsTests(MetricsTestCase):
         """
         self.server.lobby = Lobby(clock=self.server.clock)
         for name in ("Ann", "Ben"):
-            self.server.lobby.join("chess", Recipient(), name)
-        self.assertRaises(LobbyError, self.server.lobby.join, "chess", Recipient(), "Ann")
+            self.server.lobby.join("chess", RecordingRecipient(), name)
+        self.assertRaises(LobbyError, self.server.lobby.join, "chess", RecordingRecipient(), "Ann")
         metrics = self.read()
         self.assertEqual((metrics["openfl_rooms"], metrics["openfl_members"]), (1, 2))
         self.assertEqual(metrics["openfl_rooms_refused_total", "taken"], 1)

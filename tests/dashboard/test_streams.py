@@ -25,7 +25,7 @@ from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.browser import Visit
 from tests.dashboard.servers import DashboardTestCase
 from tests.frames import REQUEST as UPGRADE
-from tests.support.recipients import Recipient
+from tests.support.recipients import RecordingRecipient
 
 
 class StateTests(DashboardTestCase):
@@ -115,7 +115,7 @@ class StateTests(DashboardTestCase):
         """
         lobby = self.server.lobby = Lobby(clock=self.clock)
         for room, name in [("chess", "Ann"), ("go", "Ann"), ("go", "Ben")]:
-            lobby.join(room, Recipient(), name)
+            lobby.join(room, RecordingRecipient(), name)
         self.assertEqual(
             self.lastOf(self.watch())["rooms"],
             {"rooms": 2, "members": 3, "lost": 0, "shown": [["go", 2], ["chess", 1]]},
@@ -146,7 +146,7 @@ class StateTests(DashboardTestCase):
         """
         lobby = self.server.lobby = Lobby(clock=self.clock)
         for _ in range(MAX_SHOWN + 1):
-            lobby.join("go", Recipient())
+            lobby.join("go", RecordingRecipient())
         room = self.lastOf(self.watch("/state?room=go"))["room"]
         self.assertEqual((len(room["members"]), room["count"]), (MAX_SHOWN, MAX_SHOWN + 1))
 

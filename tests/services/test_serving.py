@@ -46,7 +46,7 @@ from tests.frames import BINARY, CLOSE, REQUEST, RESPONSE, TEXT, frame, framesIn
 from tests.laboratory import PAST, authority, server
 from tests.services.optionscase import Board, Table
 from tests.services.servingcase import ServingTestCase
-from tests.support.recipients import Recipient
+from tests.support.recipients import RecordingRecipient
 
 
 @implementer(IStreamServerEndpoint)
@@ -453,7 +453,7 @@ class RoomServiceTests(ServingTestCase):
             limits = RoomLimits(maxRooms=2, maxMembers=3, maxName=9, resume=resume)
             self.assertEqual(factory.lobby.limits, limits)
             for room, members in [("duel", 2), ("chess", 3)]:
-                member = factory.lobby.join(room, Recipient())
+                member = factory.lobby.join(room, RecordingRecipient())
                 assert member.room is not None
                 self.assertEqual(member.room.limits, replace(limits, maxMembers=members))
             self.assertEqual(factory.given["messageRate"], 5.0)
@@ -470,7 +470,7 @@ class RoomServiceTests(ServingTestCase):
         service.startService()
         self.successResultOf(service.stopService())
         service.startService()
-        member = lobby.join("chess", Recipient())
+        member = lobby.join("chess", RecordingRecipient())
         lobby.suspend(member)
         self.assertIsNotNone(member.room)
         self.successResultOf(service.stopService())

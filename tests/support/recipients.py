@@ -48,18 +48,3 @@ class RecordingObserver(LobbyObserver):
 
     def roomClosed(self, room: Room) -> None:
         self.lines.append(f"{room.name} closed")
-
-
-class Recipient:
-    """
-    A member of a room.
-    """
-
-    def deliverMessage(self, message: bytes) -> None:
-        pass
-
-    def replaced(self) -> None:
-        pass
-
-    def removed(self, reason: str) -> None:
-        pass
