@@ -11,6 +11,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.logs import setLogLevel
+from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.rooms.roomprotocol import RoomProtocol, XMLRoomProtocol
 
 
@@ -68,3 +69,11 @@ class OptionsTestCase(SynchronousTestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         return Path(folder.name)
+
+
+class App(XMLSocketProtocol):
+    """
+    A protocol for C{--app}.
+    """
+
+    def messageReceived(self, message: str) -> None: ...

@@ -34,17 +34,9 @@ from openfl_twisted.wire.policy.rule import AccessRule
 from openfl_twisted.workers.worker import WorkerSide
 from tests.brokers.doubles import withoutHiredis
 from tests.laboratory import PAST, authority, server
-from tests.services.optionscase import Board, OptionsTestCase, Table
+from tests.services.optionscase import App, Board, OptionsTestCase, Table
 
 INTERMEDIATE = authority("Intermediate", authority("Root"))
-
-
-class App(XMLSocketProtocol):
-    """
-    A protocol for C{--app}.
-    """
-
-    def messageReceived(self, message: str) -> None: ...
 
 
 class Limited(App):
@@ -619,7 +611,7 @@ class XMLOptionTests(OptionsTestCase):
         """
         An invalid name is a usage error that names the reason.
         """
-        module = App.__module__
+        module = __name__
         for name, words in [
             ("", "package.module:Class"),
             ("module", "package.module:Class"),
@@ -654,7 +646,7 @@ class XMLOptionTests(OptionsTestCase):
             self.assertEqual(self.parse(xmlserver, *arguments).describePorts([]), lines)
         self.assertUsage(
             xmlserver,
-            [f"--app={App.__module__}:WronglyChoosy"],
+            [f"--app={__name__}:WronglyChoosy"],
             "WronglyChoosy.allow is called before a protocol is created",
         )
 
@@ -662,7 +654,7 @@ class XMLOptionTests(OptionsTestCase):
         """
         A class that cannot work is a usage error of one line.
         """
-        module = App.__module__
+        module = __name__
         must = "must override messageReceived or messagesReceived or lineReceived"
         for cls, problem in [
             (Silent, must),
