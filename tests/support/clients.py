@@ -50,7 +50,7 @@ class Client:
 
     def startTLS(self) -> None:
         """
-        Perform a TLS handshake.
+        Perform a TLS handshake, without verification.
         """
         self.tls = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
         self.tls.set_connect_state()

@@ -1,5 +1,5 @@
 """
-Sockets that accept only a part of what is sent.
+Sockets with a full send buffer.
 """
 
 from errno import ECONNRESET, EWOULDBLOCK

@@ -1,5 +1,5 @@
 """
-TLS contexts and a client that splits its handshake.
+TLS contexts, and a TLS client that does not always read.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ class SlowClient:
 
     def send(self, data: bytes) -> None:
         """
-        Send bytes.
+        Encrypt bytes, and deliver them to the server.
         """
         self.connection.sendall(data)
         self.write()

@@ -1,5 +1,5 @@
 """
-Transports that record what is done with them.
+Transports with a socket or with a request path.
 """
 
 import socket
