@@ -13,38 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
 from openfl_twisted import protocols, tls
+from tests.support.layers import LAYERS
 
 PACKAGE = Path(openfl_twisted.__file__).parent
 NAME = PACKAGE.name
-
-LAYERS: dict[str, list[set[str]]] = {
-    "commands": [{"services", "telnetclient", "load", "sessioncommand"}],
-    "add-ons": [
-        {"pytestplugin"},
-        {"dashboard", "testing"},
-        {"brokers", "workers"},
-    ],
-    "APIs": [
-        {"net", "rooms", "endpoints", "dispatch", "running"},
-        {"sessions"},
-        {"events", "security", "system"},
-        {"utils"},
-        {"errors"},
-    ],
-    "Protocol and Factory": [{"protocols"}],
-    "plumbing": [
-        {"reactors"},
-        {"transports"},
-        {"tls"},
-        {"clocks", "commandline", "hostnames", "logs"},
-        {"addresses", "coroutines", "lazyimports", "overrides", "similar", "types"},
-    ],
-    "bytes": [{"wire"}],
-}
-"""
-The rows of each layer, from top to bottom. A package or module imports only itself and
-lower rows. Some of these packages are planned.
-"""
 
 WITHOUT_TWISTED = {"wire", "errors", "events", "security", "similar", "system", "utils"}
 """

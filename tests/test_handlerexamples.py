@@ -7,7 +7,6 @@ import importlib.util
 import math
 import re
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,8 +17,7 @@ from openfl_twisted.rooms.lobby import Lobby
 from openfl_twisted.rooms.roomprotocol import RoomFactory
 from openfl_twisted.testing import EVERY_BYTE, MemoryNetwork, Peer, connectedPair
 from openfl_twisted.wire.amf import codec
-
-EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
+from tests.support.examples import EXAMPLES
 
 
 def load(name: str) -> Any:

@@ -29,8 +29,8 @@ from openfl_twisted.telnetclient.terminal import PlainTerminal
 from openfl_twisted.telnetclient.threadedio import ThreadedIO
 from openfl_twisted.testing import MemoryNetwork
 from openfl_twisted.transports import keepalive
+from tests.support.transports import SocketTransport
 from tests.telnetclient.doubles import connected
-from tests.transports.test_keepalive import SocketTransport
 
 WINDOWS = runtime.Platform("nt", "win32")
 MISSING = "openfl_twisted.reactors.epoll"

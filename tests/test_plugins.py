@@ -6,7 +6,7 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
-COMMANDS = {"openfl-xml", "openfl-echo", "openfl-policy", "openfl-bridge"}
+from tests.support.commands import COMMANDS
 
 
 class PluginTests(SynchronousTestCase):

@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from itertools import count
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.internet.task import Clock
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,33 +20,13 @@ from openfl_twisted.sessioncommand import CallOptions
 from openfl_twisted.sessions import Recorder, RecordingFactory, RunPlayer, Session
 from openfl_twisted.testing import EVERY_BYTE, MemoryNetwork
 from openfl_twisted.wire.dialects import DIALECTS
-from tests.test_handlerexamples import EXAMPLES
+from tests.support.examples import EXAMPLES
+from tests.support.recorderclock import THREAD_TIMEOUT, RecorderClock
 
 HOST = "127.0.0.1"
 MASKS = EXAMPLES / "penguin.toml"
 
-THREAD_TIMEOUT = 240
-"""
-Maximum time until the thread of a recorder has ended (seconds). It only ends tests that hang.
-"""
-
 Served = Callable[[], Any]
-
-
-class RecorderClock(Clock):
-    """
-    A clock for a recorder, which collects the calls of its thread.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fromThread: Queue[Callable[[], object]] = Queue()
-
-    def callFromThread(self, call: Callable[[], object]) -> None:
-        """
-        Store a call for the test.
-        """
-        self.fromThread.put(call)
 
 
 class EveningTests(SynchronousTestCase):

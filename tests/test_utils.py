@@ -22,7 +22,7 @@ from openfl_twisted.utils import (
     IExternalizable,
     ObjectEncoding,
 )
-from tests.wire.test_dataio import ORDERS
+from tests.support.byteorders import ORDERS
 
 # A model of a ByteArray for one position.
 operations = st.lists(

@@ -12,7 +12,7 @@ from openfl_twisted.brokers.redispubsub import RedisPubSub
 from openfl_twisted.brokers.redisreplies import command
 from tests.brokers import pubsubcase
 from tests.brokers.doubles import LIMITS, NODE, Broker, envelope
-from tests.brokers.test_redisreplies import streams
+from tests.brokers.replies import streams
 
 HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
 

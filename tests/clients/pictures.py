@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, react
 
 from tests.clients.devtools import chromium
-from tests.clients.test_dashboard import ROWS, serve
+from tests.clients.served import ROWS, serve
 from tests.frames import REQUEST, TEXT, frame
 from tests.live.peers import dial
 

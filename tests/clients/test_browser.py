@@ -3,7 +3,6 @@ Tests with OpenFL HTML5 programs, and Flash programs in Ruffle, as clients. Both
 Chromium and connect by WebSocket.
 """
 
-import functools
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,14 @@ from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
 from tests.clients.browser import opened
 from tests.clients.conftest import WEB, Web
-from tests.clients.test_native import ANY_PORT, Native, command, messages
-from tests.live import live
+from tests.clients.inbrowser import ENDIANS, EXAMPLE, GREETING, NUMBERS, inBoth, inBrowser
+from tests.clients.programs import ANY_PORT, Native, command, messages
 from tests.live.peers import HOST, connectThrough, dial, pause, portOf, run, stop, twistd
-from tests.live.test_brokers import REDIS, broker, freePort
-from tests.live.test_rooms import node
+from tests.support.brokers import REDIS, broker
+from tests.support.ports import freePort
+from tests.support.rooms import node
 
 pytestmark = pytest.mark.slow
-
-# Longer than the timeout of a report, since its error has more details.
-inBrowser = functools.partial(live, patience=600)
-
-inBoth = pytest.mark.parametrize("player", ["html5", "ruffle"])
-
-EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "web"
-ENDIANS = ["bigEndian", "littleEndian"]
-GREETING = "Connected.Echo -- "
-NUMBERS = [True, -2, -30562, -2076553554, 0.5, 8090.76, "\u00e9!"]
 
 
 @pytest.fixture(scope="module")

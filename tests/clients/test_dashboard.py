@@ -3,33 +3,28 @@ Tests of the dashboard in a real browser.
 """
 
 import json
-import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from twisted.logger import capturedLogs
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from openfl_twisted.dashboard.adminhttp import ReadOnlyResource
-from openfl_twisted.dashboard.page import DashboardService
 from openfl_twisted.rooms.pubsub import IPubSub, PubSubState
 from openfl_twisted.services import bridge, xmlserver
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.clients.browser import CHROMIUM, Page, shown
 from tests.clients.conftest import need
 from tests.clients.devtools import Browser, chromium
-from tests.clients.test_browser import inBrowser
-from tests.doubles import linesOf
+from tests.clients.inbrowser import inBrowser
+from tests.clients.served import ROWS, Served, serve
 from tests.live.peers import HOST, Buffered, dial, until
 
 pytestmark = pytest.mark.slow
-
-ANY = f"tcp:0:interface={HOST}"
 
 # The page sends no reports, so this script observes it and operates it like a user.
 LOOK = """
@@ -73,58 +68,6 @@ class Script(ReadOnlyResource):
 
     def render_GET(self, request: Request) -> bytes:
         return bytes(self.script.render_GET(request)) + self.more.encode()
-
-
-class Served(NamedTuple):
-    """
-    A running server with a dashboard.
-
-    @ivar port: the port of the server.
-    @ivar url: the URL of the dashboard, without the token.
-    @ivar token: the token.
-    @ivar site: the dashboard.
-    """
-
-    port: int
-    url: str
-    token: str
-    site: DashboardService
-
-    @property
-    def resource(self) -> Any:
-        """
-        The resource of the dashboard.
-        """
-        site: Any = self.site.guard.wrappedFactory
-        return site.resource
-
-
-@asynccontextmanager
-async def serve(
-    *arguments: str, module: Any = xmlserver, pubSub: IPubSub | None = None
-) -> AsyncIterator[Served]:
-    """
-    Run a server with a dashboard in the block.
-
-    @param arguments: additional arguments of the server.
-    @param module: the module of the command.
-    @param pubSub: sends messages to other servers, if any.
-    """
-    options = module.Options()
-    options.parseOptions([f"--listen={ANY}", f"--dashboard={ANY}", *arguments])
-    options["broker"], options["presence"] = pubSub, None
-    service: Any = module.makeService(options)
-    [_, site] = service.services
-    assert isinstance(site, DashboardService)
-    with capturedLogs() as logs:
-        service.startService()
-    printed = "\n".join(linesOf(logs))
-    [port] = re.findall(r"listening on \S+:(\d+)", printed)
-    [(url, token)] = re.findall(r"dashboard on (\S+)#(\S+)", printed)
-    try:
-        yield Served(int(port), url, token, site)
-    finally:
-        await service.stopService()
 
 
 @asynccontextmanager
@@ -260,7 +203,7 @@ async def test_token() -> None:
 SIZES = pytest.mark.parametrize(
     ("width", "height"), [(1280, 720), (390, 844)], ids=["desktop", "phone"]
 )
-ROWS = "[...document.querySelectorAll('#table tr')]"
+
 OVERFLOWS = "document.documentElement.scrollWidth > innerWidth"
 IN_VIEW = """(() => {
 	const box = document.getElementById("listening").getBoundingClientRect();

@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.browser import CHROMIUM, opened
 from tests.clients.conftest import WEB, need
-from tests.clients.test_browser import inBrowser
+from tests.clients.inbrowser import inBrowser
 from tests.documentation.blocks import DOCS
 
 pytestmark = pytest.mark.slow

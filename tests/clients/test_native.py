@@ -5,58 +5,19 @@ one of OpenFL's targets.
 
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from openfl_twisted.events import ProgressEvent, ServerSocketConnectEvent
 from openfl_twisted.net import ServerSocket
-from openfl_twisted.protocols.binarysocket import BinarySocketFactory, BinarySocketProtocol
+from openfl_twisted.protocols.binarysocket import BinarySocketFactory
+from tests.clients.programs import ANY_PORT, Native, Numbers, command, lines, messages
 from tests.live import live
-from tests.live.peers import HOST, Process, pause, portOf, run, serving, stop, twistd
-from tests.live.test_watched import ask, siteOf
+from tests.live.peers import HOST, pause, portOf, run, serving, stop, twistd
+from tests.support.watched import ask, siteOf
 
 pytestmark = pytest.mark.slow
-
-ANY_PORT = f"--listen=tcp:0:interface={HOST}"
-Native = Callable[[str], list[str]]
-
-
-@asynccontextmanager
-async def command(*arguments: str) -> AsyncIterator[str]:
-    """
-    Context manager that runs a C{twistd} command.
-
-    @return: its port.
-    """
-    server = twistd(*arguments, ANY_PORT)
-    try:
-        yield str(await portOf(server))
-    finally:
-        await stop(server)
-
-
-async def lines(client: Process) -> list[str]:
-    """
-    Wait until a program exits.
-
-    @return: the lines of its output.
-    """
-    assert await client.ended == 0, client.printed
-    return client.printed.decode().strip().split("\n")
-
-
-async def messages(client: Process) -> list[str]:
-    """
-    Wait until an C{XMLClient} exits.
-
-    @return: the messages in its output. Native OpenFL keeps the NUL byte.
-    """
-    connected, *data = await lines(client)
-    assert connected == "connect true"
-    return [json.loads(line.removeprefix("data "), strict=False) for line in data]
 
 
 @live
@@ -176,26 +137,6 @@ async def test_sockets(native: Native) -> None:
     assert await messages(client) == ["<reply/>\0"]
     assert received == "gr\u00fc\u00dfe\0<last/>\0".encode()
     await server.close()
-
-
-class Numbers(BinarySocketProtocol):
-    """
-    Reads a value of each type and writes it back.
-    """
-
-    def connectionMade(self) -> None:
-        self.endian = self.factory.endian
-
-    def socketDataReceived(self, bytesLoaded: int) -> None:
-        if self.bytesAvailable < 25:
-            return
-        self.writeBoolean(self.readBoolean())
-        self.writeByte(self.readByte())
-        self.writeShort(self.readShort())
-        self.writeInt(self.readInt())
-        self.writeFloat(self.readFloat())
-        self.writeDouble(self.readDouble())
-        self.writeUTF(self.readUTF())
 
 
 @live

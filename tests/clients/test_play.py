@@ -14,10 +14,10 @@ import trustme
 
 from tests.clients.browser import Page, shown
 from tests.clients.conftest import WEB, need
-from tests.clients.test_browser import EXAMPLE, inBrowser
+from tests.clients.inbrowser import EXAMPLE, inBrowser
 from tests.live.peers import HOST, Buffered, Process, dial, portOf, stop, twistd
-from tests.live.test_brokers import freePort
-from tests.live.test_deploy import configured, running
+from tests.support.deployments import configured, running
+from tests.support.ports import freePort
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,8 @@ from openfl_twisted.protocols.binarysocket import BinarySocketFactory
 from openfl_twisted.sessions import PlayerFactory, Recorder, RecordingFactory, Session
 from openfl_twisted.wire.dialects import DIALECTS
 from tests.clients.conftest import Web
-from tests.clients.test_browser import ENDIANS, GREETING, NUMBERS, inBoth, inBrowser
-from tests.clients.test_native import ANY_PORT, Native, Numbers, command, lines
+from tests.clients.inbrowser import ENDIANS, GREETING, NUMBERS, inBoth, inBrowser
+from tests.clients.programs import ANY_PORT, Native, Numbers, command, lines
 from tests.live import live
 from tests.live.peers import HOST, portOf, run, serving, stop, theReactor, twistd, until
 

@@ -17,10 +17,10 @@ from twisted.protocols.portforward import ProxyFactory, ProxyServer
 
 from tests.clients.browser import opened
 from tests.clients.conftest import OPENFL, need
-from tests.clients.test_browser import inBrowser
+from tests.clients.inbrowser import inBrowser
 from tests.live import live
 from tests.live.peers import HOST, run, theReactor
-from tests.live.test_tutorial import TUTORIAL, board, player
+from tests.support.tutorial import TUTORIAL, board, player
 
 pytestmark = pytest.mark.slow
 

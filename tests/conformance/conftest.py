@@ -4,12 +4,12 @@ Summary of the conformance tests.
 
 import pytest
 
-from tests.conformance import test_limbo
+from tests.conformance.results import results
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """
     Print the number of cases in which we agree with each suite.
     """
-    for line in test_limbo.results:
+    for line in results:
         terminalreporter.write_line(line)

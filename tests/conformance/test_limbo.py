@@ -7,7 +7,6 @@ to this project).
 import json
 import lzma
 import os
-import struct
 import unittest
 import warnings
 from datetime import datetime
@@ -25,6 +24,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.tls import HandshakeFailed, SecureConnectionCreator, Trust
 from openfl_twisted.tls.trust import Profile
 from openfl_twisted.wire.x509.certificates import CertificateStatus
+from tests.conformance.results import results
+from tests.support.flights import flight
 
 CASES = Path(
     os.environ.get("X509_LIMBO", Path(__file__).parents[3] / "shared/data/limbo-core.json.xz")
@@ -95,11 +96,6 @@ TOLERATED: dict[Profile, set[str]] = {
     },
 }
 
-results: list[str] = []
-"""
-The results, for the summary of the tests.
-"""
-
 
 @cache
 def applicable() -> list[dict[str, Any]]:
@@ -113,28 +109,6 @@ def applicable() -> list[dict[str, Any]]:
         for case in cases
         if case["validation_kind"] == "SERVER" and case["expected_peer_name"] is not None
     ]
-
-
-def record(kind: int, body: bytes) -> bytes:
-    """
-    Encode a handshake message as one or more TLS records.
-    """
-    message = struct.pack(">B", kind) + len(body).to_bytes(3) + body
-    return b"".join(
-        b"\x16\x03\x03" + struct.pack(">H", len(chunk)) + chunk
-        for chunk in (message[start : start + 16384] for start in range(0, len(message), 16384))
-    )
-
-
-def flight(chain: list[bytes], cipher: int) -> bytes:
-    """
-    Encode the messages of a TLS 1.2 server up to its certificate, which requires no key.
-    """
-    hello = b"\x03\x03" + bytes(32) + b"\0" + struct.pack(">HB", cipher, 0)
-    extensions = b"\xff\x01\x00\x01\x00"
-    hello += struct.pack(">H", len(extensions)) + extensions
-    certificates = b"".join(len(der).to_bytes(3) + der for der in chain)
-    return record(2, hello) + record(11, len(certificates).to_bytes(3) + certificates)
 
 
 def certificateStatus(case: dict[str, Any], profile: Profile) -> str:

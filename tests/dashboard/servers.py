@@ -23,7 +23,7 @@ from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.dialects import DIALECTS
 from tests.dashboard.browser import Answer, Visit, visit
-from tests.protocols.test_clienttypes import Client
+from tests.support.clients import Client
 
 
 class MonitoredServer:

@@ -26,8 +26,8 @@ from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.tap import Tap
 from openfl_twisted.wire.dialects import DIALECTS, Dialect
 from tests.frames import BINARY, REQUEST, frame
-from tests.protocols.test_clienttypes import IDENTITY, Client
 from tests.segments import cuts
+from tests.support.clients import IDENTITY, Client
 from tests.tls.handshakes import Presenting
 
 

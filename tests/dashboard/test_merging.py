@@ -16,7 +16,7 @@ from openfl_twisted.dashboard.streams import MAX_SHOWN
 from openfl_twisted.rooms.lobby import Lobby
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.servers import MonitoredServer, stateOf
-from tests.dashboard.test_metrics import Recipient
+from tests.support.recipients import RecordingRecipient
 
 
 def family(name: str, kind: str, **values: float) -> list[Any]:
@@ -178,7 +178,7 @@ class StateTests(SynchronousTestCase):
             server = MonitoredServer()
             server.lobby = Lobby(clock=server.clock)
             for room in rooms:
-                server.lobby.join(room, Recipient(), "Ann")
+                server.lobby.join(room, RecordingRecipient(), "Ann")
             states.append(stateOf(server))
         self.assertEqual(
             mergeStates(states)["rooms"],

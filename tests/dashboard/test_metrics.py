@@ -36,30 +36,16 @@ from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.browser import Answer, visit
+from tests.dashboard.groups import FakeGroup
 from tests.dashboard.servers import MonitoredServer
-from tests.dashboard.test_workers import FakeGroup
 from tests.doubles import TightTransport, linesOf
 from tests.laboratory import END, FUTURE, authority, server
+from tests.support.recipients import RecordingRecipient
 
 ROOT = authority("Root")
 LEAF = server(ROOT)
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-
-class Recipient:
-    """
-    A member of a room.
-    """
-
-    def deliverMessage(self, message: bytes) -> None:
-        pass
-
-    def replaced(self) -> None:
-        pass
-
-    def removed(self, reason: str) -> None:
-        pass
 
 
 class MetricsTestCase(SynchronousTestCase):
@@ -205,8 +191,8 @@ class MetricsTests(MetricsTestCase):
         """
         self.server.lobby = Lobby(clock=self.server.clock)
         for name in ("Ann", "Ben"):
-            self.server.lobby.join("chess", Recipient(), name)
-        self.assertRaises(LobbyError, self.server.lobby.join, "chess", Recipient(), "Ann")
+            self.server.lobby.join("chess", RecordingRecipient(), name)
+        self.assertRaises(LobbyError, self.server.lobby.join, "chess", RecordingRecipient(), "Ann")
         metrics = self.read()
         self.assertEqual((metrics["openfl_rooms"], metrics["openfl_members"]), (1, 2))
         self.assertEqual(metrics["openfl_rooms_refused_total", "taken"], 1)

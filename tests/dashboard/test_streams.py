@@ -26,8 +26,8 @@ from openfl_twisted.wire.dialects import DIALECTS
 from tests.brokers.lossybroker import LossyBroker, LossyPubSub
 from tests.dashboard.browser import Visit
 from tests.dashboard.servers import DashboardTestCase
-from tests.dashboard.test_metrics import Recipient
 from tests.frames import REQUEST as UPGRADE
+from tests.support.recipients import RecordingRecipient
 
 
 class StateTests(DashboardTestCase):
@@ -117,7 +117,7 @@ class StateTests(DashboardTestCase):
         """
         lobby = self.server.lobby = Lobby(clock=self.clock)
         for number in range(MAX_SHOWN + 1):
-            lobby.join(f"room {number}", Recipient())
+            lobby.join(f"room {number}", RecordingRecipient())
         rooms = self.lastOf(self.watch())["rooms"]
         self.assertEqual((rooms["rooms"], len(rooms["shown"])), (MAX_SHOWN + 1, MAX_SHOWN))
 
@@ -127,7 +127,7 @@ class StateTests(DashboardTestCase):
         """
         lobby = self.server.lobby = Lobby(clock=self.clock)
         for room, name in [("chess", "Ann"), ("go", "Ann"), ("go", "Ben")]:
-            lobby.join(room, Recipient(), name)
+            lobby.join(room, RecordingRecipient(), name)
         self.assertEqual(
             self.lastOf(self.watch())["rooms"],
             {"rooms": 2, "members": 3, "lost": 0, "shown": [["go", 2], ["chess", 1]]},
@@ -158,7 +158,7 @@ class StateTests(DashboardTestCase):
         """
         lobby = self.server.lobby = Lobby(clock=self.clock)
         for _ in range(MAX_SHOWN + 1):
-            lobby.join("go", Recipient())
+            lobby.join("go", RecordingRecipient())
         room = self.lastOf(self.watch("/state?room=go"))["room"]
         self.assertEqual((len(room["members"]), room["count"]), (MAX_SHOWN, MAX_SHOWN + 1))
 

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -32,53 +32,9 @@ from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.transports.blocklist import Block, BlockList
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.dashboard.browser import Answer, Visit, visit
-from tests.dashboard.servers import KEY, TOKEN, MonitoredServer
+from tests.dashboard.groups import FakeGroup, FakeWorker
+from tests.dashboard.servers import KEY, TOKEN
 from tests.doubles import linesOf
-
-
-class FakeWorker:
-    """
-    A worker whose server is in this process.
-
-    @ivar answering: whether it answers; otherwise the questions wait.
-    """
-
-    def __init__(self, process: int, wrapped: Any = None) -> None:
-        self.process = process
-        self.server = MonitoredServer(wrapped)
-        self.answering = True
-        self.questions: list[str] = []
-        self.waiting: list[tuple[Deferred[Any], str, dict[str, Any]]] = []
-        self._answers = ServerReports(self.server, self.server.clock).answers()
-
-    def ask(self, question: str, **arguments: Any) -> Deferred[Any]:
-        asked: Deferred[Any] = Deferred()
-        self.questions.append(question)
-        self.waiting.append((asked, question, arguments))
-        if self.answering:
-            self.answer()
-        return asked
-
-    def answer(self) -> None:
-        """
-        Answer all questions. The values pass through JSON, as between processes.
-        """
-        waiting, self.waiting = self.waiting, []
-        for asked, question, arguments in waiting:
-            answer = maybeDeferred(self._answers[question], **json.loads(json.dumps(arguments)))
-            answer.addCallback(lambda value: json.loads(json.dumps(value))).chainDeferred(asked)
-
-
-class FakeGroup:
-    """
-    The workers of a server.
-    """
-
-    def __init__(self, *workers: FakeWorker) -> None:
-        self.count = len(workers)
-        self.restarts = 0
-        self.active = list(workers)
-        self.blockList: BlockList | None = None
 
 
 class WorkersTestCase(SynchronousTestCase):

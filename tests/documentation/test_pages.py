@@ -12,13 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.documentation.blocks import DOCS, ROOT, Block, allBlocks
+from tests.support.namespaces import apart
 
 pytestmark = pytest.mark.slow
-
-APART = ["unshare", "--net", "--pid", "--fork", "--kill-child"]
-"""
-Command that runs a page in a separate network namespace and stops its processes.
-"""
 
 PAGES = sorted(
     str(path.relative_to(ROOT))
@@ -30,19 +26,6 @@ blocksOfAll = cache(allBlocks)
 """
 Command that finds the blocks, during the tests instead of their collection.
 """
-
-
-def apart() -> list[str]:
-    """
-    Return the command that creates a network namespace on this system.
-    """
-    for command in (APART, [*APART, "--map-root-user"]):
-        try:
-            subprocess.run([*command, "true"], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return command
-    return []
 
 
 def test_pages() -> None:

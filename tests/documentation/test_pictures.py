@@ -9,7 +9,7 @@ from types import ModuleType
 from twisted.trial.unittest import SynchronousTestCase
 
 import openfl_twisted
-from tests.test_architecture import LAYERS
+from tests.support.layers import LAYERS
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 

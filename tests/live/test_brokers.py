@@ -2,13 +2,8 @@
 Pub/sub and presence through real brokers, started by the tests.
 """
 
-import random
-import shutil
 import signal
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,159 +11,18 @@ import pytest
 import trustme
 from twisted.internet.defer import Deferred
 
-from openfl_twisted.brokers.brokerurl import presenceFromURL, pubSubFromURL
+from openfl_twisted.brokers.brokerurl import presenceFromURL
 from openfl_twisted.brokers.outbox import BrokerLimits
 from openfl_twisted.rooms.presence import IPresence
-from openfl_twisted.rooms.pubsub import IPubSub
-from tests.clients.conftest import need
 from tests.live import live
-from tests.live.peers import HOST, Process, pause, run, theReactor
+from tests.live.nodes import LIMITS, node, present
+from tests.live.peers import HOST, pause, theReactor
+from tests.support.brokers import NATS, REDIS, Kind, broker, everyBroker
+from tests.support.ports import freePort
 
 pytestmark = pytest.mark.slow
 
-LIMITS = BrokerLimits(retryDelay=0.05, maxRetryDelay=0.1, loginTimeout=60)
 IMPATIENT = replace(LIMITS, pingInterval=0.3, pingTimeout=3)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """
-    A type of broker.
-
-    @ivar name: its program, and the package that contains it.
-    @ivar scheme: the scheme of its URL.
-    @ivar secure: the scheme of its URL with TLS.
-    @ivar ready: the output when it listens.
-    @ivar command: its arguments.
-    @ivar tls: its arguments for TLS, with a certificate and a key.
-    @ivar password: its arguments for a password.
-    """
-
-    name: str
-    scheme: str
-    secure: str
-    ready: bytes
-    command: Callable[[int], list[str]]
-    tls: Callable[[int, str, str], list[str]]
-    password: list[str]
-
-
-REDIS = Kind(
-    "redis-server",
-    "redis",
-    "rediss",
-    b"Ready to accept connections",
-    lambda port: ["--bind", HOST, "--port", str(port), "--save", ""],
-    lambda port, certificate, key: [
-        "--bind", HOST, "--port", "0", "--tls-port", str(port), "--save", "",
-        "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate,
-        "--tls-auth-clients", "no",
-    ],
-    ["--user", "me", "on", ">s/cret", "~*", "&*", "+@all", "--requirepass", "other"],
-)  # fmt: skip
-
-NATS = Kind(
-    "nats-server",
-    "nats",
-    "nats+tls",
-    b"Server is ready",
-    lambda port: ["-a", HOST, "-p", str(port)],
-    lambda port, certificate, key: [
-        "-a", HOST, "-p", str(port), "--tls", "--tlscert", certificate, "--tlskey", key,
-    ],
-    ["--user", "me", "--pass", "s/cret"],
-)  # fmt: skip
-
-everyBroker = pytest.mark.parametrize("kind", [REDIS, NATS], ids=lambda kind: kind.scheme)
-
-
-def freePort() -> int:
-    """
-    Return an unused port. A broker must get it again after a restart, so it is below
-    the range of ephemeral ports: otherwise a reconnecting client could bind it.
-    """
-    while True:
-        port = random.randrange(10_000, 30_000)
-        with socket.socket() as found, suppress(OSError):
-            found.bind((HOST, port))
-            return port
-
-
-@asynccontextmanager
-async def broker(kind: Kind, path: Path, arguments: list[str]) -> AsyncIterator[Process]:
-    """
-    Run a broker while the block runs.
-    """
-    need(shutil.which(kind.name), f"{kind.name} is not installed (apt-get install {kind.name})")
-    process = run(str(shutil.which(kind.name)), *arguments, path=str(path))
-    try:
-        await process.until(kind.ready)
-        yield process
-    finally:
-        process.transport.signalProcess("KILL")
-        await process.ended
-
-
-class Watcher:
-    """
-    Waits for notifications, and collects received messages.
-    """
-
-    def __init__(self) -> None:
-        self.notifications: list[str] = []
-        self.received: list[bytes] = []
-        self._wanted: tuple[object, Deferred[None]] | None = None
-
-    def up(self) -> None:
-        self._record("up")
-
-    def down(self, reason: str) -> None:
-        self._record("down")
-
-    def drained(self) -> None:
-        self._record("drained")
-
-    def gap(self, topic: str, node: bytes, missed: int) -> None:
-        pass
-
-    def receive(self, payload: bytes) -> None:
-        self.received.append(payload)
-        self._check(payload)
-
-    def _record(self, notification: str) -> None:
-        self.notifications.append(notification)
-        self._check(notification)
-
-    def _check(self, notification: object) -> None:
-        if self._wanted is not None and self._wanted[0] == notification:
-            (_, found), self._wanted = self._wanted, None
-            found.callback(None)
-
-    async def until(self, wanted: str | bytes) -> None:
-        """
-        Wait until a notification or message is received.
-        """
-        found: Deferred[None] = Deferred()
-        self._wanted = (wanted, found)
-        await found
-
-
-@asynccontextmanager
-async def node(url: str, limits: BrokerLimits = LIMITS) -> AsyncIterator[tuple[IPubSub, Watcher]]:
-    """
-    Subscribe to the topic C{room} while the block runs.
-    """
-    pubSub: Any = pubSubFromURL(url, theReactor(), limits=limits)
-    watcher = Watcher()
-    pubSub.addListener(watcher)
-    pubSub.subscribe("room", watcher.receive)
-    await pubSub.start()
-    try:
-        yield pubSub, watcher
-    finally:
-        await pubSub.stop()
-        # The connection of an aborted handshake is closed one reactor iteration later.
-        await pause(0)
 
 
 @live
@@ -384,19 +238,6 @@ async def test_wrongTLS(kind: Kind, tmp_path: Path) -> None:
         node(f"{kind.secure}://{HOST}:{port}", replace(LIMITS, loginTimeout=1)) as (pubSub, _),
     ):
         assert "TLS" in pubSub.problem
-
-
-@asynccontextmanager
-async def present(url: str, node: bytes) -> AsyncIterator[IPresence]:
-    """
-    Connect a presence while the block runs.
-    """
-    presence: Any = presenceFromURL(url, theReactor(), node, limits=LIMITS)
-    await presence.start()
-    try:
-        yield presence
-    finally:
-        await presence.stop()
 
 
 @live

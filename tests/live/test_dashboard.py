@@ -12,21 +12,10 @@ import trustme
 
 from tests.clients.conftest import need
 from tests.live import live
-from tests.live.peers import HOST, Buffered, dial, portOf, run, stop, twistd
+from tests.live.asking import ask
+from tests.live.peers import HOST, dial, portOf, run, stop, twistd
 
 ANY = f"tcp:0:interface={HOST}"
-
-
-async def ask(port: int, method: str, path: str, body: str = "", *headers: str) -> Buffered:
-    """
-    Send a request.
-
-    @return: the connection, which collects the response.
-    """
-    client = await dial(port)
-    lines = [f"{method} {path} HTTP/1.0", f"Content-Length: {len(body)}", *headers, "", body]
-    client.send("\r\n".join(lines).encode())
-    return client
 
 
 @live

@@ -12,14 +12,12 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import trustme
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ProcessExitedAlready
 from twisted.internet.threads import deferToThread
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
@@ -27,50 +25,15 @@ from websockets.typing import Origin
 from openfl_twisted.rooms.presence import IPresence
 from tests.clients.conftest import need
 from tests.live import live
+from tests.live.nodes import node, present
 from tests.live.peers import HOST, Buffered, Process, dial, pause, portOf, run, stop, twistd
-from tests.live.test_brokers import REDIS, broker, freePort, node, present
+from tests.support.brokers import REDIS, broker
+from tests.support.deployments import DEPLOY, configured, running
+from tests.support.ports import freePort
 
 pytestmark = pytest.mark.slow
 
-DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
 TWISTD = Path(sys.executable).parent / "twistd"
-
-
-def configured(name: str, folder: Path, *changes: tuple[str, str]) -> Path:
-    """
-    Write a configuration to a directory, with the ports and paths of the test.
-    """
-    text = (DEPLOY / name).read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    (folder / name).write_text(text)
-    return folder / name
-
-
-@asynccontextmanager
-async def running(port: int, *command: str | Path) -> AsyncIterator[Process]:
-    """
-    Run a program in the foreground, and wait until its port is open.
-    """
-    process = run(*map(str, command))
-    try:
-        while True:
-            try:
-                client = await dial(port)
-            except ConnectError:
-                if process.ended.called:
-                    raise AssertionError(process.printed.decode()) from None
-                await pause(0.02)
-                continue
-            await client.close()
-            break
-        yield process
-    finally:
-        # A program that failed to start has already ended.
-        with suppress(ProcessExitedAlready):
-            process.transport.signalProcess("TERM")
-        await process.ended
 
 
 @live

@@ -24,8 +24,8 @@ from tests.clients.conftest import need
 from tests.frames import BINARY, REQUEST, RESPONSE, frame
 from tests.live import live
 from tests.live.peers import HOST, dial, serving, theReactor, until
-from tests.live.test_brokers import freePort
-from tests.live.test_deploy import running
+from tests.support.deployments import running
+from tests.support.ports import freePort
 
 LENGTH = 14_000_000
 CLIENTS = 8

@@ -21,7 +21,7 @@ from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
 from tests.live import live
 from tests.live.peers import HOST, TWISTD, portOf, run, serving, stop, twistd
-from tests.live.test_telnet import ended, telnet
+from tests.live.telnet import ended, telnet
 
 ALL_TYPES = PolicyFile((AccessRule("*", "*"),))
 GAMES = PolicyFile((AccessRule("games.example", "*"),))

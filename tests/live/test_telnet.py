@@ -18,36 +18,12 @@ from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.simpleserver import SimpleServerFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.live import live
-from tests.live.peers import HOST, Process, portOf, run, serving, stop, twistd
-from tests.protocols.test_tls import Contexts
+from tests.live.peers import HOST, portOf, run, serving, stop, twistd
+from tests.live.telnet import TELNET, ended, telnet
+from tests.support.tls import Contexts
 
 # The control sequence that enables bracketed paste, sent before a line is read.
 READY = b"\x1b[?2004h"
-
-TELNET = str(Path(sys.executable).parent / "openfl-telnet")
-
-
-def telnet(*arguments: object, typed: str = "") -> Process:
-    """
-    Start the program with the given input in a pipe.
-    """
-    process = run(TELNET, *map(str, arguments))
-    process.transport.write(typed.encode())
-    process.transport.closeStdin()
-    return process
-
-
-async def ended(process: Process, status: int = 0) -> list[str]:
-    """
-    Wait for the exit of the program, and check its status.
-
-    @return: the printed lines; those of standard error can be anywhere between the
-        others.
-    """
-    assert await process.ended == status, process.printed
-    printed = process.printed.decode()
-    assert "Traceback" not in printed
-    return printed.splitlines()
 
 
 class Speaker(Protocol):

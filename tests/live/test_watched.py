@@ -12,33 +12,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live import live
-from tests.live.peers import HOST, Buffered, Process, dial, pause, stop
-from tests.live.test_brokers import REDIS, broker, freePort
-from tests.live.test_rooms import join, node
+from tests.live.peers import Buffered, pause, stop
+from tests.support.brokers import REDIS, broker
+from tests.support.ports import freePort
+from tests.support.rooms import join, node
+from tests.support.watched import TOKEN, ask, siteOf
 
 pytestmark = pytest.mark.slow
 
-TOKEN = "to-look-at-it-all"
 SITES = ("--metrics=tcp:0", "--dashboard=tcp:0", f"--dashboard-token={TOKEN}")
-
-
-async def siteOf(server: Process, name: str) -> int:
-    """
-    Wait until a server logs the port of the metrics or the dashboard.
-
-    @return: the port.
-    """
-    printed = await server.until(f"{name} on".encode())
-    return int(re.findall(rf"{name} on http://{HOST}:(\d+)/", printed)[0])
-
-
-async def ask(port: int, path: str) -> Buffered:
-    """
-    Send a request to a metrics or dashboard port.
-    """
-    client = await dial(port)
-    client.send(f"GET {path} HTTP/1.0\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
-    return client
 
 
 async def metricsOf(port: int) -> dict[str, float]:

@@ -21,7 +21,7 @@ from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
 from tests.live import live
 from tests.live.peers import HOST, dial, serving
-from tests.protocols.test_tls import Contexts
+from tests.support.tls import Contexts
 
 MESSAGES = [b"one\0", b"x" * 300_000 + b"\0", b"last\0"]
 

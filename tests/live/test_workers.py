@@ -32,6 +32,7 @@ from openfl_twisted.workers.ports import InheritingReactor, ReservingReactor
 from openfl_twisted.workers.supervisor import Supervisor
 from openfl_twisted.workers.worker import WorkerSide
 from tests.live import live
+from tests.live.asking import ask
 from tests.live.peers import (
     HOST,
     TWISTD,
@@ -47,7 +48,6 @@ from tests.live.peers import (
     until,
 )
 from tests.live.peers import portOf as listeningPort
-from tests.live.test_dashboard import ask
 
 ANY = f"tcp:0:interface={HOST}"
 STARTED = re.compile(r"worker (\d) started \(pid (\d+)\)")

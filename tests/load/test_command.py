@@ -38,7 +38,7 @@ from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 from openfl_twisted.tls import Trust
 from tests.load.loadcase import LoadTestCase
-from tests.load.test_loadtest import Unborn, Walker
+from tests.load.walkers import Unborn, Walker
 
 TARGET = "tcp:127.0.0.1:8080"
 
@@ -256,7 +256,7 @@ class ProgramTests(LoadTestCase):
         self.assertEqual(self.run_("--clients=1", "ws://127.0.0.1:8080/"), 1)
         self.assertIn("  ws://127.0.0.1:8080/: the server has refused", self.out.getvalue())
         self.assertEqual(self.run_("--clients=1", nameOf(Unborn), TARGET), 1)
-        self.assertIn("  error in the bot: ValueError: no (test_loadtest", self.out.getvalue())
+        self.assertIn("  error in the bot: ValueError: no (walkers", self.out.getvalue())
 
     def test_progress(self) -> None:
         """

@@ -28,19 +28,7 @@ from openfl_twisted.protocols.telnet import TelnetProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
 from openfl_twisted.testing import Peer
 from tests.load.loadcase import LoadTestCase
-
-
-class Walker(XMLSocketProtocol):
-    """
-    A bot that sends two messages at a time.
-    """
-
-    def act(self) -> None:
-        self.sendMessage("<a/>")
-        self.sendMessage("<b/>")
-
-    def messageReceived(self, message: str) -> None:
-        pass
+from tests.load.walkers import Unborn, Walker
 
 
 class Chatter(TimedBot, XMLSocketProtocol):
@@ -91,15 +79,6 @@ class FailingAtTheEnd(Walker):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         raise KeyError("x")
-
-
-class Unborn(Walker):
-    """
-    A bot that cannot be created.
-    """
-
-    def __init__(self) -> None:
-        raise ValueError("no")
 
 
 class Liner(LineReceiver):
@@ -493,7 +472,7 @@ class FailureTests(LoadTestCase):
         for target in ("tcp:127.0.0.1:8080", "ws://127.0.0.1:8080/"):
             test = self.run_(self.load(Unborn, target=target))
             [(reason, count)] = test.failed.counts.items()
-            self.assertIn("error in the bot: ValueError: no (test_loadtest.py, line ", reason)
+            self.assertIn("error in the bot: ValueError: no (walkers.py, line ", reason)
             self.assertEqual(count, 10)
 
     def test_notClosing(self) -> None:

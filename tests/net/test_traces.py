@@ -17,7 +17,7 @@ from openfl_twisted.events import DataEvent, Event, IOErrorEvent, ProgressEvent
 from openfl_twisted.net import Socket, XMLSocket
 from openfl_twisted.testing import EVERY_BYTE, MemoryNetwork, ScriptedPeer
 from openfl_twisted.utils import ByteArray
-from tests.wire.test_dataio import ORDERS
+from tests.support.byteorders import ORDERS
 
 # Actions of a peer, in Ruffle's format.
 Script = list[dict[str, Any]]

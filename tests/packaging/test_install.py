@@ -16,8 +16,8 @@ import pytest
 
 from tests.documentation.blocks import ofMarkdown
 from tests.documentation.play import INSTALLS
-from tests.documentation.test_pages import apart
-from tests.test_plugins import COMMANDS
+from tests.support.commands import COMMANDS
+from tests.support.namespaces import apart
 
 pytestmark = pytest.mark.slow
 

@@ -32,7 +32,7 @@ from openfl_twisted.transports.wrapper import WrapperFactory
 from openfl_twisted.wire.httprequest import MAX_HEAD
 from tests.doubles import linesOf
 from tests.frames import BINARY, REQUEST, RESPONSE, frame
-from tests.protocols.test_clienttypes import IDENTITY, PAGE, Client
+from tests.support.clients import IDENTITY, PAGE, Client
 from tests.tls.handshakes import Presenting
 from tests.transports.websocketcase import Inner, WebSocketTestCase
 

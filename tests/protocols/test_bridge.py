@@ -15,16 +15,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.bridge import BridgeFactory, Target, _proxyHeader
 from openfl_twisted.wire.framing import FRAMINGS, NUL, RAW, Framing
-from tests.doubles import MessageTransport, TightTransport, Way, linesOf
+from tests.doubles import TightTransport, Way, linesOf
 from tests.segments import cuts
-
-
-class PathTransport(MessageTransport):
-    """
-    A WebSocket with a request path.
-    """
-
-    requestPath = "/"
+from tests.support.transports import PathTransport
 
 
 class BridgeTestCase(SynchronousTestCase):

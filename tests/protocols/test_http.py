@@ -38,8 +38,8 @@ from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, RESPONSE, frame
 from tests.frames import REQUEST as UPGRADE
-from tests.protocols.test_clienttypes import IDENTITY, PAGE, PORT, Client
-from tests.protocols.test_oneport import Greeter, GreeterFactory
+from tests.support.clients import IDENTITY, PAGE, PORT, Client
+from tests.support.greeters import Greeter, GreeterFactory
 from tests.tls.handshakes import Presenting
 
 OPEN = UPGRADE + frame(BINARY, b"ping")

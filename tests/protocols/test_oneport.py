@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from twisted.internet.address import UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
-from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.protocols.policies import WrappingFactory
@@ -28,35 +27,14 @@ from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
 from tests.frames import REQUEST as UPGRADE
 from tests.segments import cuts, cutStreams
+from tests.support.greeters import Closer, Greeter, GreeterFactory, done
 
-done = Failure(ConnectionDone())
 POLICY = PolicyFile((AccessRule("*", "80"),))
 PEER = "192.168.1.1:54321"
 TIMED_OUT = (
     "protocol detection timed out after an incomplete request; treating it as a plain client"
 )
 REPLY = POLICY.toXML() + b"\0"
-
-
-class Greeter(Protocol):
-    """
-    Sends a greeting, and records its calls.
-    """
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self.received = b""
-
-    def connectionMade(self) -> None:
-        self.told.append("made")
-        assert self.transport is not None
-        self.transport.write(b"hello")
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
-
-    def connectionLost(self, reason: Failure = done) -> None:
-        self.told.append("lost")
 
 
 @implementer(IHalfCloseableProtocol)
@@ -70,38 +48,6 @@ class HalfGreeter(Greeter):
 
     def writeConnectionLost(self) -> None:
         self.told.append("write lost")
-
-
-class Closer(Greeter):
-    """
-    Closes the connection immediately.
-    """
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        assert self.transport is not None
-        self.transport.loseConnection()
-
-
-class GreeterFactory(Factory[Any]):
-    """
-    Keeps its protocols.
-    """
-
-    def __init__(self, protocol: type[Greeter]) -> None:
-        self.inner = protocol
-        self.made: list[Greeter] = []
-        self.started = 0
-
-    def doStart(self) -> None:
-        self.started += 1
-
-    def doStop(self) -> None:
-        self.started -= 1
-
-    def buildProtocol(self, addr: object) -> Greeter:
-        self.made.append(self.inner())
-        return self.made[-1]
 
 
 class CountingClock(Clock):

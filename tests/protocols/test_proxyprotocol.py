@@ -18,8 +18,8 @@ from openfl_twisted.endpoints import serverEndpoint
 from openfl_twisted.protocols.proxyprotocol import _HEADER_TIMEOUT, ProxyProtocolFactory
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from tests.doubles import TightTransport, linesOf
-from tests.protocols.test_oneport import Closer, Greeter, GreeterFactory
 from tests.segments import cuts
+from tests.support.greeters import Closer, Greeter, GreeterFactory
 
 done = Failure(ConnectionDone())
 HEADER = b"PROXY TCP4 192.0.2.1 192.0.2.2 51000 9000\r\n"

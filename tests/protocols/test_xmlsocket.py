@@ -15,11 +15,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
-from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.testing import connectedPair
 from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT
 from openfl_twisted.transports.fanout import MAX_FAN_OUT
 from openfl_twisted.transports.limits import ConnectionLimits
@@ -1149,16 +1149,13 @@ class FactoryTests(SynchronousTestCase):
         """
         A client and a server of this package understand each other.
         """
-        server = XMLSocketFactory(EchoProtocol).buildProtocol(None)
-        client = Recorder()
-        assert server is not None
-        pump = connect(server, makeFakeServer(server), client, makeFakeClient(client))
-        client.sendMessage("h\u00e9llo")
-        client.sendMessage("")
-        pump.flush()
-        self.assertEqual(client.messages, ["h\u00e9llo", ""])
-        client.transport.loseConnection()
-        pump.flush()
+        pair = connectedPair(Recorder(), XMLSocketFactory(EchoProtocol))
+        pair.client.sendMessage("h\u00e9llo")
+        pair.client.sendMessage("")
+        pair.network.flush()
+        self.assertEqual(pair.client.messages, ["h\u00e9llo", ""])
+        pair.client.transport.loseConnection()
+        pair.network.flush()
 
 
 class BroadcastTests(SynchronousTestCase):

@@ -5,7 +5,7 @@ Tests for write coalescing, by inspecting the transports.
 import contextlib
 import tracemalloc
 from collections.abc import Callable
-from errno import ECONNRESET, EWOULDBLOCK
+from errno import EWOULDBLOCK
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,6 +26,7 @@ from openfl_twisted.transports.tcp import ServerTransport, coalesceWrites
 from openfl_twisted.transports.writebatch import currentBatch
 from tests.reactors.conversations import Recorder
 from tests.reactors.ways import HOST, WAYS, Peer, Way, way
+from tests.support.sockets import TightSocket
 
 OWN = ["openfl", "epoll, joined"]
 
@@ -242,55 +243,6 @@ class EndlessSocket:
         if self.isFull:
             raise BlockingIOError(EWOULDBLOCK, "the buffer is full")
         return len(data)
-
-
-class TightSocket:
-    """
-    A socket that accepts a limited number of bytes.
-
-    @ivar room: the number of bytes; C{None} if the connection is reset.
-    @ivar sent: the accepted bytes.
-    @ivar offered: the lengths of the data of each call.
-    """
-
-    def __init__(self) -> None:
-        self.room: int | None = 0
-        self.sent = b""
-        self.offered: list[list[int]] = []
-
-    def setblocking(self, flag: bool) -> None:
-        pass
-
-    def fileno(self) -> int:
-        return 7
-
-    def recv(self, size: int) -> bytes:
-        if self.room is None:
-            raise ConnectionResetError(ECONNRESET, "connection reset")
-        return b"go"
-
-    def send(self, data: bytes) -> int:
-        return self.sendmsg([data])
-
-    def sendmsg(self, pieces: list[bytes]) -> int:
-        self.offered.append([*map(len, pieces)])
-        if self.room is None:
-            raise ConnectionResetError(ECONNRESET, "connection reset")
-        if not self.room:
-            raise BlockingIOError(EWOULDBLOCK, "the buffer is full")
-        taken = b"".join(pieces)[: self.room]
-        self.room -= len(taken)
-        self.sent += taken
-        return len(taken)
-
-    def shutdown(self, how: int) -> None:
-        pass
-
-    def setsockopt(self, *options: object) -> None:
-        pass
-
-    def close(self) -> None:
-        self.sent += b"."
 
 
 class RoomTests(SynchronousTestCase):

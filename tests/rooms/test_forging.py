@@ -19,7 +19,7 @@ from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from openfl_twisted.rooms.vocabulary import _SERVER_ELEMENTS, VocabularyError, parseRequest
 from tests.effort import callsOf
 from tests.rooms.lenient import READERS, elementTree, recovering
-from tests.rooms.test_roomprotocol import Client
+from tests.rooms.roomclient import Client
 
 FORGED = [
     "<say from='Ann'>hi</say>",

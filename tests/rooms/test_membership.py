@@ -18,8 +18,8 @@ from openfl_twisted.rooms.membership import Membership
 from openfl_twisted.rooms.room import LobbyError, RoomLimits
 from openfl_twisted.rooms.roomprotocol import RoomFactory, XMLRoomProtocol
 from tests.doubles import linesOf
-from tests.rooms.test_lobby import RecordingObserver, RecordingRecipient
-from tests.rooms.test_roomprotocol import Client
+from tests.rooms.roomclient import Client
+from tests.support.recipients import RecordingObserver, RecordingRecipient
 
 ANN = Membership("chess", "ann", "t1", {"color": "red"}, (b"a\0", b"\xff\0"), 3, 5.0)
 

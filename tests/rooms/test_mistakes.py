@@ -15,7 +15,7 @@ from openfl_twisted.rooms.room import RoomLimits
 from openfl_twisted.rooms.roomprotocol import PathRoomProtocol, RoomFactory, XMLRoomProtocol
 from openfl_twisted.testing import Peer, connectedPair
 from tests.doubles import linesOf
-from tests.rooms.test_lobby import RecordingObserver, RecordingRecipient
+from tests.support.recipients import RecordingObserver, RecordingRecipient
 
 TEXT = "must be text, not 5: convert it with str()"
 

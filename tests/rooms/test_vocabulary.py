@@ -17,7 +17,7 @@ from openfl_twisted.rooms.room import Member, Room, RoomLimits
 from openfl_twisted.rooms.vocabulary import Request, VocabularyError, parseRequest
 from openfl_twisted.wire.messages import END
 from openfl_twisted.wire.text import encodeUTF8
-from tests.rooms.test_lobby import RecordingRecipient
+from tests.support.recipients import RecordingRecipient
 
 _names = st.text(st.characters(codec="utf-8"))
 

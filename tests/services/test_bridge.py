@@ -15,7 +15,7 @@ from openfl_twisted.protocols.bridge import CONNECT_TIMEOUT, BridgeFactory
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.services import bridge
 from openfl_twisted.wire.framing import NUL, RAW
-from tests.services.test_options import OptionsTestCase
+from tests.services.optionscase import OptionsTestCase
 
 TABLE = """
 [[target]]

@@ -18,7 +18,7 @@ from openfl_twisted.services import bridge, echoserver, options, policyserver, x
 from openfl_twisted.services.serving import ServerService
 from tests.dashboard.browser import visit
 from tests.doubles import linesOf
-from tests.services.test_options import OptionsTestCase
+from tests.services.optionscase import OptionsTestCase
 
 COMMANDS: list[tuple[Any, list[str]]] = [
     (xmlserver, []),

@@ -22,7 +22,7 @@ from openfl_twisted.services.draining import DrainService, stopReactor
 from openfl_twisted.services.serving import DatagramService, ServerService
 from tests.doubles import linesOf
 from tests.frames import REQUEST, RESPONSE
-from tests.protocols.test_clienttypes import Client
+from tests.support.clients import Client
 
 HEALTH = b" /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
 

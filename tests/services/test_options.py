@@ -8,20 +8,19 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import trustme
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import capturedLogs
 from twisted.python.usage import Options, UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.addresses import describe
 from openfl_twisted.dispatch import handler
 from openfl_twisted.endpoints import seconds
-from openfl_twisted.logs import packageLogger, setLogLevel
+from openfl_twisted.logs import packageLogger
 from openfl_twisted.protocols.allowing import WebSocketRequest
 from openfl_twisted.protocols.broadcast import BroadcastProtocol, EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketProtocol
@@ -35,16 +34,9 @@ from openfl_twisted.wire.policy.rule import AccessRule
 from openfl_twisted.workers.worker import WorkerSide
 from tests.brokers.doubles import withoutHiredis
 from tests.laboratory import PAST, authority, server
+from tests.services.optionscase import App, Board, OptionsTestCase, Table
 
 INTERMEDIATE = authority("Intermediate", authority("Root"))
-
-
-class App(XMLSocketProtocol):
-    """
-    A protocol for C{--app}.
-    """
-
-    def messageReceived(self, message: str) -> None: ...
 
 
 class Limited(App):
@@ -124,62 +116,6 @@ class Raw(XMLSocketProtocol):
 
 
 AN_APP = App()
-
-
-class Table(RoomProtocol):
-    """
-    A room protocol with its own commands.
-    """
-
-    def handleLine(self, line: bytes) -> None: ...
-
-
-class Board(XMLRoomProtocol):
-    """
-    A room protocol with XML commands.
-    """
-
-
-class OptionsTestCase(SynchronousTestCase):
-    """
-    Parses options.
-    """
-
-    def setUp(self) -> None:
-        """
-        Restore the log level after the test.
-        """
-        self.addCleanup(setLogLevel, LogLevel.info)
-
-    def parse(self, module: Any, *arguments: str) -> Any:
-        """
-        Parse the arguments of a command.
-        """
-        options = module.Options()
-        options.parseOptions(list(arguments))
-        return options
-
-    def assertUsage(self, module: Any, arguments: list[str], *words: str) -> None:
-        """
-        Check that the arguments are a usage error of one line that contains the texts.
-        """
-        error = self.assertRaises(UsageError, self.parse, module, *arguments)
-        self.assertNotIn("\n", str(error))
-        for word in words:
-            self.assertIn(word, str(error))
-
-    def path(self, content: bytes) -> str:
-        path = self.folder() / "file"
-        path.write_bytes(content)
-        return str(path)
-
-    def folder(self) -> Path:
-        """
-        Create a directory that is removed after the test.
-        """
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        return Path(folder.name)
 
 
 class ValueTests(SynchronousTestCase):
@@ -675,7 +611,7 @@ class XMLOptionTests(OptionsTestCase):
         """
         An invalid name is a usage error that names the reason.
         """
-        module = App.__module__
+        module = __name__
         for name, words in [
             ("", "package.module:Class"),
             ("module", "package.module:Class"),
@@ -710,7 +646,7 @@ class XMLOptionTests(OptionsTestCase):
             self.assertEqual(self.parse(xmlserver, *arguments).describePorts([]), lines)
         self.assertUsage(
             xmlserver,
-            [f"--app={App.__module__}:WronglyChoosy"],
+            [f"--app={__name__}:WronglyChoosy"],
             "WronglyChoosy.allow is called before a protocol is created",
         )
 
@@ -718,7 +654,7 @@ class XMLOptionTests(OptionsTestCase):
         """
         A class that cannot work is a usage error of one line.
         """
-        module = App.__module__
+        module = __name__
         must = "must override messageReceived or messagesReceived or lineReceived"
         for cls, problem in [
             (Silent, must),

@@ -19,7 +19,7 @@ from openfl_twisted.services import bridge, echoserver, xmlserver
 from openfl_twisted.services.configuration import toTOML
 from openfl_twisted.services.play import PlayFactory
 from openfl_twisted.wire.firstbytes import ClientType
-from tests.services.test_options import OptionsTestCase
+from tests.services.optionscase import OptionsTestCase
 
 PACKAGE = "node_modules/@ruffle-rs/ruffle"
 

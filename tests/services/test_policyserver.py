@@ -15,8 +15,8 @@ from openfl_twisted.services.policyserver import portNumber
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import linesOf
-from tests.services.test_options import OptionsTestCase
-from tests.services.test_serving import ServingTestCase
+from tests.services.optionscase import OptionsTestCase
+from tests.services.servingcase import ServingTestCase
 
 RULES = (
     AccessRule("*.a.example", "8080,80"),

@@ -26,7 +26,7 @@ from openfl_twisted.wire.policy.request import REQUEST
 from openfl_twisted.wire.policy.rule import AccessRule
 from tests.doubles import TightTransport, linesOf
 from tests.frames import REQUEST as UPGRADE
-from tests.services.test_serving import ServingTestCase
+from tests.services.servingcase import ServingTestCase
 
 
 class Reactor(MemoryReactorClock):

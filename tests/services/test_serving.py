@@ -12,11 +12,10 @@ from unittest.mock import patch
 import trustme
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -41,12 +40,13 @@ from openfl_twisted.wire.firstbytes import FOREIGN, ClientType, Signature
 from openfl_twisted.wire.framing import FRAMINGS
 from openfl_twisted.wire.policy.file import PolicyFile
 from tests.dashboard.browser import ADDRESS
-from tests.dashboard.test_metrics import Recipient
 from tests.doubles import TightTransport, linesOf
 from tests.extensions import purposes
 from tests.frames import BINARY, CLOSE, REQUEST, RESPONSE, TEXT, frame, framesIn
 from tests.laboratory import PAST, authority, server
-from tests.services.test_options import Board, Table
+from tests.services.optionscase import Board, Table
+from tests.services.servingcase import ServingTestCase
+from tests.support.recipients import RecordingRecipient
 
 
 @implementer(IStreamServerEndpoint)
@@ -60,25 +60,6 @@ class FailingEndpoint:
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         return self.result
-
-
-class ServingTestCase(SynchronousTestCase):
-    """
-    Creates services that listen in memory.
-    """
-
-    def service(self, module: Any, *arguments: str, endpoint: Any = None) -> ServerService:
-        """
-        Create the service of a command.
-        """
-        self.reactor = MemoryReactorClock()
-        options = module.Options()
-        options.parseOptions(list(arguments))
-        options["listen"] = [endpoint or TCP4ServerEndpoint(self.reactor, 8080)]
-        service = module.makeService(options)
-        assert isinstance(service, ServerService)
-        service.factory.clock = self.reactor
-        return service
 
 
 class ServiceTests(ServingTestCase):
@@ -488,7 +469,7 @@ class RoomServiceTests(ServingTestCase):
             limits = RoomLimits(maxRooms=2, maxMembers=3, maxName=9, resume=resume)
             self.assertEqual(factory.lobby.limits, limits)
             for room, members in [("duel", 2), ("chess", 3)]:
-                member = factory.lobby.join(room, Recipient())
+                member = factory.lobby.join(room, RecordingRecipient())
                 assert member.room is not None
                 self.assertEqual(member.room.limits, replace(limits, maxMembers=members))
             self.assertEqual(factory.given["messageRate"], 5.0)
@@ -505,7 +486,7 @@ class RoomServiceTests(ServingTestCase):
         service.startService()
         self.successResultOf(service.stopService())
         service.startService()
-        member = lobby.join("chess", Recipient())
+        member = lobby.join("chess", RecordingRecipient())
         lobby.suspend(member)
         self.assertIsNotNone(member.room)
         self.successResultOf(service.stopService())

@@ -38,9 +38,9 @@ from openfl_twisted.services.supervising import (
 from openfl_twisted.workers.watching import WatchService
 from openfl_twisted.workers.worker import WorkerSide
 from tests.doubles import linesOf
-from tests.rooms.test_lobby import RecordingRecipient
-from tests.services.test_options import OptionsTestCase
-from tests.workers.test_supervisor import FakePort, WorkerReactor
+from tests.services.optionscase import OptionsTestCase
+from tests.support.recipients import RecordingRecipient
+from tests.support.workers import FakePort, WorkerReactor
 
 COMMANDS: list[tuple[Any, list[str]]] = [
     (xmlserver, ["--echo"]),
@@ -86,7 +86,7 @@ class OptionTests(OptionsTestCase):
         for arguments in ([], [f"--app={__name__}:Relay"]):
             self.assertUsage(xmlserver, ["--workers=2", *arguments], "--broker", "--echo")
         self.assertEqual(self.parse(xmlserver, "--workers=1")["app"], BroadcastProtocol)
-        options = self.parse(xmlserver, "--workers=2", "--app=tests.services.test_options:App")
+        options = self.parse(xmlserver, "--workers=2", "--app=tests.services.optionscase:App")
         self.assertEqual(options["workers"], 2)
         self.assertEqual(self.parse(xmlserver, "--workers=2", "--echo")["app"], EchoProtocol)
 
@@ -94,7 +94,7 @@ class OptionTests(OptionsTestCase):
         """
         Rooms need a broker, and cannot be resumed.
         """
-        for rooms in ("--rooms=path", "--rooms=xml", "--app=tests.services.test_options:Table"):
+        for rooms in ("--rooms=path", "--rooms=xml", "--app=tests.services.optionscase:Table"):
             self.assertUsage(xmlserver, ["--workers=2", rooms], "requires --broker")
             options = self.parse(xmlserver, "--workers=2", rooms, "--broker=nats://127.0.0.1")
             self.assertEqual(options["workers"], 2)
@@ -255,7 +255,7 @@ class ReloadOptionTests(OptionsTestCase):
     The option C{--reload}.
     """
 
-    APP = "--app=tests.services.test_options:App"
+    APP = "--app=tests.services.optionscase:App"
 
     def setUp(self) -> None:
         super().setUp()
@@ -270,7 +270,7 @@ class ReloadOptionTests(OptionsTestCase):
         self.assertFalse(sys.dont_write_bytecode)
         for arguments in ([], ["--workers=3"]):
             options = self.parse(xmlserver, self.APP, "--reload", *arguments)
-            self.assertEqual(options["reload"], "tests.services.test_options:App")
+            self.assertEqual(options["reload"], "tests.services.optionscase:App")
             service = xmlserver.makeService(options)
             assert isinstance(service, SupervisorService)
             self.assertTrue(service._ports._isShared)
@@ -280,7 +280,7 @@ class ReloadOptionTests(OptionsTestCase):
         """
         A single worker can broadcast, and can have rooms without a broker.
         """
-        for app in (f"{__name__}:Relay", "tests.services.test_options:Board"):
+        for app in (f"{__name__}:Relay", "tests.services.optionscase:Board"):
             options = self.parse(xmlserver, f"--app={app}", "--reload")
             self.assertIsInstance(xmlserver.makeService(options), SupervisorService)
 
@@ -330,7 +330,7 @@ class ReloadOptionTests(OptionsTestCase):
         self.assertTrue(watch.running)
         self.assertEqual(
             watch._command[-3:],
-            ["-m", "openfl_twisted.services.appcheck", "tests.services.test_options:App"],
+            ["-m", "openfl_twisted.services.appcheck", "tests.services.optionscase:App"],
         )
         stopped = service.stopService()
         worker.end(0)
@@ -341,7 +341,7 @@ class ReloadOptionTests(OptionsTestCase):
         """
         The program that checks an application reports its files, also those of an error.
         """
-        result = appcheck.check("tests.services.test_options:App")
+        result = appcheck.check("tests.services.optionscase:App")
         self.assertIsNone(result["problem"])
         self.assertIn(__file__, result["files"])
         folder = self.folder()

@@ -13,7 +13,7 @@ from openfl_twisted.rooms.room import RoomLimits
 from openfl_twisted.services.transferring import MembershipTransfer
 from openfl_twisted.workers.link import MAX_LENGTH
 from tests.doubles import linesOf
-from tests.rooms.test_lobby import RecordingObserver, RecordingRecipient
+from tests.support.recipients import RecordingObserver, RecordingRecipient
 
 
 class TransferTests(SynchronousTestCase):

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from openfl_twisted.sessions._session import CLIENT, SERVER, End, Header, Message, Session
-from tests.wire.test_dialects import messages
+from tests.support.messages import messages
 
 sides = st.sampled_from([CLIENT, SERVER])
 

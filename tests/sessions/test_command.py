@@ -46,9 +46,9 @@ from openfl_twisted.sessions._writer import THREAD_NAME
 from openfl_twisted.testing import CertificateMaker, MemoryNetwork, Peer
 from openfl_twisted.tls import Trust
 from openfl_twisted.wire.dialects import DIALECTS
+from tests.sessions.followed import FOLLOWED
 from tests.sessions.sessioncase import session
-from tests.sessions.test_convert import FOLLOWED
-from tests.sessions.test_session import fullSessions
+from tests.sessions.strategies import fullSessions
 
 THIS = __name__
 

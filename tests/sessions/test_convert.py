@@ -16,9 +16,9 @@ from openfl_twisted.sessions._wireshark import fromWireshark
 from openfl_twisted.testing import ScriptedPeer
 from openfl_twisted.wire.dialects import DIALECTS
 from tests.segments import cuts
+from tests.sessions.followed import FOLLOWED
 from tests.sessions.sessioncase import session, sessions
-from tests.sessions.test_script import rawSessions
-from tests.sessions.test_session import jsonValues
+from tests.sessions.strategies import jsonValues, rawSessions
 
 RAW = DIALECTS["raw"]
 
@@ -155,36 +155,6 @@ class RuffleTests(SynchronousTestCase):
                 fromRuffle(json.dumps([{"type": "Send", **event}]))
             except ValueError as problem:
                 self.assertIn("invalid Ruffle script", str(problem))
-
-
-FOLLOWED = """\
-peers:
-  - peer: 0
-    host: "127.0.0.1"
-    port: 50412
-  - peer: 1
-    host: ::1
-    port: 9339
-packets:
-  - packet: 4
-    peer: 0
-    index: 0
-    timestamp: 1792000000.250000
-    data: !!binary |
-      PGE+
-  - packet: 6
-    peer: 1
-    index: 0
-    timestamp: 1792000001.500000
-    data: !!binary |
-      eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4
-      eHgA
-  - packet: 7
-    peer: 0
-    index: 1
-    timestamp: 1792000001.000000
-    data: !!binary AGI=
-"""
 
 
 def followed(packets: list[tuple[int, bytes]], width: int = 60) -> list[str]:

@@ -19,7 +19,7 @@ from openfl_twisted.sessions import (
 from openfl_twisted.sessions._recorder import MAX_MESSAGE
 from openfl_twisted.testing import MemoryNetwork, Peer, connectedPair
 from openfl_twisted.wire.dialects import DIALECTS
-from tests.test_sessionexamples import THREAD_TIMEOUT, RecorderClock
+from tests.support.recorderclock import THREAD_TIMEOUT, RecorderClock
 
 DATA = b"<a/>\0" + b"x" * (2 * MAX_MESSAGE) + b"\0<b/>\0"
 

@@ -14,21 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from openfl_twisted.sessions import _masks
 from openfl_twisted.sessions._masks import Known, MaskError, Masks, Variable
 from openfl_twisted.sessions._session import CLIENT, SERVER, Message, compilePattern
-
-
-def variable(name: str, pattern: str, **more: Any) -> Variable:
-    """
-    Create a variable with a pattern.
-    """
-    return Variable(name, compilePattern(pattern), **more)
-
-
-def masksOf(**patterns: str) -> Masks:
-    """
-    Create masks of captured variables.
-    """
-    return Masks([variable(name, pattern) for name, pattern in patterns.items()])
-
+from tests.sessions.strategies import masksOf, variable
 
 patterns = st.sampled_from(
     [

@@ -21,8 +21,7 @@ from openfl_twisted.sessions._session import CLIENT, SERVER, End, Gap, Header, M
 from openfl_twisted.testing import EVERY_BYTE, MemoryNetwork, Peer
 from openfl_twisted.wire.dialects import DIALECTS
 from tests.sessions.sessioncase import session
-from tests.sessions.test_masks import masksOf, variable
-from tests.sessions.test_script import endingSessions, rawSessions
+from tests.sessions.strategies import endingSessions, masksOf, rawSessions, variable
 
 PORT = 9339
 

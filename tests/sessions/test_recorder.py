@@ -45,6 +45,7 @@ from tests.sessions.recordings import (
     pairs,
     told,
 )
+from tests.support.upgrading import UpgradingProtocol
 
 texts = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)).map(
     lambda texts: [text for text in texts if text not in ("close", "abort", "many")]
@@ -430,19 +431,6 @@ class SentTests(RecordingCase):
             self.assertEqual(dataOf(session, "server"), client.received)
             self.assertTrue(client.received.endswith(message))
             self.assertEqual(session.gaps, [])
-
-
-class UpgradingProtocol(Answering):
-    """
-    Starts TLS after the message C{tls}.
-    """
-
-    def messageReceived(self, message: str) -> None:
-        if message == "tls":
-            self.sendMessage("go")
-            self.transport.startTLS(CREDENTIALS)
-        else:
-            super().messageReceived(message)
 
 
 class AnsweringInTLS(UpgradingProtocol):

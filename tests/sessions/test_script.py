@@ -22,7 +22,7 @@ from openfl_twisted.sessions._session import CLIENT, SERVER, End, Gap, Header, M
 from openfl_twisted.wire.dialects import DIALECTS, Dialect
 from tests.segments import cuts
 from tests.sessions.sessioncase import session, sessions, sides
-from tests.sessions.test_masks import masksOf
+from tests.sessions.strategies import endingSessions, masksOf, rawSessions
 
 XML = DIALECTS["xml"]
 Split = Callable[[bytes], Iterable[bytes]]
@@ -58,30 +58,6 @@ def play(one: Script, two: Script, split: Split = whole) -> None:
     for each in (one, two):
         each.peerClosed()
         assert each.isComplete
-
-
-@st.composite
-def rawSessions(draw: Any) -> Session:
-    """
-    A strategy for sessions of the dialect raw.
-    """
-    lines = draw(st.lists(st.tuples(sides, st.binary(min_size=1, max_size=9)), max_size=8))
-    found = [Message(data, side, n / 8, n, n + 1) for n, (side, data) in enumerate(lines, 1)]
-    return Session(Header(), found, End(CLIENT))
-
-
-@st.composite
-def endingSessions(draw: Any) -> Session:
-    """
-    A strategy for sessions that end with incomplete messages.
-    """
-    found: Session = draw(sessions)
-    for side in draw(st.lists(sides, unique=True)):
-        last = next((each for each in reversed(found.messages) if each.side == side), None)
-        if last is not None and last.data[:-1]:
-            n = len(found.messages) + 1
-            found.messages.append(Message(last.data[:-1], side, n / 8, n, isPartial=True))
-    return found
 
 
 class ScriptCase(SynchronousTestCase):

@@ -17,7 +17,6 @@ from openfl_twisted import sessions as package
 from openfl_twisted.sessions import _session
 from openfl_twisted.sessions._session import (
     CLIENT,
-    ENDS,
     SERVER,
     SIDES,
     End,
@@ -39,36 +38,12 @@ from openfl_twisted.sessions._session import (
 from openfl_twisted.wire.dialects import DIALECTS
 from tests.segments import cuts
 from tests.sessions.sessioncase import session, sessions
-from tests.wire.test_dialects import messages
+from tests.sessions.strategies import fullSessions, jsonValues, times
+from tests.support.messages import messages
 
 ENTRY_KEYS = ["t", "n", "from", "text", "base64", "partial", "gap", "why", "end", "other"]
 HEADER_KEYS = ["session", "dialect", "kind", "path", "started", "by", "peer", "hidden"]
-anyText = st.text(st.characters(), max_size=10)
-headers = st.builds(
-    Header,
-    st.sampled_from(sorted(DIALECTS)),
-    st.sampled_from(["plain", "websocket"]),
-    anyText,
-    anyText,
-    anyText,
-    anyText,
-    st.dictionaries(anyText, anyText, max_size=2),
-)
-times = st.integers(0, 10**9).map(lambda t: t / 10_000)
-jsonValues = st.recursive(
-    st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(),
-        st.floats(),
-        st.text(st.characters(), max_size=8),
-        st.sampled_from([1, "client", "server", "QQ==", "lost", "xml", 1e300, -1, 10**30]),
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(anyText, inner, max_size=3)
-    ),
-    max_leaves=4,
-)
+
 keys = st.sampled_from([*HEADER_KEYS, *ENTRY_KEYS])
 FIRST = b'{"session": 1, "dialect": "xml"}\n'
 
@@ -96,33 +71,6 @@ def withoutLines(each: Session) -> Session:
         messages=[replace(message, line=0) for message in each.messages],
         gaps=[replace(gap, line=0) for gap in each.gaps],
     )
-
-
-@st.composite
-def fullSessions(draw: Any) -> Session:
-    """
-    A strategy for sessions with any header, gaps, and incomplete messages at the end.
-    """
-    dialect = draw(st.sampled_from(sorted(messages)))
-    found: list[Message] = []
-    gaps: list[Gap] = []
-    n = 0
-    for _ in range(draw(st.integers(0, 6))):
-        n += draw(st.integers(1, 3))
-        if draw(st.booleans()) and draw(st.booleans()):
-            gaps.append(Gap(draw(st.integers(0)), draw(anyText), draw(times), n))
-        else:
-            data, side = draw(messages[dialect]), draw(st.sampled_from(SIDES))
-            found.append(Message(data, side, draw(times), n))
-    for side in draw(st.lists(st.sampled_from(SIDES), unique=True)):
-        data = draw(messages[dialect])[:-1]
-        if data:
-            found.append(Message(data, side, draw(times), n + 1, isPartial=True))
-    end = draw(
-        st.one_of(st.none(), st.builds(End, st.sampled_from(ENDS), times, st.integers(0, 99)))
-    )
-    header = replace(draw(headers), dialect=dialect)
-    return Session(header, found, end, gaps, "x.session")
 
 
 class RoundTripTests(SynchronousTestCase):

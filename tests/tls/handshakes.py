@@ -19,8 +19,8 @@ from zope.interface import implementer
 
 from openfl_twisted.tls import SecureConnectionCreator, Trust
 from openfl_twisted.wire.x509.certificates import Verdict
-from tests.conformance.test_limbo import flight
 from tests.laboratory import HOST, Identity, PrivateKey
+from tests.support.flights import flight
 
 TLS12 = SSL.TLS1_2_VERSION
 TLS13 = SSL.TLS1_3_VERSION

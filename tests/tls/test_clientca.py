@@ -13,17 +13,17 @@ from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
 from OpenSSL.crypto import FILETYPE_ASN1, load_certificate
 from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import ClientFactory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, capturedLogs
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.testing import MemoryNetwork, Peer
 from openfl_twisted.tls import SecureConnectionCreator, Trust, clientNameOf
 from openfl_twisted.tls.connection import ServerTLSFactory
 from openfl_twisted.tls.identities import CertificateError, KeyPair
@@ -32,8 +32,8 @@ from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType
 from tests.doubles import linesOf
 from tests.frames import REQUEST, RESPONSE
-from tests.tls.test_server import AUTHORITY as SERVERS
-from tests.tls.test_server import Folder
+from tests.tls.folders import AUTHORITY as SERVERS
+from tests.tls.folders import Folder
 
 AUTHORITY = trustme.CA()
 STRANGER = trustme.CA()
@@ -372,31 +372,16 @@ class PresentingTests(ClientCATestCase):
         """
         Connect to the server, and return the received data.
         """
-        received: list[bytes] = []
 
-        class Inner(Protocol):
+        class Eager(Peer):
             def connectionMade(self) -> None:
-                assert self.transport is not None
-                self.transport.write(b"x")
+                self.send(b"x")
 
-            def dataReceived(self, data: bytes) -> None:
-                received.append(data)
-
-        guard = self.serve()
-        ours: Any = TLSMemoryBIOFactory(
-            creator, True, Factory.forProtocol(Inner), self.clock
-        ).buildProtocol(None)
-        theirs: Any = guard.buildProtocol(None)
-        ends = [(ours, StringTransport()), (theirs, StringTransport())]
-        for protocol, transport in ends:
-            protocol.makeConnection(transport)
-        for _ in range(8):
-            self.clock.advance(0.1)
-            for (_, transport), (peer, _) in zip(ends, ends[::-1], strict=True):
-                data = transport.value()
-                transport.clear()
-                if data:
-                    peer.dataReceived(data)
-        for protocol, _ in ends:
-            protocol.connectionLost(Failure(ConnectionDone()))
-        return b"".join(received)
+        network, peer = MemoryNetwork(), Eager()
+        self.clock = reactor = network.reactor
+        reactor.listenTCP(443, self.serve())
+        reactor.connectSSL("127.0.0.1", 443, ClientFactory.forProtocol(lambda: peer), creator)
+        network.flush()
+        peer.close()
+        network.flush()
+        return peer.received

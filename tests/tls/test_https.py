@@ -4,10 +4,7 @@ Tests for L{openfl_twisted.tls.https}.
 
 from typing import Any
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols import tls
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.test.iosim import connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import Agent, ResponseNeverReceived
 from twisted.web.iweb import IPolicyForHTTPS
@@ -15,6 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from zope.interface.verify import verifyObject
 
+from openfl_twisted.testing import MemoryNetwork
 from openfl_twisted.tls import CertificateRefused, Trust
 from openfl_twisted.tls.https import SecurePolicyForHTTPS
 from tests.laboratory import HOST, Identity, server
@@ -81,21 +79,14 @@ class PolicyTests(SynchronousTestCase):
 
         @return: the result, and the requests that the server received.
         """
-        reactor, asked = MemoryReactorClock(), Asked()
+        network, asked = MemoryNetwork(), Asked()
+        reactor = network.reactor
         # Agent does not pass its clock to TLS.
         self.patch(tls, "_get_default_clock", lambda: reactor)
+        reactor.listenSSL(443, Site(asked, reactor=reactor), Presenting.of(leaf))
         agent = Agent(reactor, SecurePolicyForHTTPS(trusting(ROOT)))
         request = agent.request(b"GET", b"https://127.0.0.1/secret")
-        [(_, port, factory, *_)] = reactor.tcpClients
-        self.assertEqual(port, 443)
-        serving = TLSMemoryBIOFactory(
-            Presenting.of(leaf), False, Site(asked), reactor
-        ).buildProtocol(None)
-        calling = factory.buildProtocol(None)
-        pump = connect(
-            serving, makeFakeServer(serving), calling, makeFakeClient(calling), clock=reactor
-        )
-        pump.flush()
+        network.flush()
         return request, asked.uris
 
     def test_trusted(self) -> None:

@@ -23,7 +23,7 @@ from openfl_twisted.tls.server import ServerCertificates
 from tests.extensions import critical, purposes, usage
 from tests.laboratory import Identity as Maker
 from tests.laboratory import authority, server, toPEM
-from tests.tls.test_server import Folder, served
+from tests.tls.folders import Folder, served
 
 ROOT = authority("Root")
 INTERMEDIATE = authority("Intermediate", ROOT)

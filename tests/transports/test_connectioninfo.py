@@ -29,8 +29,8 @@ from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, PING, PONG, frame
 from tests.frames import REQUEST as UPGRADE
 from tests.laboratory import authority, server
-from tests.protocols.test_clienttypes import Client as ClientType
-from tests.protocols.test_oneport import Greeter, GreeterFactory
+from tests.support.clients import Client as ClientType
+from tests.support.greeters import Greeter, GreeterFactory
 from tests.tls.handshakes import Presenting
 
 IDENTITY = server(authority())

@@ -4,7 +4,6 @@ Tests for L{openfl_twisted.transports.keepalive}.
 
 import socket
 
-from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,20 +11,7 @@ from zope.interface import alsoProvides
 
 from openfl_twisted.transports import keepalive
 from openfl_twisted.transports.keepalive import keepAlive
-
-
-class SocketTransport(StringTransport):
-    """
-    A transport with a real socket that is not connected.
-    """
-
-    def __init__(self, family: socket.AddressFamily) -> None:
-        super().__init__(peerAddress=UNIXAddress(b"/socket"))
-        alsoProvides(self, ITCPTransport)
-        self.socket = socket.socket(family)
-
-    def getHandle(self) -> socket.socket:
-        return self.socket
+from tests.support.transports import SocketTransport
 
 
 class KeepAliveTests(SynchronousTestCase):

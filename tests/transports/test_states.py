@@ -19,7 +19,7 @@ from openfl_twisted.transports.states import TRANSITIONS, Event, State
 from openfl_twisted.transports.tcp import ServerTransport
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from tests.doubles import TightTransport
-from tests.reactors.test_coalescing import TightSocket
+from tests.support.sockets import TightSocket
 
 STEPS = ["write", "much", "drain", "close", "abort", "pause", "resume", "data", "lost", "wait"]
 

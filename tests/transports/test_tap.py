@@ -18,7 +18,7 @@ from openfl_twisted.transports.connection import Connection
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.tap import Tap
 from tests.sessions.recordings import Answering, RecordingCase, TLSPeer, WebSocketPeer
-from tests.sessions.test_recorder import UpgradingProtocol
+from tests.support.upgrading import UpgradingProtocol
 
 
 class Log:

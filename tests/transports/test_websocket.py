@@ -53,8 +53,8 @@ from tests.frames import (
     framesIn,
     header,
 )
-from tests.protocols.test_tls import SlowClient
 from tests.segments import cutStreams
+from tests.support.tls import SlowClient
 from tests.transports.websocketcase import Inner, WebSocketTestCase
 
 CLOSED = (CLOSE, b"\3\xe8")

@@ -26,7 +26,7 @@ from openfl_twisted.workers.watching import (
     _signatureOf,
 )
 from tests.doubles import linesOf
-from tests.workers.test_supervisor import FakePort, FakeProcess, WorkerReactor
+from tests.support.workers import FakePort, FakeProcess, WorkerReactor
 
 GAME, HELPER = os.path.abspath("game.py"), os.path.abspath("helper.py")
 FOLDER = os.getcwd()

@@ -16,7 +16,7 @@ from openfl_twisted.reactors.inheriting import IInheritingReactor
 from openfl_twisted.workers import worker
 from openfl_twisted.workers.worker import WorkerSide
 from tests.doubles import linesOf
-from tests.workers.test_supervisor import WorkerReactor
+from tests.support.workers import WorkerReactor
 
 
 class Reactor(WorkerReactor):
