@@ -359,7 +359,7 @@ class ReloadOptionTests(OptionsTestCase):
         """
         The program writes the result, and ends without waiting for threads.
         """
-        # A pipe that nobody reads would block if the list of files is long.
+        # A pipe without a reader would block if the list of files is long.
         with TemporaryFile() as file:
             self.patch(appcheck, "RESULT", file.fileno())
             with patch("os._exit") as leaving:
