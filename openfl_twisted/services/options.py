@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
@@ -522,14 +523,19 @@ class ServerOptions(ConfiguredOptions):
 
     def _readBlocks(self) -> BlockList | None:
         """
-        Create the list of blocked addresses. In a worker, it is empty until the supervisor sends
-        the addresses.
+        Create the list of blocked addresses. A worker begins with the addresses of the file, and
+        the supervisor sends all addresses when the ports of the worker are open.
         """
         path = self["block-file"]
         if self["dashboard"] is None and path is None:
             return None
+        if self.worker is not None:
+            blocks = BlockList()
+            with suppress(OSError, ValueError):
+                blocks.replace(BlockList(path).blocks())
+            return blocks
         try:
-            return BlockList(path if self.worker is None else None)
+            return BlockList(path)
         except OSError as problem:
             raise usage.UsageError(f"--block-file={path}: {problem.strerror}") from None
         except ValueError as problem:

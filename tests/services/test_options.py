@@ -415,7 +415,8 @@ class CallerOptionTests(OptionsTestCase):
     def test_blockFile(self) -> None:
         """
         With a dashboard, addresses can be blocked; with C{--block-file}, the blocks of the file are
-        read. A broken file is an error. A worker does not read the file.
+        read. A broken file is an error. A worker begins with the blocks of the file, and ignores a
+        broken one: the supervisor has the valid blocks.
         """
         self.assertIsNone(self.parse(xmlserver)["block-list"])
         blocks = self.parse(xmlserver, "--dashboard=tcp:0")["block-list"]
@@ -433,6 +434,10 @@ class CallerOptionTests(OptionsTestCase):
         ]:
             self.assertUsage(xmlserver, [f"--block-file={file}"], f"--block-file={file}: ", words)
         self.patch(ServerOptions, "worker", WorkerSide(1, 1))
+        blocks = self.parse(xmlserver, f"--block-file={path}")["block-list"]
+        self.assertTrue(blocks.isBlocked("192.0.2.1"))
+        blocks.unblock("192.0.2.1")
+        self.assertIn(entry, Path(path).read_bytes())
         for option in ("--dashboard=tcp:0", "--block-file=/nowhere/blocks.json"):
             blocks = self.parse(xmlserver, option)["block-list"]
             self.assertEqual(blocks.blocks(), [])
