@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from threading import Event
 from typing import Any
 from unittest.mock import patch
@@ -297,6 +298,10 @@ class ThreadedIOTests(SynchronousTestCase):
         # The thread ends at the end of its input.
         self.close(self.typing)
         self.terminal.transport._mayRead.set()
+        for thread in threading.enumerate():
+            if thread.name == "standard input":
+                # Otherwise, it could read from a descriptor of the next test with the same number.
+                thread.join(60)
 
     def type(self, data: bytes) -> None:
         """

@@ -54,7 +54,9 @@ def rowsOf(text: str) -> dict[str, tuple[str, str]]:
 
     @return: the second and third column of each row, by the first column.
     """
-    document = publish_doctree(re.sub(r":doc:`[^`]*`", "x", text))
+    plain = re.sub(r":doc:`[^`]*`", "x", text)
+    # Docutils does not know the directives of Sphinx.
+    document = publish_doctree(plain, settings_overrides={"report_level": 5})
     rows = {}
     for each in document.findall(row):
         name, value, setting = (cell.astext().replace("\n", " ") for cell in each.findall(entry))
