@@ -11,6 +11,7 @@ from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
+from time import perf_counter, sleep
 from typing import BinaryIO, NamedTuple, TypeAlias
 
 from openfl_twisted.sessions._session import (
@@ -34,6 +35,12 @@ MAX_FILES = 1024
 Maximum number of session files that are open at the same time. Files that were not used for the
 longest time are closed, and opened again when needed, which takes longer than writing a line.
 """
+
+# The time after which the thread pauses (seconds), so that the reactor is not delayed: the short
+# system calls in between do not hand Python's lock to a thread that waits for it, which then gets
+# the lock only after 5 milliseconds.
+_SLICE = 0.0005
+_PAUSE = 0.0001
 
 # Most files of a process are the sockets of its clients.
 _PART_OF_FILES = 8
@@ -106,7 +113,11 @@ class SessionWriter:
         sessions: dict[int, list[AnyEvent]] = {}
         for event in events:
             sessions.setdefault(event[0], []).append(event)
+        began = perf_counter()
         for session, ofSession in sessions.items():
+            if perf_counter() - began > _SLICE:
+                sleep(_PAUSE)
+                began = perf_counter()
             stream = self._fileFor(session, isNew=ofSession[0][3] == "header")
             lines = self._linesOf(ofSession)
             stream.write(lines)

@@ -5,6 +5,7 @@ gone.
 
 import errno
 import os
+from itertools import count
 from pathlib import Path
 from stat import S_IMODE
 from threading import Event as Signal
@@ -412,6 +413,25 @@ class FileTests(RecordingCase):
         for allowed, expected in ((0, 64), (1024, 128), (4096, 512), (1_000_000, 1024)):
             self.allow(allowed)
             self.assertEqual(self.mostOpened(1100), expected)
+
+    def test_pauses(self) -> None:
+        """
+        The thread pauses between sessions after each half millisecond, so that the reactor gets
+        Python's lock.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        writer = SessionWriter(folder, XML)
+        headers = [Event(number, 0.0, number, "header", HEADER) for number in range(1, 11)]
+        pauses: list[float] = []
+        self.patch(_writer, "sleep", pauses.append)
+        for step, expected in ((0.0, 0), (0.0003, 5), (0.001, 10)):
+            pauses.clear()
+            self.patch(_writer, "perf_counter", count(0.0, step).__next__)
+            writer.write(headers)
+            self.assertEqual(len(pauses), expected)
+            writer.close()
+            headers = [each._replace(kind="client", data=b"a\0") for each in headers]
 
     def mostOpened(self, count: int) -> int:
         """
