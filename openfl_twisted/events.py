@@ -120,7 +120,7 @@ class Event:
         """
         @param type: the name under which listeners are registered.
         @param bubbles: whether the event would bubble up a display list.
-        @param cancelable: whether L{preventDefault} has an effect.
+        @param cancelable: whether L{Event.preventDefault} has an effect.
         """
         self._type = type
         self._bubbles = bubbles
@@ -146,7 +146,7 @@ class Event:
     @property
     def cancelable(self) -> bool:
         """
-        Whether L{preventDefault} has an effect.
+        Whether L{Event.preventDefault} has an effect.
         """
         return self._cancelable
 
@@ -192,7 +192,7 @@ class Event:
 
     def isDefaultPrevented(self) -> bool:
         """
-        Return whether L{preventDefault} was called on a cancelable event.
+        Return whether L{Event.preventDefault} was called on a cancelable event.
         """
         return self._isPrevented
 

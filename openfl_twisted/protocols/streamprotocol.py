@@ -582,8 +582,9 @@ class StreamProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Handle the messages that are held, see L{finishReading}, and cancel a running handler. If
-        an override does not call this method with C{super}, it is called after the override.
+        Handle the messages that are held, see L{StreamProtocol.finishReading}, and cancel a running
+        handler. If an override does not call this method with C{super}, it is called after the
+        override.
         """
         self.finishReading(reason)
         self._endInspection()

@@ -299,8 +299,8 @@ class WebSocketTransport(Connection, TwistedProtocol):
     @property
     def wrappedProtocol(self) -> Any:
         """
-        The protocol that uses the WebSocket; C{None} before L{begin} and after the connection
-        is lost.
+        The protocol that uses the WebSocket; C{None} before L{WebSocketTransport.begin} and
+        after the connection is lost.
         """
         return withoutTap(self.protocol)
 
@@ -400,7 +400,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def requestReceived(self, data: bytes) -> None:
         """
-        Called with data received before L{begin}.
+        Called with data received before L{WebSocketTransport.begin}.
 
         @param data: the data.
         """
