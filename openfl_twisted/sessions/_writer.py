@@ -36,9 +36,8 @@ Maximum number of session files that are open at the same time. Files that were 
 longest time are closed, and opened again when needed, which takes longer than writing a line.
 """
 
-# The time after which the thread pauses (seconds), so that the reactor is not delayed: the short
-# system calls in between do not hand Python's lock to a thread that waits for it, which then gets
-# the lock only after 5 milliseconds.
+# The time after which the thread pauses (seconds), so that the reactor is not delayed. The short
+# system calls in between do not hand over Python's lock: a waiting thread gets it after 5 ms.
 _SLICE = 0.0005
 _PAUSE = 0.0001
 

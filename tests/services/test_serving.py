@@ -197,18 +197,26 @@ class ServiceTests(ServingTestCase):
             service.portOpened(unix._reactor.listenUNIX(b"/a", service.factory).getHost())
         self.assertEqual(len(logs), 1)
 
-    def test_stop(self) -> None:
+    def stop(self, *options: str) -> tuple[TightTransport, Deferred[Any]]:
         """
-        At shutdown the ports are closed, and then the connections, within the timeout.
+        Stop a server that has a client which does not read.
+
+        @return: the transport of the client, and the result of C{stopService}.
         """
-        service = self.service(xmlserver, "--shutdown-timeout=2", "--policy=none")
+        service = self.service(xmlserver, "--policy=none", *options)
         self.start(service)
         connection = service.factory.buildProtocol(None)
         assert connection is not None
         transport = TightTransport(connection)
         connection.makeConnection(transport)
         connection.write(b"abc")
-        stopped = service.stopService()
+        return transport, service.stopService()
+
+    def test_stop(self) -> None:
+        """
+        At shutdown the ports are closed, and then the connections, within the timeout.
+        """
+        transport, stopped = self.stop("--shutdown-timeout=2")
         self.assertTrue(transport.disconnecting)
         self.assertNoResult(stopped)
         self.reactor.advance(2)
@@ -219,14 +227,7 @@ class ServiceTests(ServingTestCase):
         """
         With C{--shutdown-timeout=0}, a client that does not read is disconnected immediately.
         """
-        service = self.service(xmlserver, "--shutdown-timeout=0", "--policy=none")
-        self.start(service)
-        connection = service.factory.buildProtocol(None)
-        assert connection is not None
-        transport = TightTransport(connection)
-        connection.makeConnection(transport)
-        connection.write(b"abc")
-        stopped = service.stopService()
+        transport, stopped = self.stop("--shutdown-timeout=0")
         self.reactor.advance(0)
         self.assertTrue(transport.closed)
         self.successResultOf(stopped)
