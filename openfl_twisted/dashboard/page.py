@@ -29,7 +29,7 @@ from openfl_twisted.dashboard.tables import TABLES, encodeTable
 from openfl_twisted.logs import packageLogger
 from openfl_twisted.transports.hostlimit import hostOf
 from openfl_twisted.types import AnyClock, AnyServerEndpoint
-from openfl_twisted.wire.tokenbucket import TokenBucket
+from openfl_twisted.wire.tokenbucket import TokenBuckets
 
 _MAX_GUESSES = 10
 """
@@ -78,8 +78,10 @@ class _TokenChecker:
         self._expected = f"Bearer {token}".encode()
         self._refusing = False
         self._clock = clock
-        # The addresses that have sent a wrong token; the address with the latest attempt is last.
-        self._guesses: dict[str | None, TokenBucket] = {}
+        # The addresses that have sent a wrong token.
+        self._guesses: TokenBuckets[str | None] = TokenBuckets(
+            _GUESS_RATE, _MAX_GUESSERS, _MAX_GUESSES
+        )
 
     def check(self, request: Request) -> None:
         """
@@ -90,12 +92,13 @@ class _TokenChecker:
         """
         given = request.requestHeaders.getRawHeaders(b"authorization", [b""])[-1]
         host = hostOf(request.getClientAddress())
-        if given and not self._mayGuess(host):
+        # This counts an attempt. A correct token resets the count.
+        if given and not self._guesses.take(host, self._clock.seconds()):
             request.setHeader("Retry-After", "1")
             raise DashboardError(429, "too many wrong tokens from this address; try again later")
         if compare_digest(given, self._expected):
             self._refusing = False
-            self._guesses.pop(host, None)
+            self._guesses.reset(host)
             return
         # Log one line for consecutive guesses. A request without a token is not a guess.
         if given and not self._refusing:
@@ -106,18 +109,6 @@ class _TokenChecker:
             )
         request.setHeader("WWW-Authenticate", "Bearer")
         raise DashboardError(401, "wrong dashboard token")
-
-    def _mayGuess(self, host: str | None) -> bool:
-        """
-        Count an attempt from an address, and return whether the attempt is within the limit. A
-        correct token resets the count.
-        """
-        now = self._clock.seconds()
-        guesses = self._guesses.pop(host, None) or TokenBucket(_GUESS_RATE, now, _MAX_GUESSES)
-        self._guesses[host] = guesses
-        if len(self._guesses) > _MAX_GUESSERS:
-            del self._guesses[next(iter(self._guesses))]
-        return guesses.take(1, now)
 
 
 class _ProtectedResource(Resource):

@@ -8,7 +8,6 @@ address that was checked, so that a name cannot be changed between the check and
 
 import re
 import socket
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from zope.interface import implementer
 from openfl_twisted.hostnames import hostEndpoint
 from openfl_twisted.transports.hostlimit import hostOf
 from openfl_twisted.wire.framing import NUL, Framing
-from openfl_twisted.wire.tokenbucket import TokenBucket
+from openfl_twisted.wire.tokenbucket import TokenBuckets
 from openfl_twisted.wire.x509._servernames import ServerName
 
 CONNECTION_RATE = 30
@@ -216,8 +215,8 @@ class Gateway:
         self.framing = framing
         self.ownPorts = ownPorts
         self.isLocal = isLocal
-        # The rates of the client addresses, the least recently used first.
-        self._rates: OrderedDict[str, TokenBucket] = OrderedDict()
+        # The rates of the client addresses.
+        self._rates: TokenBuckets[str] = TokenBuckets(CONNECTION_RATE / 60, _MAX_CLIENTS, 60)
 
     def endpointFor(self, path: str, peer: IAddress) -> "GatewayEndpoint | None":
         """
@@ -247,14 +246,7 @@ class Gateway:
         Return whether a client may open one more connection.
         """
         client = hostOf(peer)
-        if client is None:
-            return True
-        now = self._reactor.seconds()
-        bucket = self._rates.pop(client, None) or TokenBucket(CONNECTION_RATE / 60, now, 60)
-        self._rates[client] = bucket
-        if len(self._rates) > _MAX_CLIENTS:
-            self._rates.popitem(last=False)
-        return bucket.take(1, now)
+        return client is None or self._rates.take(client, self._reactor.seconds())
 
     def check(self, host: str, port: int, addresses: Sequence[str]) -> None:
         """

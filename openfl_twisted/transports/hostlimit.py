@@ -9,7 +9,7 @@ from ipaddress import IPv6Address as Number
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IReactorTime
 
-from openfl_twisted.wire.tokenbucket import TokenBucket
+from openfl_twisted.wire.tokenbucket import TokenBuckets
 
 PREFIX = 64
 """
@@ -150,10 +150,11 @@ class HostRate:
         """
         self.rate = rate
         self._clock = clock
-        # The host with the latest connection is last.
-        self._buckets: dict[str, TokenBucket] = {}
         # The time of the last refusal.
         self._refused: dict[str, float] = {}
+        self._buckets: TokenBuckets[str] = TokenBuckets(
+            rate, MAX_HOSTS, dropped=lambda host: self._refused.pop(host, None)
+        )
 
     def take(self, host: str | None) -> bool:
         """
@@ -162,16 +163,7 @@ class HostRate:
         @param host: the host, from L{hostOf}.
         @return: whether the limit permits the connection; C{True} for C{None}.
         """
-        if host is None:
-            return True
-        now = self._clock.seconds()
-        bucket = self._buckets.pop(host, None) or TokenBucket(self.rate, now)
-        self._buckets[host] = bucket
-        if len(self._buckets) > MAX_HOSTS:
-            oldest = next(iter(self._buckets))
-            del self._buckets[oldest]
-            self._refused.pop(oldest, None)
-        return bucket.take(1, now)
+        return host is None or self._buckets.take(host, self._clock.seconds())
 
     def refused(self, host: str | None) -> bool:
         """

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from openfl_twisted.wire.tokenbucket import TokenBucket
+from openfl_twisted.wire.tokenbucket import TokenBucket, TokenBuckets
 
 
 class TokenBucketTests(SynchronousTestCase):
@@ -51,3 +51,32 @@ class TokenBucketTests(SynchronousTestCase):
             now += pause
             done += amount if bucket.take(amount, now) else 0
             self.assertLessEqual(done, 10 * now + 10 + 1e-6)
+
+
+class TokenBucketsTests(SynchronousTestCase):
+    """
+    L{TokenBuckets} limits the rate of each key.
+    """
+
+    def test_keys(self) -> None:
+        """
+        Each key has a bucket of its own, which can be reset.
+        """
+        buckets: TokenBuckets[str] = TokenBuckets(1, 10, burst=2)
+        self.assertEqual([buckets.take("a", 0) for _ in range(3)], [True, True, False])
+        self.assertTrue(buckets.take("b", 0))
+        buckets.reset("a")
+        self.assertTrue(buckets.take("a", 0))
+        buckets.reset("unknown")
+
+    def test_most(self) -> None:
+        """
+        Beyond the maximum, the least recently used bucket is dropped.
+        """
+        dropped: list[str] = []
+        buckets: TokenBuckets[str] = TokenBuckets(1, 2, burst=1, dropped=dropped.append)
+        for key in "abac":
+            buckets.take(key, 0)
+        self.assertEqual((dropped, len(buckets)), (["b"], 2))
+        self.assertEqual([key in buckets for key in "abc"], [True, False, True])
+        self.assertFalse(buckets.take("a", 0))
