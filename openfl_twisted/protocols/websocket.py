@@ -88,7 +88,15 @@ DRAINING = "The server is draining: it will stop when its clients have disconnec
 The text of the answer 503 to a health check.
 """
 
-_BLOCKED = "This address is blocked."
+
+class _Blocked(HTTPAnswer):
+    """
+    The answer to a request from a blocked address. It is logged by the guard.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(403, "This address is blocked.")
+
 
 _SUCCESS = range(200, 300)
 _TOO_MUCH = frozenset((408, 431))
@@ -182,7 +190,7 @@ class WebSocketProtocol(WebSocketTransport):
         # A blocked client must not be able to hide its address with another header field.
         for each in reportedBy(*proxy) if client is None else [client]:
             if not guard.permits(_addressOf(each)):
-                raise HTTPAnswer(403, _BLOCKED)
+                raise _Blocked
 
     def _check(self, head: RequestHead) -> None:
         """
@@ -361,7 +369,7 @@ class WebSocketProtocol(WebSocketTransport):
         else:
             self.factory.refusedRequests += 1
             log = self.log.warn if answer.status in _TOO_MUCH else self.log.info
-            if answer.text is _BLOCKED:
+            if isinstance(answer, _Blocked):
                 log = self.log.debug
             log(
                 "{peer} refused: HTTP request answered with {status} {answer}",
