@@ -12,7 +12,7 @@ import pytest
 
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.sessions import Session
+from openfl_twisted.sessions import Session, _writer
 from openfl_twisted.sessions._recorder import Recorder
 from openfl_twisted.sessions._recording import RecordingFactory
 from openfl_twisted.wire.dialects import DIALECTS
@@ -142,10 +142,12 @@ async def test_workers(tmp_path: Path) -> None:
 
 
 @live
-async def test_manyConnections(tmp_path: Path) -> None:
+async def test_manyConnections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     More connections than open files are recorded at the same time.
     """
+    # The least maximum is 64 files.
+    monkeypatch.setattr(_writer, "_allowedFiles", lambda: 0)
     recorder = Recorder(tmp_path, "xml", DIALECTS["xml"])
     recorder.start()
     before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0

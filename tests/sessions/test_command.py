@@ -49,6 +49,7 @@ from openfl_twisted.wire.dialects import DIALECTS
 from tests.sessions.followed import FOLLOWED
 from tests.sessions.sessioncase import session
 from tests.sessions.strategies import fullSessions
+from tests.support.recorderclock import THREAD_TIMEOUT
 
 THIS = __name__
 
@@ -962,10 +963,11 @@ class CallTests(PlayCase):
         path = self.file(given)
         masks = self.file("[[variable]]\nname='t'\npattern='token=(.)'", "masks.toml")
         target = "tcp:127.0.0.1:9339"
+        before = set(threading.enumerate())
         self.begin("call", path, target, f"--masks={masks}", "--set=p=se", f"--record={tapes}")
-        for thread in threading.enumerate():
+        for thread in set(threading.enumerate()) - before:
             if thread.name == THREAD_NAME:
-                thread.join()
+                thread.join(THREAD_TIMEOUT)
         self.network.flush()
         self.assertEqual(self.status(), 0)
         [found] = sessionFiles([tapes])
