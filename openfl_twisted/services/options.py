@@ -32,6 +32,7 @@ from openfl_twisted.reactors import installDefault, socketLimit
 from openfl_twisted.services.configuration import ConfiguredOptions
 from openfl_twisted.services.draining import DRAIN_DELAY, DRAIN_TIMEOUT
 from openfl_twisted.services.foreground import avoidPidFile, dropCacheErrors, logAsJSON
+from openfl_twisted.services.memory import keepFreedMemory
 from openfl_twisted.services.recording import makeRecorder, recordingOptions
 from openfl_twisted.transports.blocklist import BlockList
 from openfl_twisted.transports.guard import MAX_CONNECTIONS
@@ -459,11 +460,13 @@ class ServerOptions(ConfiguredOptions):
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """
         Parse the options. Under C{twistd} and C{twist} without C{--reactor}, install
-        the C{openfl} reactor first: parsing an endpoint imports the reactor. In the foreground,
-        C{twistd} then writes no pid file by default.
+        the C{openfl} reactor first: parsing an endpoint imports the reactor. The process keeps
+        freed memory, see L{keepFreedMemory}. In the foreground, C{twistd} then writes no pid file
+        by default.
         """
         if self.parent is not None:
             installDefault()
+            keepFreedMemory()
             avoidPidFile(self.parent)
         self.arguments = list(sys.argv[1:] if options is None else options)
         super().parseOptions(options)

@@ -4,7 +4,7 @@ gracefully.
 """
 
 from collections.abc import Callable, Container, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
@@ -80,10 +80,8 @@ class GuardedConnection:
         L{openfl_twisted.transports.hostlimit.hostOf}.
     @ivar isHTTP: whether the connection is counted as an HTTP connection.
     @ivar announced: whether the log contains that the connection was opened.
-    @ivar endedByPeer: whether the peer was the first to close the connection.
-    @ivar endedHere: whether this side was closing the connection when it was lost.
-    @ivar seen: number of bytes at the last idle check.
-    @ivar idleChecks: number of consecutive idle checks without new data.
+    @ivar endedBy: the side that was the first to close the connection, a key of L{ENDS}; C{None}
+        if no side has closed it.
     """
 
     __slots__ = (
@@ -94,13 +92,10 @@ class GuardedConnection:
         "_kind",
         "_outer",
         "announced",
-        "endedByPeer",
-        "endedHere",
+        "endedBy",
         "host",
         "id",
-        "idleChecks",
         "isHTTP",
-        "seen",
         "since",
     )
 
@@ -119,13 +114,10 @@ class GuardedConnection:
         self.host = host
         self.id = 0
         self.since = 0.0
-        self.endedByPeer = self.endedHere = self.isHTTP = self.announced = False
+        self.endedBy: str | None = None
+        self.isHTTP = self.announced = False
         # The traffic that is already counted for a previous client type.
         self._counted: Traffic | None = None
-        self.seen = 0
-        # Start at -1, because the first idle check may follow directly after the connection was
-        # opened.
-        self.idleChecks = -1
 
     def begin(self, connection: Connection, protocol: Any) -> None:
         """
@@ -256,7 +248,7 @@ class GuardedConnection:
         """
         Called when the peer is the first to close its side of the connection.
         """
-        self.endedByPeer = True
+        self.endedBy = "peer"
         if self._outer is not None:
             self._outer.peerHalfClosed()
 
@@ -316,7 +308,8 @@ class GuardedConnection:
         side has closed the connection, because they cannot be determined later.
         """
         self._kind = self.kind
-        self.endedHere = self._connection.isClosing
+        if self.endedBy is None and self._connection.isClosing:
+            self.endedBy = "server"
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
         self._factory.protocols.pop(self, None)
@@ -332,6 +325,18 @@ class GuardedConnection:
         self._factory.connectionEnded(self, reason)
         if self._outer is not None:
             self._outer.ended(reason)
+
+
+class _Idle(NamedTuple):
+    """
+    The result of an idle check.
+
+    @ivar seen: number of bytes received so far, for HTTP connections also of bytes sent.
+    @ivar checks: number of consecutive idle checks without new data.
+    """
+
+    seen: int
+    checks: int
 
 
 class _RefusedConnection(Protocol):
@@ -442,6 +447,7 @@ class GuardFactory(WrapperFactory[Any]):
         self._refusesHTTP = False
         self._idleWatch = LoopingCall(self._closeIdle)
         self._idleWatch.clock = self.clock
+        self._idle: dict[GuardedConnection, _Idle] = {}
         self._allEnded: list[Deferred[None]] = []
 
     @property
@@ -846,27 +852,34 @@ class GuardFactory(WrapperFactory[Any]):
             )
 
     def _closeIdle(self) -> None:
-        self._forEach(self._closeIfIdle)
+        previous, self._idle = self._idle, {}
 
-    def _closeIfIdle(self, connection: GuardedConnection) -> None:
-        seen = connection.bytesIn + (connection.bytesOut if connection.isHTTP else 0)
-        if seen != connection.seen:
-            connection.seen = seen
-            connection.idleChecks = 0
-            return
-        connection.idleChecks += 1
-        if connection.idleChecks == _IDLE_CHECKS:
-            buffer = connection.top.receiveBuffer
-            if buffer is not None and buffer.holds:
-                # No data is received while a handler of this side runs.
-                connection.idleChecks = 0
-                return
-            self.log.info(
-                "{peer} disconnected: idle for {seconds:g} s",
-                peer=connection.getPeer(),
-                seconds=self.idleTimeout,
-            )
-            connection.finishConnection()
+        def check(connection: GuardedConnection) -> None:
+            seen = connection.bytesIn + (connection.bytesOut if connection.isHTTP else 0)
+            before = previous.get(connection)
+            # The first check may follow directly after the connection was opened.
+            checks = 0 if before is None or before.seen != seen else before.checks + 1
+            if checks == _IDLE_CHECKS:
+                buffer = connection.top.receiveBuffer
+                if buffer is not None and buffer.holds:
+                    # No data is received while a handler of this side runs.
+                    checks = 0
+                else:
+                    self._disconnectIdle(connection)
+            self._idle[connection] = _Idle(seen, checks)
+
+        self._forEach(check)
+
+    def _disconnectIdle(self, connection: GuardedConnection) -> None:
+        """
+        Close a connection that was idle for C{idleTimeout}.
+        """
+        self.log.info(
+            "{peer} disconnected: idle for {seconds:g} s",
+            peer=connection.getPeer(),
+            seconds=self.idleTimeout,
+        )
+        connection.finishConnection()
 
     def closeAll(self, timeout: float) -> Deferred[None]:
         """
@@ -938,8 +951,6 @@ def _endedBy(connection: GuardedConnection, reason: Failure) -> str:
     """
     Return the key of L{ENDS} for a closed connection.
     """
-    if connection.endedByPeer and not reason.check(ConnectionAborted):
-        return "peer"
-    if connection.endedHere or reason.check(ConnectionAborted):
+    if reason.check(ConnectionAborted):
         return "server"
-    return "peer" if reason.check(ConnectionDone) else "failure"
+    return connection.endedBy or ("peer" if reason.check(ConnectionDone) else "failure")

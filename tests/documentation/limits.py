@@ -69,6 +69,7 @@ LIMITS = {
     "protocols.binarysocket _MAX_UNREAD": Row("unread bytes of a binary socket", SIZE),
     "net._link MAX_PENDING": Row("unsent bytes of a client socket", SIZE),
     "net.xmlsocket MAX_WAITING": Row("unread messages of messages()"),
+    "services.memory MAX_KEPT": Row("freed memory", SIZE),
     # WebSocket
     "wire.httprequest MAX_HEAD": Row("HTTP request head", SIZE),
     "protocols.websocket _OPEN_TIMEOUT": Row("HTTP request head", TIME),

@@ -739,6 +739,7 @@ LIMITS = {
         ],
         "unsent bytes": ["net/test_socket.py WriteTests.test_tooMuchPending"],
         "unread messages": ["net/test_xmlsocket.py MessagesTests.test_backpressure"],
+        "freed memory": ["services/test_memory.py MemoryTests.test_limit"],
     },
     "WebSocket": {
         "HTTP request head": [
