@@ -74,7 +74,8 @@ class MemoryTests(SynchronousTestCase):
         with patch("sys.platform", "linux"), patch("ctypes.CDLL", return_value=library):
             keepFreedMemory()
         self.assertEqual(
-            [call.args for call in library.mallopt.mock_calls], [(-1, MAX_KEPT), (-3, MAX_KEPT // 2)]
+            [call.args for call in library.mallopt.mock_calls],
+            [(-1, MAX_KEPT), (-3, MAX_KEPT // 2)],
         )
 
     def test_otherLibraries(self) -> None:
