@@ -26,6 +26,8 @@ highlight_language = "sh"
 html_theme = "furo"
 html_title = f"openfl-twisted {version}"
 html_show_sourcelink = False
+html_static_path = ["static"]
+html_css_files = ["manual.css"]
 # Readers copy the input of Python's prompt without the prompt and the output.
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True

@@ -1,6 +1,6 @@
 """
-A server for clients that use C{Socket}: it adds two numbers. Run it with
-C{python adding.py tcp:9339:interface=127.0.0.1}.
+A server for clients that use `Socket`: it adds two numbers. Run it with
+`python adding.py tcp:9339:interface=127.0.0.1`.
 """
 
 import sys
@@ -29,7 +29,7 @@ class Adder(BinarySocketProtocol):
 
 async def main(reactor: Any, endpoint: str) -> None:
     """
-    Listen until the program is stopped. C{openflEndpoint} accepts browsers too.
+    Listen until the program is stopped. `openflEndpoint` accepts browsers too.
     """
     server = openflEndpoint(serverFromString(reactor, endpoint))
     port: Any = await server.listen(BinarySocketFactory(Adder))

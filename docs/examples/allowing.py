@@ -1,6 +1,6 @@
 """
 A server that opens WebSockets only for clients with a token. Run it in this directory with
-C{openfl-xml --accept websocket --app allowing:Player}.
+`openfl-xml --accept websocket --app allowing:Player`.
 """
 
 from hmac import compare_digest

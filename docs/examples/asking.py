@@ -1,6 +1,6 @@
 """
-A client that requests the sum of 40 and 2 over a C{Socket}. Run it with
-C{python asking.py 9339}.
+A client that requests the sum of 40 and 2 over a `Socket`. Run it with
+`python asking.py 9339`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """
 A server that forwards all messages of one read together. Run it in this directory
-with C{openfl-xml --app batches:Relay}.
+with `openfl-xml --app batches:Relay`.
 """
 
 from openfl_twisted.protocols import XMLSocketProtocol

@@ -1,6 +1,6 @@
 """
 Binary sockets: numbers in both byte orders, between a server and a client. Run it with
-C{python binarysocket.py}.
+`python binarysocket.py`.
 """
 
 import sys

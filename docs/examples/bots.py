@@ -1,6 +1,6 @@
 """
 Bots for a load test. Run them in this directory with
-C{openfl-load --app bots:Greeter tcp:127.0.0.1:8080}.
+`openfl-load --app bots:Greeter tcp:127.0.0.1:8080`.
 """
 
 from openfl_twisted.load import TimedBot

@@ -1,5 +1,5 @@
 """
-Demonstrates each certificate status of a SecureSocket. C{python certificates.py expired}
+Demonstrates each certificate status of a SecureSocket. `python certificates.py expired`
 starts a server with an expired certificate, connects to it, and prints the result.
 """
 

@@ -1,6 +1,6 @@
 """
 A client that sends a message, prints the first answer and disconnects. Run it with
-C{python client.py tcp:127.0.0.1:8080 "<hello/>"}.
+`python client.py tcp:127.0.0.1:8080 "<hello/>"`.
 """
 
 import sys

@@ -1,5 +1,5 @@
 """
-UDP: one socket sends a datagram to another. Run it with C{python datagrams.py}.
+UDP: one socket sends a datagram to another. Run it with `python datagrams.py`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """
 Rooms in which members roll dice. Run it in this directory with
-C{openfl-xml --app dice:Dice}.
+`openfl-xml --app dice:Dice`.
 """
 
 import secrets
@@ -12,7 +12,7 @@ from openfl_twisted.rooms.roomprotocol import XMLRoomProtocol
 
 class Dice(XMLDispatchProtocol, XMLRoomProtocol):
     """
-    Adds the request C{<roll/>}.
+    Adds the request `<roll/>`.
     """
 
     @handler

@@ -1,6 +1,6 @@
 """
 A Twisted application with a game as one of its services. Run it with
-C{twistd -ny embedding.py}.
+`twistd -ny embedding.py`.
 """
 
 from twisted.application.internet import StreamServerEndpointService

@@ -1,6 +1,6 @@
 """
 A FastAPI application and a game in one process and one event loop. Run it with
-C{python fastapigame.py}.
+`python fastapigame.py`.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """
 An XMLSocket client that sends a message and prints the answer. Run it with
-C{python hello.py}.
+`python hello.py`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """
-A game and its high scores on one port: Flash programs send their scores with C{URLLoader}, as
-AMF values in HTTP requests. Run it with C{python highscores.py}.
+A game and its high scores on one port: Flash programs send their scores with `URLLoader`, as
+AMF values in HTTP requests. Run it with `python highscores.py`.
 """
 
 import sys
@@ -23,8 +23,8 @@ from openfl_twisted.wire.amf.values import AMFError
 
 class Scores(resource.Resource):
     """
-    Receives a score, and answers with the best scores: C{POST} with an AMF3 object that has the
-    members C{name} and C{score}.
+    Receives a score, and answers with the best scores: `POST` with an AMF3 object that has the
+    members `name` and `score`.
     """
 
     isLeaf = True
@@ -47,7 +47,7 @@ class Scores(resource.Resource):
 
 def send(port: int, body: bytes) -> bytes:
     """
-    Send a C{POST} request, and return the body of the response.
+    Send a `POST` request, and return the body of the response.
     """
     with closing(HTTPConnection("127.0.0.1", port)) as connection:
         connection.request("POST", "/scores", body)

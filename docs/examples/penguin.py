@@ -1,5 +1,5 @@
 """
-A Club Penguin style server. Run it with C{openfl-xml --app penguin:Penguin}.
+A Club Penguin style server. Run it with `openfl-xml --app penguin:Penguin`.
 """
 
 import secrets

@@ -1,6 +1,6 @@
 """
 A Club Penguin client that logs in, joins a room, and talks to the first other player. Run it with
-C{python penguinclient.py tcp:127.0.0.1:6112 Ann snow}.
+`python penguinclient.py tcp:127.0.0.1:6112 Ann snow`.
 """
 
 import re
@@ -25,7 +25,7 @@ LOGIN = (
 
 def password(known: Mapping[str, str], recorded: str) -> str:
     """
-    Compute the password hash for C{penguin.toml}.
+    Compute the password hash for `penguin.toml`.
     """
     return passwordHash(PASSWORDS[known["nick"]], known["key"])
 

@@ -1,6 +1,6 @@
 """
-The server of C{penguin.py} with passwords. Run it with
-C{openfl-xml --app penguinlogin:LoginPenguin}.
+The server of `penguin.py` with passwords. Run it with
+`openfl-xml --app penguinlogin:LoginPenguin`.
 """
 
 import time

@@ -1,6 +1,6 @@
 """
 A POP3 client (RFC 1939) on a binary socket: prints the subject of each message of a mailbox. Run it
-with C{python popclient.py HOST PORT USER PASSWORD}.
+with `python popclient.py HOST PORT USER PASSWORD`.
 """
 
 import sys

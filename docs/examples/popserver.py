@@ -1,6 +1,6 @@
 """
-A POP3 server with one message, to try C{popclient.py}. Run it with
-C{python popserver.py}.
+A POP3 server with one message, to try `popclient.py`. Run it with
+`python popserver.py`.
 """
 
 import sys
@@ -47,7 +47,7 @@ class Inboxes:
 
 class POP3Factory(Factory):
     """
-    Serves the mailbox of the user C{ann}, with the password C{secret}.
+    Serves the mailbox of the user `ann`, with the password `secret`.
     """
 
     portal = Portal(Inboxes(), [InMemoryUsernamePasswordDatabaseDontUse(ann=b"secret")])

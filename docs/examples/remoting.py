@@ -1,5 +1,5 @@
 """
-Flex remoting over a binary socket. Run it with C{python remoting.py}.
+Flex remoting over a binary socket. Run it with `python remoting.py`.
 """
 
 import sys

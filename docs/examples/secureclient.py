@@ -1,6 +1,6 @@
 """
 A client that trusts one CA certificate. Run it with
-C{python secureclient.py HOST PORT CA.pem}.
+`python secureclient.py HOST PORT CA.pem`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """
 A program that forwards each message to all other clients. Run it with
-C{python server.py tcp:8080:interface=127.0.0.1}.
+`python server.py tcp:8080:interface=127.0.0.1`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """
 The ServerSocketExample of Adobe's guide: it greets each client and echoes the received
-data. Run it with C{python serversocketexample.py}.
+data. Run it with `python serversocketexample.py`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """
 A server that answers in capitals. Run it in this directory with
-C{openfl-xml --app shouting:Shouter}.
+`openfl-xml --app shouting:Shouter`.
 """
 
 from openfl_twisted.protocols import XMLSocketProtocol

@@ -1,5 +1,5 @@
 """
-A SmartFox 1.x server with rooms and chat. Run it with C{openfl-xml --app smartfox:User}.
+A SmartFox 1.x server with rooms and chat. Run it with `openfl-xml --app smartfox:User`.
 """
 
 from twisted.internet.protocol import connectionDone

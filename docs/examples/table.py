@@ -1,5 +1,5 @@
 """
-Rooms with JSON messages. Run it in this directory with C{openfl-xml --app table:Player}.
+Rooms with JSON messages. Run it in this directory with `openfl-xml --app table:Player`.
 """
 
 import json

@@ -1,6 +1,6 @@
 """
 The Telnet client of Adobe's guide: it connects, sends each typed line, and prints the
-received text. Run it with C{python telnet.py 127.0.0.1 8080}.
+received text. Run it with `python telnet.py 127.0.0.1 8080`.
 """
 
 import codecs

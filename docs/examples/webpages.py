@@ -1,5 +1,5 @@
 """
-A chat and its web page on one port. Run it with C{twistd -ny webpages.py}.
+A chat and its web page on one port. Run it with `twistd -ny webpages.py`.
 """
 
 from twisted.application.internet import StreamServerEndpointService

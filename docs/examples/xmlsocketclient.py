@@ -1,6 +1,6 @@
 """
 The XMLSocket client of Adobe's guide: it connects, sends XML and prints the answers. Run
-it with C{python xmlsocketclient.py 127.0.0.1 8080}.
+it with `python xmlsocketclient.py 127.0.0.1 8080`.
 """
 
 import sys

@@ -269,7 +269,7 @@ def onePort() -> str:
         top = y + 36 - (len(notes) - 1) * 10
         for row, note in enumerate(notes):
             parts.append(text(786, top + row * 20, note, size=12.5, color=PALE, anchor="start"))
-    return picture(1100, 394, "Protocol detection: the first bytes select the protocol", parts)
+    return picture(1120, 394, "Protocol detection: the first bytes select the protocol", parts)
 
 
 # The architecture

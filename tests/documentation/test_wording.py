@@ -85,6 +85,12 @@ def textsOfCode(path: Path) -> Iterator[str]:
                     yield str(part.value)
 
 
+EPYTEXT = re.compile(r"\b[A-Z]\{.*\}|^ *@\w+( \w+)?:", re.MULTILINE)
+"""
+The markup of the package's docstrings.
+"""
+
+
 class WordingTests(SynchronousTestCase):
     """
     L{RULES}.
@@ -126,6 +132,15 @@ class WordingTests(SynchronousTestCase):
             for problem in problemsOf(line)
         ]
         self.assertEqual(found, [])
+
+    def test_examples(self) -> None:
+        """
+        The examples contain no markup of docstrings, which the readers of the manual would see.
+        """
+        for markup in ("Run C{python x.py}.", "    @param name: the name.", "    @return: it."):
+            self.assertRegex(markup, EPYTEXT)
+        for path in sorted((DOCS / "examples").glob("**/*.py")):
+            self.assertNotRegex(path.read_text(), EPYTEXT, path.name)
 
     def test_help(self) -> None:
         """

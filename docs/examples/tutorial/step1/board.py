@@ -1,6 +1,6 @@
 """
 The server of a board on which each player moves a dot. Run it in this directory with
-C{openfl-xml --app board:Player}.
+`openfl-xml --app board:Player`.
 """
 
 from itertools import count

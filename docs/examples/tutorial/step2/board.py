@@ -1,5 +1,5 @@
 """
-A server with named boards and named players. Run it with C{python board.py tcp:8080}.
+A server with named boards and named players. Run it with `python board.py tcp:8080`.
 """
 
 import re
@@ -23,7 +23,7 @@ _position = re.compile(r"(\d|1[0-5]),(\d|1[0-5])", re.ASCII)
 
 class Player(XMLDispatchProtocol, XMLRoomProtocol):
     """
-    A player. L{XMLRoomProtocol} provides rooms, names and attributes.
+    A player. `XMLRoomProtocol` provides rooms, names and attributes.
     """
 
     @handler

@@ -1,6 +1,6 @@
 """
 The server with a policy file, TLS and resumable memberships. Run it with
-C{python board.py tcp:8080 [certificate.pem]}.
+`python board.py tcp:8080 [certificate.pem]`.
 """
 
 import re
@@ -43,9 +43,8 @@ class Player(XMLDispatchProtocol, XMLRoomProtocol):
 
 def makeFactory(certificate: str | None = None) -> GuardFactory:
     """
-    Make the factory.
-
-    @param certificate: a PEM file with the certificate and the private key; C{None} for no TLS.
+    Make the factory. `certificate` is a PEM file with the certificate and the private key, or
+    `None` for no TLS.
     """
     # A disconnected player can resume within 30 seconds.
     lobby = Lobby(RoomLimits(maxMembers=16, resume=30))
