@@ -13,6 +13,7 @@ version = release = importlib.metadata.version("openfl-twisted")
 
 sys.path.insert(0, str(Path(__file__).parent))
 extensions = [
+    "checklinks",
     "optiontables",
     "pydoctor.sphinx_ext.build_apidocs",
     "sphinx.ext.intersphinx",

@@ -55,7 +55,6 @@ class Error(Exception):
     Base class of all errors.
 
     @ivar message: the text.
-    @ivar errorID: Flash's error number, or 0.
     """
 
     def __init__(self, message: str = "", errorID: int = 0) -> None:

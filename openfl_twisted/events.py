@@ -120,7 +120,7 @@ class Event:
         """
         @param type: the name under which listeners are registered.
         @param bubbles: whether the event would bubble up a display list.
-        @param cancelable: whether L{Event.preventDefault} has an effect.
+        @param cancelable: whether C{preventDefault} has an effect.
         """
         self._type = type
         self._bubbles = bubbles

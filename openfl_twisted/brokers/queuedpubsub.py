@@ -86,7 +86,7 @@ class QueuedPubSub(BasePubSub):
     def listen(self, topic: str) -> None:
         """
         Subscribe to a topic at the broker, if the broker is connected. After a connection is
-        opened, a subclass subscribes to all L{QueuedPubSub.channels}.
+        opened, a subclass subscribes to all C{channels}.
 
         @param topic: the topic; C{topics} already contains this topic.
         """

@@ -54,6 +54,14 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
     _sender: Any = None
     _timer: IDelayedCall | None = None
 
+    def datagramReceived(self, datagram: bytes, addr: Any) -> HandlerResult:
+        """
+        Called with each datagram. Subclasses override this method.
+
+        @param addr: the IP address and port of the sender.
+        """
+        raise missingHandler(self)
+
     def makeConnection(self, transport: Any) -> None:
         # The datagrams that were read together with the datagram that is being handled. A port
         # reads at most 256 KiB at a time.
@@ -62,14 +70,6 @@ class AsyncDatagramProtocol(_Base):  # type: ignore[misc]
         self._handle: Callable[[bytes, Any], HandlerResult] = self.datagramReceived
         # The port calls the attribute of the instance.
         self.datagramReceived = self._receive  # type: ignore[method-assign]
-
-    def datagramReceived(self, datagram: bytes, addr: Any) -> HandlerResult:
-        """
-        Called with each datagram. Subclasses override this method.
-
-        @param addr: the IP address and port of the sender.
-        """
-        raise missingHandler(self)
 
     def _receive(self, datagram: bytes, addr: Any) -> None:
         if self._running is not None:

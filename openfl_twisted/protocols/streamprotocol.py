@@ -582,7 +582,7 @@ class StreamProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Handle the messages that are held, see L{StreamProtocol.finishReading}, and cancel a running
+        Handle the messages that are held, see C{finishReading}, and cancel a running
         handler. If an override does not call this method with C{super}, it is called after the
         override.
         """

@@ -83,7 +83,7 @@ class LobbyObserver:
         Called when a member has left a room.
 
         @param member: the member; C{member.room} is already C{None}.
-        @param room: the room, which exists until L{LobbyObserver.roomClosed} is called.
+        @param room: the room, which exists until C{roomClosed} is called.
         """
 
     def messageSent(self, room: Room, message: bytes) -> HandlerResult:

@@ -399,8 +399,6 @@ class Recorder:
 class _Direction:
     """
     One direction of a recorded connection.
-
-    @ivar take: records data that was received or written.
     """
 
     __slots__ = ("_cutter", "_hasFailed", "_isBroken", "_recorder", "_recording", "_side")

@@ -51,7 +51,6 @@ class RunPlayer:
     Plays the clients of the sessions of a run against a server. A message is sent when everything
     that was recorded before it, on any connection, has happened.
 
-    @ivar results: the results, in the order of the sessions.
     @ivar problems: the descriptions of the differences, in the order in which they were found. A
         later one can be a consequence of an earlier one.
     """
@@ -138,7 +137,7 @@ class RunPlayer:
     @property
     def results(self) -> list[Result]:
         """
-        The results so far.
+        The results so far, in the order of the sessions.
         """
         return [client.result for client in self._clients]
 

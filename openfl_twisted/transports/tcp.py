@@ -172,6 +172,19 @@ class CoalescingTransport(Connection, tcp.Connection):
     def isAborted(self) -> bool:
         return self._aborting
 
+    @property
+    def tap(self) -> Callable[[bytes], object] | None:
+        """
+        Function that is called with each written chunk; C{None} for no function.
+        """
+        return self._tap
+
+    @tap.setter
+    def tap(self, tap: Callable[[bytes], object] | None) -> None:
+        if tap is not None or self._tap is not None:
+            self._tap = tap
+        self._open = False
+
     def unbind(self) -> None:
         self.owner = None
         producer = self.producer
@@ -204,19 +217,6 @@ class CoalescingTransport(Connection, tcp.Connection):
     @property
     def pending(self) -> int:
         return len(self.dataBuffer) - self.offset + self._tempDataLen
-
-    @property
-    def tap(self) -> Callable[[bytes], object] | None:
-        """
-        Function that is called with each written chunk; C{None} for no function.
-        """
-        return self._tap
-
-    @tap.setter
-    def tap(self, tap: Callable[[bytes], object] | None) -> None:
-        if tap is not None or self._tap is not None:
-            self._tap = tap
-        self._open = False
 
     def stopReading(self) -> None:
         if self.fileno() != -1:

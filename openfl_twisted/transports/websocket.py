@@ -400,7 +400,7 @@ class WebSocketTransport(Connection, TwistedProtocol):
 
     def requestReceived(self, data: bytes) -> None:
         """
-        Called with data received before L{WebSocketTransport.begin}.
+        Called with data received before C{begin}.
 
         @param data: the data.
         """

@@ -189,7 +189,7 @@ class HTTPAnswer(Exception):
 
     def __init__(self, status: int, text: str, fields: Iterable[tuple[str, str]] = _CLOSE) -> None:
         """
-        @param fields: see L{fields} (default C{Connection: close}).
+        @param fields: see C{fields} (default C{Connection: close}).
         """
         super().__init__(text)
         self.status = status
