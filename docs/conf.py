@@ -24,6 +24,8 @@ intersphinx_mapping: dict[str, tuple[str, str | None]] = {}
 exclude_patterns = ["_build"]
 # Most blocks are typed into a shell; the others name their language.
 highlight_language = "sh"
+# Quotes and ellipses are typographic, but "--" is the beginning of an option.
+smartquotes_action = "qe"
 html_theme = "furo"
 html_title = f"openfl-twisted {version}"
 html_show_sourcelink = False

@@ -3,6 +3,7 @@ The directive C{options}: a table of the options that classes add to their base 
 """
 
 import importlib
+import re
 from typing import Any
 
 from docutils import nodes
@@ -10,6 +11,10 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
 from openfl_twisted.commandline import Group, Option
+
+_literal = re.compile(
+    r"(--[a-z][\w-]*(?:=\w+)?|[a-z*][\w+.*]*:[\w/*](?:[\w/.*=:,-]*[\w/])?|\w+ = '[^']*')"
+)
 
 
 def optionsOf(names: list[str]) -> list[Option]:
@@ -41,10 +46,22 @@ def tableOf(options: list[Option]) -> list[str]:
     return lines
 
 
+def _marked(meaning: str) -> str:
+    """
+    Mark options, endpoints, addresses and settings as literals. Docutils would make links of
+    C{tcp:9100}.
+    """
+    parts = _literal.split(meaning)
+    return "".join(
+        f"``{part}``" if number % 2 else part.replace("*", r"\*")
+        for number, part in enumerate(parts)
+    )
+
+
 def _rowOf(option: Option) -> tuple[str, str, str]:
     value = f" {option.value}" if option.value else ""
     default = option.writtenDefault or ""
-    text = option.meaning.replace("*", r"\*")
+    text = _marked(option.meaning)
     note = option.group.partition(" (")[2].rstrip(")").partition(";")[0]
     if note and note not in text:
         text += f" {note[0].upper()}{note[1:]}."

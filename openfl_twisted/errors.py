@@ -58,6 +58,9 @@ class Error(Exception):
     """
 
     def __init__(self, message: str = "", errorID: int = 0) -> None:
+        """
+        @param errorID: Flash's error number, or 0.
+        """
         super().__init__(message)
         self.message = message
         self._errorID = errorID

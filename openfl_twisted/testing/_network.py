@@ -172,6 +172,19 @@ class MemoryNetwork(NetworkSettings):
         for check in self.checks:
             check()
 
+    def flushErrors(self, *types: type[BaseException]) -> list[Failure]:
+        """
+        Remove and return the exceptions that L{check} would raise, for a test that expects them.
+        C{flushLoggedErrors} of trial does the same for the log.
+
+        @param types: the classes of the exceptions (default: all exceptions).
+        @return: the failures, oldest first.
+        """
+        failures = self._reactor.failures
+        found = [each for each in failures if not types or each.check(*types)]
+        failures[:] = [each for each in failures if each not in found]
+        return found
+
     # Addresses and faults
 
     def addHost(self, name: str, *addresses: str) -> None:

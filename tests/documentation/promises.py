@@ -660,6 +660,11 @@ LIMITS = {
             "rooms/test_roomprotocol.py IterationTests.test_longMessage",
             "transports/test_fanout.py QueueTests.test_long",
         ],
+        "With --idle-timeout, every received byte counts": [
+            "transports/test_guard.py TimeTests.test_idle",
+            "transports/test_guard.py TimeTests.test_idleWebSocket",
+        ],
+        "openfl-bridge has no rate limit": ["protocols/test_bridge.py BridgeTests.test_slowServer"],
         "The attributes MAX_LENGTH": ["services/test_options.py XMLOptionTests.test_limits"],
         "A rate limit allows bursts": ["protocols/test_ratelimit.py RateLimitTests.test_messages"],
     },

@@ -237,6 +237,25 @@ class RunTests(NetworkTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual(len(self.reactor.failures), 1)
 
+    def test_flushErrors(self) -> None:
+        """
+        A test takes the exceptions that it expects; C{check} raises the others.
+        """
+
+        def fail(problem: Exception) -> None:
+            raise problem
+
+        for problem in (ValueError("a"), KeyError("b"), TypeError("c")):
+            self.reactor.callLater(0, fail, problem)
+        self.network.flush()
+        self.assertEqual(len(self.flushLoggedErrors()), 3)
+        taken = self.network.flushErrors(KeyError, ValueError)
+        self.assertEqual([each.type for each in taken], [ValueError, KeyError])
+        with self.assertRaises(TypeError):
+            self.network.check()
+        self.assertEqual([each.type for each in self.network.flushErrors()], [TypeError])
+        self.network.check()
+
 
 class AddressTests(NetworkTestCase):
     """

@@ -22,9 +22,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from openfl_twisted.logs import setLogLevel
+from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.testing import MemoryNetwork, Peer, connectedPair
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from tests.doubles import TightTransport, linesOf
+from tests.frames import PONG, REQUEST, frame
 
 done = Failure(ConnectionDone())
 
@@ -326,6 +329,31 @@ class TimeTests(GuardTestCase):
         self.assertIn("192.168.1.1:54321 disconnected: idle for 8 s", linesOf(logs))
         guard.doStop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_idleWebSocket(self) -> None:
+        """
+        A WebSocket that answers pings is not idle; without answers or without pings, it is.
+        """
+        for interval, answers, isClosed in ((30, True, False), (30, False, True), (0, True, True)):
+            network = MemoryNetwork.forTest(self.addCleanup)
+            webSocket = WebSocketFactory(
+                Factory.forProtocol(Inner),
+                pingInterval=interval,
+                pongTimeout=1000,
+                clock=network.reactor,
+            )
+            guard = GuardFactory(webSocket, idleTimeout=60, clock=network.reactor)
+            pair = connectedPair(Peer(), guard, network=network)
+            guard.doStart()
+            pair.client.send(REQUEST)
+            for _ in range(20):
+                before = len(pair.client.received)
+                network.advance(10)
+                isPinged = len(pair.client.received) > before
+                if answers and isPinged and not pair.client.closed:
+                    pair.client.send(frame(PONG))
+            self.assertEqual(pair.client.closed, isClosed, (interval, answers))
+            guard.doStop()
 
     def test_idleDuringHandler(self) -> None:
         """
