@@ -27,7 +27,7 @@ from openfl_twisted.testing import MemoryNetwork, Peer, connectedPair
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.wrapper import ConnectionWrapper
 from tests.doubles import TightTransport, linesOf
-from tests.frames import PONG, REQUEST, frame
+from tests.frames import PONG, REQUEST, RESPONSE, frame
 
 done = Failure(ConnectionDone())
 
@@ -349,9 +349,10 @@ class TimeTests(GuardTestCase):
             for _ in range(20):
                 before = len(pair.client.received)
                 network.advance(10)
-                isPinged = len(pair.client.received) > before
-                if answers and isPinged and not pair.client.closed:
-                    pair.client.send(frame(PONG))
+                ping = pair.client.received[before:].removeprefix(RESPONSE)
+                if answers and ping and not pair.client.closed:
+                    # The payload follows the header of two bytes.
+                    pair.client.send(frame(PONG, ping[2:]))
             self.assertEqual(pair.client.closed, isClosed, (interval, answers))
             guard.doStop()
 
