@@ -571,6 +571,7 @@ CERTIFICATES = {
             "wire/x509/test_revocation.py StapleTests.test_skew",
             "wire/x509/test_revocation.py StapleTests.test_times",
             "wire/x509/test_revocation.py StapleTests.test_weakDigest",
+            "test_architecture.py ImportTests.test_withoutTwisted",
             "tls/situations/revoking.py a revoking staple",
             "tls/situations/revoking.py a demanded staple that is missing",
             "tls/situations/revoking.py no list of its issuer",
