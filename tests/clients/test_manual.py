@@ -48,6 +48,17 @@ FIRST = {
     "FastAPI": "howto/async",
     "load test": "howto/load",
     "Windows": "topics/reactors",
+    "2048": "howto/troubleshooting",
+    "2044": "reference/errors",
+    "login": "howto/handlers",
+    "game loop": "howto/async",
+    "PostgreSQL": "howto/async",
+    "ban": "howto/access",
+    "JSON": "howto/handlers",
+    "zero downtime": "deploy/container",
+    "hard-coded host": "howto/ruffle",
+    "capturedLogs": "howto/testing",
+    "registerProducer": "howto/embed",
 }
 """
 The pages that readers must find first, by the words that they search for.
