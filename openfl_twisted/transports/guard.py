@@ -85,9 +85,7 @@ class GuardedConnection:
     """
 
     __slots__ = (
-        "_closing",
         "_connection",
-        "_counted",
         "_factory",
         "_kind",
         "_outer",
@@ -109,15 +107,12 @@ class GuardedConnection:
         self._connection: Any = None
         # The record of the guard that wraps this guard.
         self._outer: Any = None
-        self._closing: IDelayedCall | None = None
         self._kind: str | None = None
         self.host = host
         self.id = 0
         self.since = 0.0
         self.endedBy: str | None = None
         self.isHTTP = self.announced = False
-        # The traffic that is already counted for a previous client type.
-        self._counted: Traffic | None = None
 
     def begin(self, connection: Connection, protocol: Any) -> None:
         """
@@ -174,7 +169,7 @@ class GuardedConnection:
         """
         The traffic of the current client type, see L{countAs}.
         """
-        counted = self._counted
+        counted = self._factory.countedTraffic.get(self)
         if counted is None:
             return self
         return Traffic(self.bytesIn - counted.bytesIn, self.bytesOut - counted.bytesOut)
@@ -185,7 +180,7 @@ class GuardedConnection:
 
         @param total: the traffic to which it is added.
         """
-        connection, counted = self._connection, self._counted
+        connection, counted = self._connection, self._factory.countedTraffic.get(self)
         total.bytesIn += connection.bytesIn
         total.bytesOut += connection.bytesOut
         if counted is not None:
@@ -232,9 +227,10 @@ class GuardedConnection:
         """
         Start the close timer.
         """
-        if self._closing is None and not self.lost:
-            factory = self._factory
-            self._closing = factory.clock.callLater(factory.closeTimeout, self._abortLate)
+        factory = self._factory
+        if self not in factory.closeTimers and not self.lost:
+            timer = factory.clock.callLater(factory.closeTimeout, self._abortLate)
+            factory.closeTimers[self] = timer
 
     def _abortLate(self) -> None:
         self._factory.log.warn(
@@ -286,7 +282,7 @@ class GuardedConnection:
             self.isHTTP = isHTTP
             if self.kind != UNDETECTED:
                 self._factory.countTraffic(self.kind, self.traffic)
-                self._counted = Traffic(self.bytesIn, self.bytesOut)
+                self._factory.countedTraffic[self] = Traffic(self.bytesIn, self.bytesOut)
         if not isHTTP and self.bytesIn:
             self.announce(clientType)
         return True
@@ -310,8 +306,9 @@ class GuardedConnection:
         self._kind = self.kind
         if self.endedBy is None and self._connection.isClosing:
             self.endedBy = "server"
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
+        timer = self._factory.closeTimers.pop(self, None)
+        if timer is not None and timer.active():
+            timer.cancel()
         self._factory.protocols.pop(self, None)
         if self.isHTTP:
             self._factory.httpEnded()
@@ -323,6 +320,7 @@ class GuardedConnection:
         Log and count the end of the connection.
         """
         self._factory.connectionEnded(self, reason)
+        self._factory.countedTraffic.pop(self, None)
         if self._outer is not None:
             self._outer.ended(reason)
 
@@ -357,6 +355,9 @@ class GuardFactory(WrapperFactory[Any]):
 
     @ivar protocols: the records of the open connections, oldest first.
     @ivar http: number of open HTTP connections.
+    @ivar closeTimers: the close timers of the records whose connections are being closed.
+    @ivar countedTraffic: the traffic of open connections that is already counted for a previous
+        client type.
     @ivar log: logs each opened and closed connection at C{logLevel}, and each limit
         that is reached at level C{warn}. If the wrapped factory detects client types, an opened
         connection is logged when the type is known. HTTP connections, and connections that are
@@ -442,6 +443,8 @@ class GuardFactory(WrapperFactory[Any]):
         self.blockList = blockList
         if blockList is not None:
             blockList.addListener(self._disconnectBlocked)
+        self.closeTimers: dict[GuardedConnection, IDelayedCall] = {}
+        self.countedTraffic: dict[GuardedConnection, Traffic] = {}
         self._ended: dict[str, Traffic] = {}
         self._recentRefusals = 0
         self._refusesHTTP = False
