@@ -45,7 +45,7 @@ class PolicyClientTests(SynchronousTestCase):
 
     def send(self, server: Peer, data: bytes) -> None:
         """
-        Send a segment.
+        Send data, and run the network until it is idle.
         """
         server.send(data)
         self.network.flush()
