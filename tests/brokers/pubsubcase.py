@@ -82,6 +82,14 @@ class BrokerPubSubCase(SynchronousTestCase):
         transport.arrive(self.GREETING)
         return transport
 
+    def clientTransport(self) -> Any:
+        """
+        Return the transport of the client, whose reading is not paused.
+        """
+        readers = self.clock.getReaders()
+        [client] = [reader for reader in readers if isinstance(reader, tcp.Client)]
+        return client
+
     def congest(self) -> BrokerPeer:
         """
         Connect to a broker that does not read, and publish until one message waits.
@@ -121,9 +129,7 @@ class BrokerPubSubCase(SynchronousTestCase):
         """
         transport = self.connect()
         transport.takeOutput()
-        readers = self.clock.getReaders()
-        [client] = [reader for reader in readers if isinstance(reader, tcp.Client)]
-        self.assertTrue(client.getTcpNoDelay())
+        self.assertTrue(self.clientTransport().getTcpNoDelay())
         self.assertTrue(self.pubSub.publish("a", b"hello"))
         output = transport.takeOutput()
         self.assertIn(self.topic("a"), output)
@@ -541,7 +547,11 @@ class BrokerPubSubCase(SynchronousTestCase):
         Stopping closes the connection and does not reconnect.
         """
         transport = self.connect()
+        client = self.clientTransport()
+        self.assertIsNotNone(client.producer)
         stopped = self.pubSub.stop()
+        # TLS does not close while a producer is registered.
+        self.assertIsNone(client.producer)
         transport.drainAll()
         self.successResultOf(stopped)
         self.assertTrue(transport.closed)
