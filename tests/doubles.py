@@ -1,24 +1,16 @@
 """
-Test doubles for transports, endpoints and producers.
+Test doubles for transports and producers.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import (
-    IProtocol,
-    IProtocolFactory,
-    IPushProducer,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IProtocol, IPushProducer, IReactorTime
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, formatEvent
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from openfl_twisted.transports.connection import Connection, Guard, Owner
 from openfl_twisted.transports.receivebuffer import ReceiveBuffer
@@ -43,30 +35,6 @@ def linesOf(logs: Iterable[LogEvent]) -> list[str]:
     Return the formatted log lines.
     """
     return [formatEvent(event) for event in logs]
-
-
-@implementer(IStreamClientEndpoint)
-class Way:
-    """
-    A client endpoint that connects when the test fires its Deferred.
-
-    @ivar factory: the factory passed to C{connect}.
-    @ivar connecting: the Deferred of the attempt.
-    @ivar cancelled: whether the attempt was cancelled.
-    """
-
-    cancelled = False
-    factory: IProtocolFactory
-    connecting: Deferred[IProtocol]
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        self.factory = protocolFactory
-        protocolFactory.doStart()
-        self.connecting = Deferred(self._cancel)
-        return self.connecting
-
-    def _cancel(self, connecting: Deferred[IProtocol]) -> None:
-        self.cancelled = True
 
 
 class TightTransport(StringTransport):

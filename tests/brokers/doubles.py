@@ -5,18 +5,14 @@ In-memory brokers.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from unittest import mock
 
-from twisted.internet import error
-from twisted.internet.interfaces import IProtocol, ITCPTransport
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
-from zope.interface import alsoProvides
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
 
 from openfl_twisted.brokers.outbox import BrokerLimits
+from openfl_twisted.testing import Attempt, MemoryNetwork, Peer
 from openfl_twisted.wire.envelope import Envelope, encode
-from tests.doubles import TightTransport, Way
 
 NODE, OTHER = b"n" * 16, b"o" * 16
 
@@ -61,37 +57,57 @@ class RecordingListener:
         self.events.append(("gap", topic, node, missed))
 
 
-class BrokerTransport(TightTransport):
+class BrokerPeer(Peer):
     """
-    The transport of an in-memory connection to the broker.
-
-    @ivar tlsCreator: the argument of C{startTLS}.
-    @ivar noDelay: whether Nagle's algorithm is disabled.
+    The broker's side of a connection. Its methods run the network until it is idle.
     """
 
-    tlsCreator: object = None
-    noDelay = False
+    def __init__(self, network: MemoryNetwork, capacity: int | None) -> None:
+        super().__init__()
+        self._network = network
+        self._capacity = capacity
+        self._taken = 0
 
-    def __init__(self, protocol: IProtocol, capacity: int) -> None:
-        super().__init__(protocol, capacity)
-        alsoProvides(self, ITCPTransport)
+    def connectionMade(self) -> None:
+        self.connection = self._network.connections[-1]
+        if self._capacity is not None:
+            self.connection.toServer.window = self._capacity
+            self.connection.toServer.stall()
 
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        self.noDelay = enabled
+    @property
+    def closed(self) -> bool:
+        """
+        Whether the client has closed the connection. The broker may not have noticed it.
+        """
+        self._network.flush()
+        return self.connection.toClient.closed
 
-    def startTLS(self, creator: object) -> None:
-        self.tlsCreator = creator
+    def arrive(self, data: bytes) -> None:
+        """
+        Send data, unless the connection is closed.
+        """
+        self.transport.write(data)
+        self._network.flush()
 
     def takeOutput(self) -> bytes:
         """
-        Return the bytes written since the last call.
+        Return the bytes received since the last call.
         """
-        data: bytes = self.value()
-        self.clear()
+        self._network.flush()
+        data = self.received[self._taken :]
+        self._taken += len(data)
         return data
 
+    def drainAll(self) -> None:
+        """
+        Read all data, now and later.
+        """
+        self.connection.toServer.resume()
+        self._network.flush()
+
     def breakConnection(self) -> None:
-        self._close(error.ConnectionLost())
+        self.connection.reset()
+        self._network.flush()
 
 
 class Broker:
@@ -100,24 +116,32 @@ class Broker:
     """
 
     def __init__(self) -> None:
-        self.clock = Clock()
-        self.way = Way()
+        self.network = MemoryNetwork()
+        self.network.attempts.hold()
+        self.clock = self.network.reactor
+        self.endpoint = TCP4ClientEndpoint(self.clock, "192.0.2.1", 6379)
 
-    def accept(self, capacity: int = 1_000_000, kind: Any = BrokerTransport) -> BrokerTransport:
+    @property
+    def attempts(self) -> list[Attempt]:
+        """
+        All connection attempts, in order.
+        """
+        self.network.flush()
+        return self.network.attempts.made
+
+    def accept(self, capacity: int | None = None) -> BrokerPeer:
         """
         Accept a connection.
 
-        @param capacity: number of bytes that can be written before the broker reads.
-        @param kind: the class of the transport.
+        @param capacity: number of bytes that are in flight or unread at most, until the test
+            calls L{BrokerPeer.drainAll} (default: the broker reads all data).
         """
-        protocol: Any = self.way.factory.buildProtocol(None)  # type: ignore[arg-type]
-        transport: BrokerTransport = kind(protocol, capacity)
-        protocol.makeConnection(transport)
-        self.way.connecting.callback(protocol)
-        return transport
+        peer = BrokerPeer(self.network, capacity)
+        self.attempts[-1].answer(Factory.forProtocol(lambda: peer))
+        return peer
 
     def refuse(self) -> None:
-        self.way.connecting.errback(Failure(error.ConnectionRefusedError()))
+        self.attempts[-1].refuse()
 
 
 @contextmanager

@@ -4,7 +4,9 @@ Tests for L{openfl_twisted.brokers.natspubsub}, with an in-memory server.
 
 import json
 from typing import Any
+from unittest import mock
 
+from twisted.internet import tcp
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -16,7 +18,7 @@ from openfl_twisted.tls import SecureConnectionCreator
 from openfl_twisted.wire import nats
 from openfl_twisted.wire.nats import subjectOf
 from tests.brokers import pubsubcase
-from tests.brokers.doubles import LIMITS, NODE, Broker, BrokerTransport, envelope
+from tests.brokers.doubles import LIMITS, NODE, Broker, BrokerPeer, envelope
 
 INFO = b'INFO {"max_payload":1048576}\r\n'
 
@@ -41,7 +43,7 @@ class NATSPubSubTests(pubsubcase.BrokerPubSubCase):
     def build(self, broker: Broker, **options: Any) -> NATSPubSub:
         options = {"login": NATSLogin("someone", "secret")} | options
         return NATSPubSub(
-            broker.way,
+            broker.endpoint,
             "nats://broker:4222",
             node=NODE,
             limits=LIMITS,
@@ -146,14 +148,14 @@ class NATSSecurityTests(SynchronousTestCase):
         self.broker = Broker()
         self.creator = SecureConnectionCreator("broker")
 
-    def connect(self, tls: SecureConnectionCreator | None, *chunks: bytes) -> BrokerTransport:
+    def connect(self, tls: SecureConnectionCreator | None, *chunks: bytes) -> BrokerPeer:
         """
         Connect to a server.
 
         @param chunks: the chunks that the server sends.
         """
         self.pubSub = NATSPubSub(
-            self.broker.way,
+            self.broker.endpoint,
             "nats+tls://broker:4222",
             login=NATSLogin("someone", "secret"),
             tls=tls,
@@ -172,18 +174,19 @@ class NATSSecurityTests(SynchronousTestCase):
         """
         for field in ("tls_required", "tls_available"):
             self.broker = Broker()
-            transport = self.connect(self.creator, b'INFO {"%b":true}\r\n' % field.encode())
-            self.assertIs(transport.tlsCreator, self.creator)
+            # TLS that startTLS starts uses the global reactor, so the handshake is not played.
+            with mock.patch.object(tcp.Client, "startTLS", autospec=True) as startTLS:
+                transport = self.connect(self.creator, b'INFO {"%b":true}\r\n' % field.encode())
+            [[client, creator]] = [call.args for call in startTLS.call_args_list]
+            self.assertIs(creator, self.creator)
             self.assertEqual(transport.takeOutput(), b"")
-            assert transport.protocol is not None
-            protocol: Any = transport.protocol
-            self.assertTrue(IHandshakeListener.providedBy(protocol))
-            protocol.handshakeCompleted()
+            self.assertTrue(IHandshakeListener.providedBy(client.protocol))
+            client.protocol.handshakeCompleted()
             options = optionsOf(transport.takeOutput())
             self.assertEqual((options["pass"], options["tls_required"]), ("secret", True))
             transport.arrive(b"PONG\r\n")
             self.assertIs(self.pubSub.state, PubSubState.UP)
-            verifyObject(IHandshakeListener, protocol._protocol)
+            verifyObject(IHandshakeListener, self.pubSub._link.connection)
 
     def test_noTLS(self) -> None:
         """

@@ -29,7 +29,7 @@ class RedisPubSubTests(pubsubcase.BrokerPubSubCase):
     def build(self, broker: Broker, **options: Any) -> RedisPubSub:
         options = {"login": RedisLogin(None, "secret")} | options
         return RedisPubSub(
-            broker.way,
+            broker.endpoint,
             "redis://broker:6379",
             node=NODE,
             limits=LIMITS,

@@ -2,76 +2,180 @@
 Tests for L{openfl_twisted.protocols.bridge}.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import error
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.task import Clock
+from twisted.internet.endpoints import TCP4ClientEndpoint, clientFromString
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.bridge import BridgeFactory, Target, _proxyHeader
+from openfl_twisted.protocols.securesocket import SecureEndpoint
+from openfl_twisted.protocols.websocket import WebSocketFactory
+from openfl_twisted.testing import CertificateMaker, MemoryConnection, MemoryNetwork, Peer
 from openfl_twisted.wire.framing import FRAMINGS, NUL, RAW, Framing
-from tests.doubles import TightTransport, Way, linesOf
+from tests.doubles import TightTransport, linesOf
+from tests.frames import BINARY, REQUEST, RESPONSE, frame, framesIn
 from tests.segments import cuts
-from tests.support.transports import PathTransport
+
+CREDENTIALS = CertificateMaker().make()
+
+ADDRESSES = {"chess": "192.0.2.1", "go": "192.0.2.2"}
+
+
+class Page(Peer):
+    """
+    A WebSocket client.
+    """
+
+    def __init__(self, path: str, data: bytes = b"") -> None:
+        """
+        @param data: sent with the request, in one segment.
+        """
+        super().__init__()
+        self.request = REQUEST.replace(b"/x/room?id=1", path.encode()) + data
+
+    def connectionMade(self) -> None:
+        self.send(self.request)
+
+    @property
+    def messages(self) -> list[tuple[int, bytes]]:
+        """
+        The opcode and the payload of each received message.
+        """
+        return framesIn(self.received.removeprefix(RESPONSE))
+
+
+def binary(messages: list[bytes]) -> list[tuple[int, bytes]]:
+    """
+    Return the messages as L{Page.messages} contains them.
+    """
+    return [(BINARY, message) for message in messages]
+
+
+class Joining(Factory[Peer]):
+    """
+    Connects a peer.
+    """
+
+    noisy = False
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+
+    def buildProtocol(self, addr: object) -> Peer:
+        return self.peer
 
 
 class BridgeTestCase(SynchronousTestCase):
     """
-    A bridge to two servers.
+    A bridge to two servers, on a network that holds all connection attempts.
+
+    @ivar connection: the connection of the last client.
     """
+
+    connection: MemoryConnection
 
     def setUp(self) -> None:
         self.begin()
 
     def begin(self, framing: Framing = NUL, **settings: Any) -> None:
         """
-        Create the bridge.
+        Create the network and the bridge.
         """
-        self.clock = Clock()
-        self.ways = {"chess": Way(), "go": Way()}
-        targets = {
-            name: Target(name, way, f"tcp:{name}.example:1", framing)
-            for name, way in self.ways.items()
-        }
-        self.factory = BridgeFactory(targets, clock=self.clock, **settings)
+        self.network = MemoryNetwork()
+        self.network.attempts.hold()
+        targets = {}
+        for name, address in ADDRESSES.items():
+            description = f"tcp:{name}.example:1"
+            self.network.addHost(f"{name}.example", address)
+            # The timeout is that of the bridge.
+            endpoint = clientFromString(self.network.reactor, f"{description}:timeout=9999")
+            targets[name] = Target(name, endpoint, description, framing)
+        self.targets = targets
+        self.factory = BridgeFactory(targets, clock=self.network.reactor, **settings)
 
-    def call(self, path: str | None = None, room: int = 1_000_000) -> TightTransport:
+    def call(self, client: Peer | None = None) -> Any:
         """
         Connect a client.
 
-        @param path: its request path over a WebSocket; C{None} for plain TCP.
-        @return: its transport.
+        @param client: the client (default: a plain TCP client).
+        """
+        client = Peer() if client is None else client
+        factory: Any = self.factory
+        if isinstance(client, Page):
+            factory = WebSocketFactory(factory, pingInterval=0, clock=self.network.reactor)
+        TCP4ClientEndpoint(self.network.reactor, "127.0.0.1", 1).connect(Joining(client))
+        self.network.flush()
+        self.network.attempts.held[-1].answer(factory)
+        self.connection = self.network.connections[-1]
+        return client
+
+    def callThenLeave(self, data: bytes = b"") -> None:
+        """
+        Connect a client that sends data and disconnects before the server is connected.
+
+        The client has a L{TightTransport}: a TCP transport whose reading is paused, in memory as
+        on the real network, delivers neither data nor the end.
         """
         client = self.factory.buildProtocol(None)
-        if path is None:
-            transport = TightTransport(client, room)
-        else:
-            transport = PathTransport(client, room)
-            transport.requestPath = path
-        transport.atOnce = False
         assert client is not None
+        transport = TightTransport(client)
         client.makeConnection(transport)
-        return transport
+        if data:
+            transport.arrive(data)
+        transport._close(error.ConnectionDone())
+        # As on a socket that is closed.
+        transport.getHost = transport.getPeer = None  # type: ignore[assignment]
+        self.network.flush()
 
-    def answer(self, name: str = "chess", room: int = 1_000_000) -> TightTransport:
+    def answer(self, factory: Any = None) -> Any:
         """
         Accept the connection as the server.
 
-        @return: the transport of the server.
+        @param factory: the factory of the server (default: of a L{Peer}).
+        @return: the server.
         """
-        way = self.ways[name]
-        backend = way.factory.buildProtocol(None)  # type: ignore[arg-type]
-        assert backend is not None
-        transport = TightTransport(backend, room)
-        transport.atOnce = False
-        backend.makeConnection(transport)
-        way.connecting.callback(backend)
-        return transport
+        return self.network.attempts.held[0].answer(factory or Factory.forProtocol(Peer))
+
+    def answerSlowly(self, room: int) -> tuple[Peer, MemoryConnection]:
+        """
+        Accept the connection as a server that does not read.
+
+        @param room: the number of bytes that are in flight or unread at most.
+        """
+        server = self.answer()
+        connection = self.network.connections[-1]
+        connection.toServer.window = room
+        connection.toServer.stall()
+        return server, connection
+
+    def send(self, peer: Peer, *pieces: bytes) -> None:
+        """
+        Send data, each piece in its own segment, and run the network until it is idle.
+        """
+        peer.transport.socket.outgoing.split([len(piece) for piece in pieces])
+        peer.send(b"".join(pieces))
+        self.network.flush()
+
+    def close(self, peer: Peer) -> None:
+        """
+        Close the connection of a peer.
+        """
+        peer.close()
+        self.network.flush()
+
+    def asked(self) -> list[str]:
+        """
+        Return the addresses that the bridge has connected to.
+        """
+        return [attempt.host for attempt in self.network.attempts.made[1:]]
 
 
 class BridgeTests(BridgeTestCase):
@@ -85,11 +189,10 @@ class BridgeTests(BridgeTestCase):
         """
         client = self.call()
         server = self.answer()
-        client.arrive(b"he")
-        client.arrive(b"llo\0")
-        self.assertEqual(server.drainAll(), b"hello\0")
-        server.arrive(b"well\0")
-        self.assertEqual(client.drainAll(), b"well\0")
+        self.send(client, b"he", b"llo\0")
+        self.assertEqual(server.received, b"hello\0")
+        self.send(server, b"well\0")
+        self.assertEqual(client.received, b"well\0")
 
     def test_request(self) -> None:
         """
@@ -98,26 +201,27 @@ class BridgeTests(BridgeTestCase):
         client = self.call()
         server = self.answer()
         request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-        client.arrive(request)
-        self.assertEqual(server.drainAll(), request)
+        self.send(client, request)
+        self.assertEqual(server.received, request)
 
     def test_waits(self) -> None:
         """
         Until the server is connected, nothing is read from the client.
         """
         client = self.call()
-        self.assertEqual(client.producerState, "paused")
-        self.answer()
-        self.assertEqual(client.producerState, "producing")
+        self.send(client, b"hello\0")
+        self.assertEqual(self.connection.toServer.unread, 6)
+        server = self.answer()
+        self.assertEqual(self.connection.toServer.unread, 0)
+        self.assertEqual(server.received, b"hello\0")
 
     def test_early(self) -> None:
         """
         Data received before the server is connected is kept for it.
         """
-        client = self.call()
-        client.arrive(b"he")
-        client.arrive(b"llo\0")
-        self.assertEqual(self.answer().drainAll(), b"hello\0")
+        self.call(Page("/chess", frame(BINARY, b"he") + frame(BINARY, b"llo\0")))
+        self.assertEqual(self.connection.toServer.unread, 0)
+        self.assertEqual(self.answer().received, b"hello\0")
 
     @given(cuts("one\0two\0three\0\0grüße\0".encode()))
     def test_messagesStayWhole(self, pieces: list[bytes]) -> None:
@@ -126,12 +230,10 @@ class BridgeTests(BridgeTestCase):
         message, with its NUL byte.
         """
         self.begin()
-        client = self.call("/chess")
-        server = self.answer()
-        for piece in pieces:
-            server.arrive(piece)
-        whole = b"".join(pieces)
-        self.assertEqual(client.writes, [each + b"\0" for each in whole.split(b"\0")[:-1]])
+        client = self.call(Page("/chess"))
+        self.send(self.answer(), *pieces)
+        messages = [each + b"\0" for each in b"".join(pieces).split(b"\0")[:-1]]
+        self.assertEqual(client.messages, binary(messages))
 
     @given(st.lists(st.binary(min_size=1)))
     def test_raw(self, pieces: list[bytes]) -> None:
@@ -142,8 +244,8 @@ class BridgeTests(BridgeTestCase):
         client = self.call()
         server = self.answer()
         for piece in pieces:
-            server.arrive(piece)
-        self.assertEqual(client.drainAll(), b"".join(pieces))
+            self.send(server, piece)
+        self.assertEqual(client.segments, pieces)
 
     def test_tooLong(self) -> None:
         """
@@ -154,9 +256,10 @@ class BridgeTests(BridgeTestCase):
         client = self.call()
         server = self.answer()
         with capturedLogs() as logs:
-            server.arrive(b"a\0" + b"x" * 11)
-        self.assertEqual(client.drainAll(), b"a\0")
-        self.assertTrue(client.disconnecting)
+            self.send(server, b"a\0" + b"x" * 11)
+        self.assertEqual(client.received, b"a\0")
+        self.assertTrue(client.closed)
+        self.assertTrue(server.closed)
         [line] = linesOf(logs)
         words = "the server sent a message that is too long: a message is longer than 10 bytes"
         self.assertIn(f"disconnected: {words}", line)
@@ -168,21 +271,19 @@ class BridgeTests(BridgeTestCase):
         """
         framing = FRAMINGS[name]
         self.begin(framing)
-        client = self.call("/chess")
-        server = self.answer()
+        client = self.call(Page("/chess"))
         frames = [framing.frame(each) for each in (b"a", b"", b"bcd")]
-        for piece in data.draw(cuts(b"".join(frames))):
-            server.arrive(piece)
-        self.assertEqual(client.writes, frames)
+        self.send(self.answer(), *data.draw(cuts(b"".join(frames))))
+        self.assertEqual(client.messages, binary(frames))
 
     def test_crlfToLines(self) -> None:
         """
         Lines keep their CR.
         """
         self.begin(FRAMINGS["lines"])
-        client = self.call("/chess")
-        self.answer().arrive(b"a\r\nb\n")
-        self.assertEqual(client.writes, [b"a\r\n", b"b\n"])
+        client = self.call(Page("/chess"))
+        self.send(self.answer(), b"a\r\nb\n")
+        self.assertEqual(client.messages, binary([b"a\r\n", b"b\n"]))
 
     def test_hint(self) -> None:
         """
@@ -191,13 +292,10 @@ class BridgeTests(BridgeTestCase):
         """
         with capturedLogs() as logs:
             for _ in range(2):
-                client = self.call("/chess")
-                server = self.answer()
-                server.arrive(b"x" * 5)
-                server.arrive(b"y" * 5)
-                self.clock.advance(1)
-                del self.ways["chess"].connecting
-        self.assertEqual(client.writes, [])
+                client = self.call(Page("/chess"))
+                self.send(self.answer(), b"x" * 5, b"y" * 5)
+                self.network.advance(1)
+        self.assertEqual(client.messages, [])
         self.assertEqual(
             [line for line in linesOf(logs) if "NUL" in line],
             [
@@ -216,53 +314,69 @@ class BridgeTests(BridgeTestCase):
         """
         with capturedLogs() as logs:
             self.begin(maxMessage=5)
-            self.call("/chess")
-            self.answer().arrive(b"x" * 6)
-            self.clock.advance(2)
+            self.call(Page("/chess"))
+            self.send(self.answer(), b"x" * 6)
+            self.network.advance(2)
             self.begin()
-            self.call("/chess")
+            self.call(Page("/chess"))
             server = self.answer()
-            self.clock.advance(2)
-            server.arrive(b"x")
-            self.clock.advance(0.9)
-            server.arrive(b"\0")
-            server.arrive(b"x")
-            self.clock.advance(2)
-            self.assertEqual(self.clock.getDelayedCalls(), [])
+            self.network.advance(2)
+            self.send(server, b"x")
+            self.network.advance(0.9)
+            self.send(server, b"\0", b"x")
+            self.network.advance(2)
+            self.assertEqual(self.network.reactor.getDelayedCalls(), [])
             for end in ("client", "server"):
                 self.begin()
-                client = self.call("/chess")
-                server = self.answer()
-                server.arrive(b"x")
-                {"client": client, "server": server}[end]._close(error.ConnectionDone())
-                self.clock.advance(2)
+                client = self.call(Page("/chess"))
+                # The connection to a server that does not read stays open for a while.
+                server, _ = self.answerSlowly(1)
+                self.send(client, frame(BINARY, b"unread"))
+                self.send(server, b"x")
+                self.close({"client": client, "server": server}[end])
+                self.network.advance(2)
             self.begin(FRAMINGS["u32"])
-            self.call("/chess")
-            self.answer().arrive(b"x")
-            self.clock.advance(2)
+            self.call(Page("/chess"))
+            self.send(self.answer(), b"x")
+            self.network.advance(2)
         self.assertEqual([line for line in linesOf(logs) if "NUL" in line], [])
 
     def test_slowClient(self) -> None:
         """
         While the client does not read, nothing is read from the server.
         """
-        client = self.call(room=10)
+        client = self.call()
+        self.connection.toClient.window = 10_000
+        self.connection.toClient.stall()
         server = self.answer()
-        server.arrive(b"x" * 20 + b"\0")
-        self.assertEqual(server.producerState, "paused")
-        client.drainAll()
-        self.assertEqual(server.producerState, "producing")
+        incoming = self.network.connections[-1].toClient
+        # More than the window and the buffer of the transport.
+        message = b"x" * 80_000 + b"\0"
+        self.send(server, message)
+        self.assertEqual(incoming.unread, 0)
+        self.send(server, b"more\0")
+        self.assertEqual(incoming.unread, 5)
+        self.connection.toClient.resume()
+        self.network.flush()
+        self.assertEqual(incoming.unread, 0)
+        self.assertEqual(client.received, message + b"more\0")
 
     def test_slowServer(self) -> None:
         """
         While the server does not read, nothing is read from the client.
         """
         client = self.call()
-        server = self.answer(room=10)
-        client.arrive(b"x" * 20)
-        self.assertEqual(client.producerState, "paused")
-        server.drainAll()
-        self.assertEqual(client.producerState, "producing")
+        server, connection = self.answerSlowly(10_000)
+        incoming = self.connection.toServer
+        data = b"x" * 80_000
+        self.send(client, data)
+        self.assertEqual(incoming.unread, 0)
+        self.send(client, b"more")
+        self.assertEqual(incoming.unread, 4)
+        connection.toServer.resume()
+        self.network.flush()
+        self.assertEqual(incoming.unread, 0)
+        self.assertEqual(server.received, data + b"more")
 
 
 class TargetTests(BridgeTestCase):
@@ -274,11 +388,10 @@ class TargetTests(BridgeTestCase):
         """
         Plain clients and clients without a path are connected to the first server.
         """
-        for path in (None, "/", "/?a=b"):
+        for client in (Peer(), Page("/"), Page("/?a=b")):
             self.begin()
-            self.call(path)
-            self.assertTrue(hasattr(self.ways["chess"], "factory"))
-            self.assertFalse(hasattr(self.ways["go"], "factory"))
+            self.call(client)
+            self.assertEqual(self.asked(), [ADDRESSES["chess"]])
 
     def test_named(self) -> None:
         """
@@ -286,23 +399,27 @@ class TargetTests(BridgeTestCase):
         """
         for path in ("/go", "/go/", "/go?a=b"):
             self.begin()
-            self.call(path)
-            self.assertTrue(hasattr(self.ways["go"], "factory"))
+            self.call(Page(path))
+            self.assertEqual(self.asked(), [ADDRESSES["go"]])
 
     def test_unknown(self) -> None:
         """
         Unknown paths are refused. The log contains the beginning of the path.
         """
+        words = "no target has the name in the request path"
         with capturedLogs() as logs:
-            client = self.call("/tcp:bank.example:80")
-        self.assertTrue(client.disconnecting)
+            client = self.call(Page("/tcp:bank.example:80"))
+        self.assertTrue(client.messages)
         [line] = linesOf(logs)
-        self.assertIn("no target has the name in the request path /tcp:bank.example:80", line)
+        self.assertIn(f"{words} /tcp:bank.example:80", line)
+        self.assertEqual(self.asked(), [])
+        self.begin()
         with capturedLogs() as logs:
-            self.call("/" + "a" * 10_000)
-        self.assertLess(len(linesOf(logs)[0]), 400)
-        for way in self.ways.values():
-            self.assertFalse(hasattr(way, "factory"))
+            self.call(Page("/" + "a" * 10_000))
+        [line] = linesOf(logs)
+        self.assertIn(f"{words} /aaa", line)
+        self.assertLess(len(line), 400)
+        self.assertEqual(self.asked(), [])
 
 
 class EndTests(BridgeTestCase):
@@ -317,10 +434,10 @@ class EndTests(BridgeTestCase):
         """
         client = self.call()
         server = self.answer()
-        server.arrive(b"bye\0and")
-        server._close(error.ConnectionDone())
-        self.assertEqual(client.drainAll(), b"bye\0and")
-        self.assertTrue(client.disconnecting)
+        self.send(server, b"bye\0and")
+        self.close(server)
+        self.assertEqual(client.received, b"bye\0and")
+        self.assertTrue(client.closed)
 
     def test_clientDisconnects(self) -> None:
         """
@@ -328,35 +445,32 @@ class EndTests(BridgeTestCase):
         """
         client = self.call()
         server = self.answer()
-        client.arrive(b"bye")
-        client._close(error.ConnectionDone())
-        self.assertEqual(server.drainAll(), b"bye")
-        self.assertTrue(server.disconnecting)
+        self.send(client, b"bye")
+        self.close(client)
+        self.assertEqual(server.received, b"bye")
+        self.assertTrue(server.closed)
 
     def test_clientDisconnectsEarly(self) -> None:
         """
         When a client without data disconnects early, the connection attempt is
         cancelled.
         """
-        client = self.call()
         with capturedLogs() as logs:
-            client._close(error.ConnectionDone())
-        self.assertTrue(self.ways["chess"].cancelled)
+            self.callThenLeave()
+        self.assertEqual(self.network.attempts.held, [])
         self.assertEqual(logs, [])
-        self.clock.advance(100)
+        self.network.advance(100)
 
     def test_dataBeforeDisconnect(self) -> None:
         """
         Data of a client that disconnects before the server is connected is still
         delivered.
         """
-        client = self.call()
-        client.arrive(b"bye\0")
-        client._close(error.ConnectionDone())
+        self.callThenLeave(b"bye\0")
         server = self.answer()
-        self.assertEqual(server.drainAll(), b"bye\0")
+        self.assertEqual(server.received, b"bye\0")
         self.assertTrue(server.closed)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.network.reactor.getDelayedCalls(), [])
 
     def test_slowServer(self) -> None:
         """
@@ -364,13 +478,16 @@ class EndTests(BridgeTestCase):
         """
         self.begin(closeTimeout=9)
         client = self.call()
-        server = self.answer(room=1)
-        client.arrive(b"bye\0")
-        client._close(error.ConnectionDone())
-        self.clock.advance(8.9)
-        self.assertFalse(server.closed)
-        self.clock.advance(0.1)
-        self.assertTrue(server.closed)
+        server, connection = self.answerSlowly(1)
+        self.send(client, b"bye\0")
+        self.close(client)
+        self.network.advance(8.9)
+        self.assertFalse(connection.toClient.closed)
+        self.network.advance(0.1)
+        self.assertTrue(connection.toClient.closed)
+        connection.toServer.resume()
+        self.network.flush()
+        self.assertIsInstance(server.reason, error.ConnectionLost)
 
     def test_noServer(self) -> None:
         """
@@ -378,8 +495,8 @@ class EndTests(BridgeTestCase):
         """
         client = self.call()
         with capturedLogs() as logs:
-            self.ways["chess"].connecting.errback(error.ConnectionRefusedError())
-        self.assertTrue(client.disconnecting)
+            self.network.attempts.held[0].refuse()
+        self.assertTrue(client.closed)
         [line] = linesOf(logs)
         self.assertIn("disconnected: cannot connect to tcp:chess.example:1: ", line)
 
@@ -389,9 +506,11 @@ class EndTests(BridgeTestCase):
         """
         self.begin(connectTimeout=7)
         client = self.call()
+        self.network.advance(6.9)
+        self.assertFalse(client.closed)
         with capturedLogs() as logs:
-            self.clock.advance(7)
-        self.assertTrue(client.disconnecting)
+            self.network.advance(0.1)
+        self.assertTrue(client.closed)
         self.assertIn("within 7 seconds", linesOf(logs)[0])
 
     def test_noTimeout(self) -> None:
@@ -400,8 +519,8 @@ class EndTests(BridgeTestCase):
         """
         self.begin(connectTimeout=0)
         client = self.call()
-        self.clock.advance(1000)
-        self.assertFalse(client.disconnecting)
+        self.network.advance(1000)
+        self.assertFalse(client.closed)
 
     def test_cutOff(self) -> None:
         """
@@ -409,13 +528,25 @@ class EndTests(BridgeTestCase):
         other side.
         """
         self.begin(maxQueue=100)
-        client = self.call(room=10)
-        server = self.answer()
-        server.arrive(b"x" * 20 + b"\0")
-        server.arrive(b"y" * 100 + b"\0")
-        self.assertFalse(client.closed)
-        server._close(error.ConnectionDone())
-        self.assertTrue(client.closed)
+        chess = self.targets["chess"]
+        endpoint = SecureEndpoint(
+            chess.endpoint, CREDENTIALS.host, CREDENTIALS.trust, clock=self.network.reactor
+        )
+        self.targets["chess"] = replace(chess, endpoint=endpoint)
+        client = self.call()
+        self.connection.toClient.window = 10_000
+        self.connection.toClient.stall()
+        server = Peer()
+        self.answer(CREDENTIALS.serverFactory(Joining(server), self.network.reactor))
+        # TLS delivers data and the end while the bridge has paused it.
+        server.send(b"x" * 80_000 + b"\0")
+        server.send(b"y" * 100 + b"\0")
+        self.close(server)
+        self.assertTrue(server.closed)
+        self.assertTrue(self.connection.toServer.closed)
+        self.connection.toClient.resume()
+        self.network.flush()
+        self.assertIsInstance(client.reason, error.ConnectionLost)
 
 
 class ProxyTests(BridgeTestCase):
@@ -430,10 +561,10 @@ class ProxyTests(BridgeTestCase):
         self.begin(proxyProtocol=True)
         client = self.call()
         server = self.answer()
-        client.arrive(b"hello\0")
-        self.assertEqual(
-            server.drainAll(), b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\nhello\0"
-        )
+        self.send(client, b"hello\0")
+        peer, host = client.transport.getHost(), client.transport.getPeer()
+        header = f"PROXY TCP4 {peer.host} {host.host} {peer.port} {host.port}\r\n"
+        self.assertEqual(server.received, header.encode() + b"hello\0")
 
     def test_lost(self) -> None:
         """
@@ -441,14 +572,10 @@ class ProxyTests(BridgeTestCase):
         can contain a header itself.
         """
         self.begin(proxyProtocol=True)
-        client = self.call()
-        client.arrive(b"PROXY TCP4 10.9.9.9 10.0.0.1 1 2\r\nbye\0")
-        client._close(error.ConnectionDone())
-        # As on a socket that is closed.
-        client.getHost = client.getPeer = None  # type: ignore[assignment]
-        self.assertTrue(
-            self.answer().drainAll().startswith(b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\n")
-        )
+        data = b"PROXY TCP4 10.9.9.9 10.0.0.1 1 2\r\nbye\0"
+        self.callThenLeave(data)
+        header = b"PROXY TCP4 192.168.1.1 10.0.0.1 54321 12345\r\n"
+        self.assertEqual(self.answer().received, header + data)
 
     def test_families(self) -> None:
         """

@@ -2,23 +2,21 @@
 Tests for L{openfl_twisted.protocols.policychecker}.
 """
 
-from typing import Any
-
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols import policychecker
 from openfl_twisted.protocols.policychecker import PermittedEndpoint, PolicyChecker
+from openfl_twisted.testing import MemoryNetwork, Peer
 from openfl_twisted.wire.policy.address import Content
 from openfl_twisted.wire.policy.decision import Decision
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from openfl_twisted.wire.policy.rule import AccessRule
-from tests.doubles import TightTransport, Way
 
 HOST = "chat.example"
 CONTENT = Content("games.example")
@@ -35,75 +33,49 @@ def control(policy: PolicyFile, siteControl: str) -> PolicyFile:
     return PolicyFile(policy.rules, siteControl)
 
 
-class Asked:
-    """
-    A server whose policy file was requested.
-    """
-
-    def __init__(self, host: str, port: int) -> None:
-        self.host = host
-        self.port = port
-        self.way = Way()
-        self.transport: TightTransport | None = None
-
-    def accept(self) -> TightTransport:
-        """
-        Accept the connection.
-        """
-        protocol: Any = self.way.factory.buildProtocol(None)  # type: ignore[arg-type]
-        self.transport = TightTransport(protocol, 1000)
-        protocol.makeConnection(self.transport)
-        self.way.connecting.callback(protocol)
-        return self.transport
-
-    def send(self, data: bytes) -> None:
-        """
-        Accept the connection, and answer.
-        """
-        transport = self.accept()
-        transport.arrive(data)
-        transport.drain()
-
-    def refuse(self, reason: Exception | None = None) -> None:
-        """
-        Refuse the connection.
-        """
-        self.way.connecting.errback(Failure(reason or error.ConnectionRefusedError()))
-
-
 class CheckerTestCase(SynchronousTestCase):
     """
-    A checker on an in-memory network.
+    A checker on an in-memory network that holds all connection attempts.
+
+    @ivar asked: the host and the port of each requested policy file, in order.
+    @ivar faults: the exceptions with which the next connection attempts fail.
     """
 
     def setUp(self) -> None:
         """
         Create a checker with an empty cache.
         """
-        self.clock = Clock()
-        self.asked: list[Asked] = []
+        self.network = MemoryNetwork()
+        self.network.attempts.hold()
+        self.asked: list[tuple[str, int]] = []
+        self.faults: list[Exception] = []
         self.told: list[str] = []
-        self.checker = PolicyChecker(self.endpointFor, clock=self.clock)
+        self.checker = PolicyChecker(self.endpointFor, clock=self.network.reactor)
 
-    def endpointFor(self, host: str, port: int) -> Way:
+    def endpointFor(self, host: str, port: int) -> IStreamClientEndpoint:
         """
         Return the endpoint of a server.
         """
-        self.asked.append(Asked(host, port))
-        return self.asked[-1].way
+        self.asked.append((host, port))
+        endpoint = TCP4ClientEndpoint(self.network.reactor, "192.0.2.1", port, timeout=9999)
+        if self.faults:
+            return PermittedEndpoint(endpoint, lambda: fail(self.faults.pop()))
+        return endpoint
 
     def check(self, *named: str, port: int = OWN, host: str = HOST) -> Deferred[Decision]:
         """
         Ask for a decision.
         """
         self.told.clear()
-        return self.checker.check(CONTENT, host, port, named=named, tell=self.told.append)
+        checking = self.checker.check(CONTENT, host, port, named=named, tell=self.told.append)
+        self.network.flush()
+        return checking
 
     def assertPorts(self, *ports: int) -> None:
         """
         Assert the requested ports, in order.
         """
-        self.assertEqual([asked.port for asked in self.asked], list(ports))
+        self.assertEqual([port for _, port in self.asked], list(ports))
 
     def assertDecided(self, checking: Deferred[Decision], permitted: bool, *words: str) -> None:
         """
@@ -114,20 +86,34 @@ class CheckerTestCase(SynchronousTestCase):
         self.assertEqual(list(decision.reasons), self.told)
         for word in words:
             self.assertIn(word, decision.reasons[-1])
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.network.reactor.getDelayedCalls(), [])
 
-    def answer(self, what: PolicyFile | bytes | Exception | None) -> None:
+    def accept(self, number: int = -1) -> Peer:
+        """
+        Accept a connection (default: the last).
+        """
+        attempt = self.network.attempts.made[number]
+        server: Peer = attempt.answer(Factory.forProtocol(Peer))
+        return server
+
+    def send(self, data: bytes, number: int = -1) -> Peer:
+        """
+        Accept a connection (default: the last), and answer.
+        """
+        server = self.accept(number)
+        server.send(data)
+        self.network.flush()
+        return server
+
+    def answer(self, what: PolicyFile | bytes | None) -> None:
         """
         Answer as the server of the last connection attempt, or refuse the connection
-        with C{None} or an exception.
+        with C{None}.
         """
-        match what:
-            case PolicyFile():
-                self.asked[-1].send(what.toXML() + b"\0")
-            case bytes():
-                self.asked[-1].send(what)
-            case reason:
-                self.asked[-1].refuse(reason)
+        if what is None:
+            self.network.attempts.made[-1].refuse()
+        else:
+            self.send(what if isinstance(what, bytes) else what.toXML() + b"\0")
 
 
 class OrderTests(CheckerTestCase):
@@ -212,7 +198,7 @@ class OrderTests(CheckerTestCase):
         A file passed to C{loadPolicyFile} has a longer timeout than the master.
         """
         checking = self.check(f"xmlsocket://{HOST}:{NAMED}")
-        self.clock.advance(500)
+        self.network.advance(500)
         self.assertPorts(NAMED)
         self.answer(GRANTING)
         self.assertDecided(checking, True)
@@ -222,7 +208,7 @@ class OrderTests(CheckerTestCase):
         The timeout of such a file is limited.
         """
         checking = self.check(f"xmlsocket://{HOST}:{NAMED}")
-        self.clock.advance(policychecker.NAMED_TIMEOUT)
+        self.network.advance(policychecker.NAMED_TIMEOUT)
         self.assertPorts(NAMED, MASTER)
         self.answer(GRANTING)
         self.assertDecided(checking, True)
@@ -260,12 +246,10 @@ class OrderTests(CheckerTestCase):
             self.setUp()
             checking = self.check()
             if accepted:
-                transport = self.asked[0].accept()
-                self.assertEqual(transport.writes, [REQUEST])
-                transport.arrive(b"<cross")
-            self.clock.advance(2.9)
+                self.assertEqual(self.send(b"<cross").segments, [REQUEST])
+            self.network.advance(2.9)
             self.assertPorts(MASTER)
-            self.clock.advance(0.1)
+            self.network.advance(0.1)
             self.assertPorts(MASTER, OWN)
             self.assertIn("master policy file on port 843: no answer in time", self.told)
             self.answer(GRANTING)
@@ -277,10 +261,10 @@ class OrderTests(CheckerTestCase):
         """
         checking = self.check()
         self.answer(None)
-        self.asked[-1].accept()
-        self.clock.advance(9.9)
+        self.accept()
+        self.network.advance(9.9)
         self.assertNoResult(checking)
-        self.clock.advance(0.1)
+        self.network.advance(0.1)
         self.assertDecided(checking, False, "policy file on port 8080: no answer in time")
 
     def test_portRule(self) -> None:
@@ -317,7 +301,7 @@ class OrderTests(CheckerTestCase):
         """
         Another port can replace 843, with all its rights.
         """
-        self.checker = PolicyChecker(self.endpointFor, masterPort=9843, clock=self.clock)
+        self.checker = PolicyChecker(self.endpointFor, masterPort=9843, clock=self.network.reactor)
         checking = self.check(port=80)
         self.assertPorts(9843)
         self.answer(GRANTING)
@@ -372,8 +356,8 @@ class ReasonTests(CheckerTestCase):
             (ValueError("no such thing"), "connection failed: no such thing"),
         ]:
             self.setUp()
+            self.faults.append(reason)
             checking = self.check()
-            self.answer(reason)
             self.assertIn(f"master policy file on port 843: {words}", self.told[-1])
             self.answer(b"\0")
             self.assertDecided(checking, False, "invalid policy file: the file is not w")
@@ -396,6 +380,7 @@ class ReasonTests(CheckerTestCase):
         The C{tell} parameter is optional.
         """
         checking = self.checker.check(CONTENT, HOST, OWN)
+        self.network.flush()
         self.answer(GRANTING)
         self.assertEqual(len(self.successResultOf(checking).reasons), 2)
 
@@ -429,7 +414,7 @@ class MemoryTests(CheckerTestCase):
         self.check()
         self.answer(GRANTING)
         checking = self.check(host="other.example")
-        self.assertEqual([asked.host for asked in self.asked], [HOST, "other.example"])
+        self.assertEqual([host for host, _ in self.asked], [HOST, "other.example"])
         self.assertNoResult(checking)
 
     def test_shared(self) -> None:
@@ -440,10 +425,9 @@ class MemoryTests(CheckerTestCase):
         self.assertPorts(MASTER)
         self.answer(REFUSING)
         self.assertPorts(MASTER, OWN, 9000)
-        self.asked[1].send(GRANTING.toXML())
-        self.asked[1].transport.loseConnection()  # type: ignore[union-attr]
-        self.asked[1].transport.drain()  # type: ignore[union-attr]
-        self.asked[2].refuse()
+        self.send(GRANTING.toXML(), 1).close()
+        self.network.flush()
+        self.network.attempts.made[2].refuse()
         self.assertTrue(self.successResultOf(one).permitted)
         self.assertFalse(self.successResultOf(two).permitted)
 
@@ -460,7 +444,7 @@ class MemoryTests(CheckerTestCase):
         self.checker.forget()
         two = self.check()
         self.assertPorts(MASTER, MASTER, MASTER)
-        self.asked[1].send(GRANTING.toXML() + b"\0")
+        self.send(GRANTING.toXML() + b"\0", 1)
         self.assertTrue(self.successResultOf(one).permitted)
         self.assertNoResult(two)
         self.answer(GRANTING)
@@ -487,11 +471,11 @@ class MemoryTests(CheckerTestCase):
         one, two = self.check(), self.check(port=9000)
         one.cancel()
         self.failureResultOf(one, CancelledError)
-        self.assertFalse(self.asked[0].way.cancelled)
+        self.assertFalse(self.network.attempts.made[0].over)
         two.cancel()
         self.failureResultOf(two, CancelledError)
-        self.assertTrue(self.asked[0].way.cancelled)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertTrue(self.network.attempts.made[0].over)
+        self.assertEqual(self.network.reactor.getDelayedCalls(), [])
         checking = self.check()
         self.assertPorts(MASTER, MASTER)
         self.answer(GRANTING)
@@ -518,38 +502,47 @@ class PermittedEndpointTests(SynchronousTestCase):
     L{PermittedEndpoint} requests permission before it connects.
     """
 
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.network.attempts.hold()
+        self.endpoint = TCP4ClientEndpoint(self.network.reactor, "192.0.2.1", OWN)
+
     def test_permitted(self) -> None:
         """
         With the permission, the endpoint connects, not before.
         """
-        way, permission = Way(), Deferred[None]()
-        connecting = PermittedEndpoint(way, lambda: permission).connect(Factory())
-        self.assertFalse(hasattr(way, "connecting"))
+        permission, client = Deferred[None](), Peer()
+        endpoint = PermittedEndpoint(self.endpoint, lambda: permission)
+        connecting = endpoint.connect(Factory.forProtocol(lambda: client))
+        self.network.flush()
+        self.assertEqual(self.network.attempts.made, [])
         permission.callback(None)
-        connected: Any = object()
-        way.connecting.callback(connected)
-        self.assertIs(self.successResultOf(connecting), connected)
+        self.network.flush()
+        self.network.attempts.held[0].answer(Factory.forProtocol(Peer))
+        self.assertIs(self.successResultOf(connecting), client)
 
     def test_refused(self) -> None:
         """
         Without the permission, the endpoint does not connect.
         """
-        way = Way()
-        endpoint = PermittedEndpoint(way, lambda: fail(ValueError("no")))
+        endpoint = PermittedEndpoint(self.endpoint, lambda: fail(ValueError("no")))
         self.failureResultOf(endpoint.connect(Factory()), ValueError)
-        self.assertFalse(hasattr(way, "connecting"))
+        self.network.flush()
+        self.assertEqual(self.network.attempts.made, [])
 
     def test_cancelled(self) -> None:
         """
         Cancelling C{connect} cancels the permission or the connection attempt.
         """
-        way, cancelled = Way(), list[object]()
+        cancelled = list[object]()
         permission = Deferred[None](cancelled.append)
-        connecting = PermittedEndpoint(way, lambda: permission).connect(Factory())
+        connecting = PermittedEndpoint(self.endpoint, lambda: permission).connect(Factory())
         connecting.cancel()
         self.failureResultOf(connecting, CancelledError)
         self.assertEqual(cancelled, [permission])
-        connecting = PermittedEndpoint(way, lambda: succeed(None)).connect(Factory())
+        connecting = PermittedEndpoint(self.endpoint, lambda: succeed(None)).connect(Factory())
+        self.network.flush()
         connecting.cancel()
-        self.failureResultOf(connecting, CancelledError)
-        self.assertTrue(way.cancelled)
+        self.failureResultOf(connecting, error.ConnectingCancelledError)
+        [attempt] = self.network.attempts.made
+        self.assertTrue(attempt.over)

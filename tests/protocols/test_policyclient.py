@@ -4,16 +4,17 @@ Tests for L{openfl_twisted.protocols.policyclient}.
 
 from hypothesis import given
 from twisted.internet import error
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from openfl_twisted.protocols.policyclient import PolicyClientProtocol, askForPolicy
+from openfl_twisted.testing import MemoryNetwork, Peer
 from openfl_twisted.wire.policy.file import MAX_POLICY_LENGTH, PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from openfl_twisted.wire.policy.rule import PolicyError
-from tests.doubles import TightTransport, Way
 from tests.segments import cuts
 
 POLICY = PolicyFile.forPort(80).toXML()
@@ -28,27 +29,33 @@ class PolicyClientTests(SynchronousTestCase):
         """
         Start to connect to a server.
         """
-        self.clock = Clock()
-        self.way = Way()
-        return askForPolicy(self.way, timeout=3, clock=self.clock)
+        self.network = MemoryNetwork()
+        self.network.attempts.hold()
+        endpoint = TCP4ClientEndpoint(self.network.reactor, "192.0.2.1", 843)
+        asking = askForPolicy(endpoint, timeout=3, clock=self.network.reactor)
+        self.network.flush()
+        return asking
 
-    def connect(self) -> tuple[Deferred[bytes], TightTransport]:
+    def connect(self) -> tuple[Deferred[bytes], Peer]:
         """
         Connect to a server.
         """
         asking = self.ask()
-        protocol = self.way.factory.buildProtocol(None)  # type: ignore[arg-type]
-        assert isinstance(protocol, PolicyClientProtocol)
-        transport = TightTransport(protocol, 1000)
-        protocol.makeConnection(transport)
-        self.way.connecting.callback(protocol)
-        return asking, transport
+        return asking, self.network.attempts.held[0].answer(Factory.forProtocol(Peer))
+
+    def send(self, server: Peer, data: bytes) -> None:
+        """
+        Send data, and run the network until it is idle.
+        """
+        server.send(data)
+        self.network.flush()
 
     def assertNothingWaits(self) -> None:
         """
-        Assert that no timer is left.
+        Assert that no connection attempt and no timer is left.
         """
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.network.attempts.held, [])
+        self.assertEqual(self.network.reactor.getDelayedCalls(), [])
 
     @given(cuts(POLICY + b"\0"))
     def test_anyCut(self, pieces: list[bytes]) -> None:
@@ -56,46 +63,48 @@ class PolicyClientTests(SynchronousTestCase):
         The request is sent in one write. The file ends at its NUL byte, and the
         connection is closed.
         """
-        asking, transport = self.connect()
-        self.assertEqual(transport.writes, [REQUEST])
+        asking, server = self.connect()
+        self.assertEqual(server.segments, [REQUEST])
         for piece in pieces:
             self.assertNoResult(asking)
-            transport.arrive(piece)
-            if transport.disconnecting:
+            self.send(server, piece)
+            if server.closed:
                 break
         self.assertEqual(self.successResultOf(asking), POLICY)
-        self.assertTrue(transport.disconnecting)
+        self.assertTrue(server.closed)
         self.assertNothingWaits()
 
     def test_withoutEnd(self) -> None:
         """
         A file without a NUL byte ends at EOF.
         """
-        asking, transport = self.connect()
-        transport.arrive(POLICY)
+        asking, server = self.connect()
+        self.send(server, POLICY)
         self.assertNoResult(asking)
-        transport.loseConnection()
-        transport.drain()
+        server.close()
+        self.network.flush()
         self.assertEqual(self.successResultOf(asking), POLICY)
         self.assertNothingWaits()
 
     def test_afterTheEnd(self) -> None:
         """
-        Data that follows the NUL byte is ignored.
+        Data that follows the NUL byte is ignored. A TCP transport of Twisted delivers nothing
+        after C{loseConnection}, but others do.
         """
-        asking, transport = self.connect()
-        transport.arrive(POLICY + b"\0more")
-        transport.arrive(b"and more\0")
-        transport.drain()
-        self.assertEqual(self.successResultOf(asking), POLICY)
+        protocol = PolicyClientProtocol()
+        protocol.makeConnection(StringTransport())
+        protocol.dataReceived(POLICY + b"\0more")
+        protocol.dataReceived(b"and more\0")
+        protocol.connectionLost()
+        self.assertEqual(self.successResultOf(protocol.answer), POLICY)
 
     def test_nothing(self) -> None:
         """
         A server that closes the connection without data has no file.
         """
-        asking, transport = self.connect()
-        transport.loseConnection()
-        transport.drain()
+        asking, server = self.connect()
+        server.close()
+        self.network.flush()
         problem = self.failureResultOf(asking, PolicyError)
         self.assertEqual(problem.getErrorMessage(), "the server sent no data")
 
@@ -104,17 +113,17 @@ class PolicyClientTests(SynchronousTestCase):
         The longest file is accepted; one byte more closes the connection, with or
         without its NUL byte.
         """
-        asking, transport = self.connect()
-        transport.arrive(b"x" * MAX_POLICY_LENGTH)
-        transport.arrive(b"\0")
+        asking, server = self.connect()
+        self.send(server, b"x" * MAX_POLICY_LENGTH)
+        self.send(server, b"\0")
         self.assertEqual(len(self.successResultOf(asking)), MAX_POLICY_LENGTH)
         for end in (b"", b"\0"):
-            asking, transport = self.connect()
-            transport.arrive(b"x" * MAX_POLICY_LENGTH)
-            transport.arrive(b"x" + end)
+            asking, server = self.connect()
+            self.send(server, b"x" * MAX_POLICY_LENGTH)
+            self.send(server, b"x" + end)
             problem = self.failureResultOf(asking, PolicyError)
             self.assertEqual(problem.getErrorMessage(), "the file is longer than 65536 bytes")
-            self.assertTrue(transport.closed)
+            self.assertTrue(server.closed)
             self.assertNothingWaits()
 
     def test_timeout(self) -> None:
@@ -123,17 +132,17 @@ class PolicyClientTests(SynchronousTestCase):
         arrives.
         """
         asking = self.ask()
-        self.clock.advance(3)
+        self.network.advance(3)
         self.failureResultOf(asking, error.TimeoutError)
-        self.assertTrue(self.way.cancelled)
-        asking, transport = self.connect()
+        self.assertNothingWaits()
+        asking, server = self.connect()
         for _ in range(29):
-            transport.arrive(b"x")
-            self.clock.advance(0.1)
+            self.send(server, b"x")
+            self.network.advance(0.1)
         self.assertNoResult(asking)
-        self.clock.advance(0.2)
+        self.network.advance(0.2)
         self.failureResultOf(asking, error.TimeoutError)
-        self.assertTrue(transport.closed)
+        self.assertTrue(server.closed)
         self.assertNothingWaits()
 
     def test_cancelled(self) -> None:
@@ -142,11 +151,12 @@ class PolicyClientTests(SynchronousTestCase):
         """
         asking = self.ask()
         asking.cancel()
-        self.failureResultOf(asking, CancelledError)
-        self.assertTrue(self.way.cancelled)
-        asking, transport = self.connect()
+        self.failureResultOf(asking, error.ConnectingCancelledError)
+        self.assertNothingWaits()
+        asking, server = self.connect()
         asking.cancel()
-        self.assertTrue(transport.closed)
+        self.network.flush()
+        self.assertTrue(server.closed)
         self.failureResultOf(asking)
         self.assertNothingWaits()
 
@@ -155,6 +165,6 @@ class PolicyClientTests(SynchronousTestCase):
         A server that cannot be reached has no file.
         """
         asking = self.ask()
-        self.way.connecting.errback(Failure(error.ConnectionRefusedError()))
+        self.network.attempts.held[0].refuse()
         self.failureResultOf(asking, error.ConnectionRefusedError)
         self.assertNothingWaits()

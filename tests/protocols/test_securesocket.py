@@ -6,14 +6,11 @@ from typing import Any
 
 from twisted.internet import error
 from twisted.internet.defer import CancelledError
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import Clock
-from twisted.internet.testing import AccumulatingProtocol, MemoryReactor
 from twisted.logger import capturedLogs
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -24,39 +21,39 @@ from openfl_twisted.protocols.securesocket import (
     SecureSocketProtocol,
 )
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
-from openfl_twisted.tls import CertificateRefused, HandshakeFailed, Trust
+from openfl_twisted.testing import CertificateMaker, Credentials, MemoryNetwork, Peer
+from openfl_twisted.tls import CertificateRefused, HandshakeFailed
 from openfl_twisted.wire.x509.certificates import CertificateStatus, Verdict
-from tests.doubles import Way
-from tests.laboratory import HOST, PAST, Identity, authority, server
-from tests.tls.handshakes import Presenting
 
-ROOT = authority()
-TRUST = Trust(platform=False, anchors=(ROOT.certificate,))
-GOOD = server(ROOT)
-EXPIRED = server(ROOT, ends=PAST)
+MAKER = CertificateMaker()
+HOST, TRUST = MAKER.host, MAKER.trust
+GOOD = MAKER.make()
+EXPIRED = MAKER.make(CertificateStatus.EXPIRED)
 
 
-def meet(calling: Any, clock: Clock, identity: Identity | None = GOOD) -> IOPump:
+class SecureTestCase(SynchronousTestCase):
     """
-    Connect to a TLS server that echoes messages. No data passes before the pump is
-    used.
-
-    @param identity: the server's certificate; C{None} for a server that sends nothing.
+    A client on a network that holds all connection attempts.
     """
-    serving: Any = AccumulatingProtocol()
-    if identity is not None:
-        serving = TLSMemoryBIOFactory(
-            Presenting.of(identity), False, XMLSocketFactory(EchoProtocol), clock
-        ).buildProtocol(None)
-    pump: IOPump = connect(
-        serving,
-        makeFakeServer(serving),
-        calling,
-        makeFakeClient(calling),
-        greet=False,
-        clock=clock,
-    )
-    return pump
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork()
+        self.network.attempts.hold()
+        self.plain = TCP4ClientEndpoint(self.network.reactor, "192.0.2.1", 443)
+
+    def answer(self, credentials: Credentials | None = GOOD) -> Any:
+        """
+        Accept the connection as a TLS server that echoes messages.
+
+        @param credentials: the credentials of the server; C{None} for a server that sends nothing.
+        @return: the server.
+        """
+        factory: Any = Factory.forProtocol(Peer)
+        if credentials is not None:
+            echo = XMLSocketFactory(EchoProtocol)
+            factory = credentials.serverFactory(echo, self.network.reactor)
+        self.network.flush()
+        return self.network.attempts.held[0].answer(factory)
 
 
 class Client(SecureSocketProtocol):
@@ -83,16 +80,16 @@ class Client(SecureSocketProtocol):
         self.heard.append(reason.value)
 
 
-class SecureSocketProtocolTests(SynchronousTestCase):
+class SecureSocketProtocolTests(SecureTestCase):
     """
     L{SecureSocketProtocol} and its factory.
     """
 
     def setUp(self) -> None:
-        self.clock = Clock()
+        super().setUp()
         self.client = Client()
         self.factory = SecureSocketFactory(
-            lambda: self.client, HOST, TRUST, timeout=7, maxUnread=99, clock=self.clock
+            lambda: self.client, HOST, TRUST, timeout=7, maxUnread=99, clock=self.network.reactor
         )
 
     def test_trusted(self) -> None:
@@ -100,51 +97,55 @@ class SecureSocketProtocolTests(SynchronousTestCase):
         The protocol is connected when the server is trusted, exchanges data, and is
         notified of the end.
         """
-        calling = self.factory.buildProtocol(None)
-        pump = meet(calling, self.clock)
+        self.network.latency = 1
+        self.plain.connect(self.factory)
+        self.answer()
+        self.network.advance(2)
         self.assertEqual(self.client.heard, [])
-        pump.flush()
+        self.network.advance(5)
         self.assertEqual(self.client.heard, ["connected, trusted", "hello"])
-        self.assertEqual(self.client.verdict.certificate, GOOD.certificate)
+        self.assertEqual(self.client.verdict.certificate, GOOD.chain[0])
         self.assertEqual(self.client.limits.maxUnread, 99)
         self.assertIs(self.client.factory, self.factory)
         self.client.transport.loseConnection()
-        pump.flush()
+        self.network.advance(100)
         self.assertEqual(self.client.heard[2:], ["lost"])
-        self.clock.advance(100)
 
     def test_refused(self) -> None:
         """
         If the server is not trusted, only C{handshakeFailed} is called, once.
         """
-        meet(self.factory.buildProtocol(None), self.clock, EXPIRED).flush()
+        self.plain.connect(self.factory)
+        self.answer(EXPIRED)
         [reason] = self.client.heard
         self.assertIsInstance(reason, CertificateRefused)
         self.assertEqual(self.client.serverCertificateStatus, CertificateStatus.EXPIRED)
-        self.clock.advance(100)
+        self.network.advance(100)
         self.assertEqual(len(self.client.heard), 1)
 
     def test_timeout(self) -> None:
         """
         A server that does not complete the handshake is disconnected after the timeout.
         """
-        pump = meet(self.factory.buildProtocol(None), self.clock, None)
-        self.clock.advance(6.9)
+        self.plain.connect(self.factory)
+        server = self.answer(None)
+        self.network.advance(6.9)
         self.assertEqual(self.client.heard, [])
-        self.clock.advance(0.1)
-        pump.flush()
+        self.assertFalse(server.closed)
+        self.network.advance(0.1)
         [reason] = self.client.heard
         self.assertIsInstance(reason, error.TimeoutError)
         self.assertIn("7 seconds", str(reason))
         self.assertEqual(self.client.serverCertificateStatus, CertificateStatus.UNKNOWN)
+        self.assertTrue(server.closed)
 
     def test_lost(self) -> None:
         """
         A server that disconnects during the handshake is reported as such.
         """
-        pump = meet(self.factory.buildProtocol(None), self.clock, None)
-        pump.server.transport.loseConnection()
-        pump.flush()
+        self.plain.connect(self.factory)
+        self.answer(None).close()
+        self.network.flush()
         [reason] = self.client.heard
         self.assertIsInstance(reason, HandshakeFailed)
         self.assertEqual(str(reason), "the TLS handshake failed: the connection was closed")
@@ -154,38 +155,22 @@ class SecureSocketProtocolTests(SynchronousTestCase):
         The factory can be used with C{connectTCP}, which calls more methods than an
         endpoint.
         """
-        reactor = MemoryReactor()
-        connector = reactor.connectTCP("127.0.0.1", 443, self.factory)
-        self.factory.doStart()
-        self.factory.startedConnecting(connector)
-        self.factory.clientConnectionFailed(connector, Failure(error.ConnectionRefusedError()))
-        self.factory.doStop()
+        self.network.reactor.connectTCP("192.0.2.1", 443, self.factory)
+        self.network.flush()
+        self.network.attempts.held[0].refuse()
+        self.network.check()
         self.assertEqual(self.client.heard, [])
 
     def test_logged(self) -> None:
         """
         The default C{handshakeFailed} logs the reason.
         """
-        factory = SecureSocketFactory(SecureSocketProtocol, HOST, TRUST, clock=self.clock)
+        factory = SecureSocketFactory(SecureSocketProtocol, HOST, TRUST, clock=self.network.reactor)
+        self.plain.connect(factory)
         with capturedLogs() as captured:
-            meet(factory.buildProtocol(None), self.clock, EXPIRED).flush()
+            self.answer(EXPIRED)
         [event] = captured
         self.assertIn("has expired", event["reason"])
-
-
-class TLSWay(Way):
-    """
-    An endpoint with a TLS server.
-    """
-
-    def arrive(self, clock: Clock, identity: Identity | None = GOOD) -> IOPump:
-        """
-        Connect to a server.
-        """
-        calling: Any = self.factory.buildProtocol(None)  # type: ignore[arg-type]
-        pump = meet(calling, clock, identity)
-        self.connecting.callback(calling)
-        return pump
 
 
 @implementer(IHandshakeListener)
@@ -220,17 +205,21 @@ class Starting(Factory[Listener]):
         self.running = False
 
 
-class SecureEndpointTests(SynchronousTestCase):
+class SecureEndpointTests(SecureTestCase):
     """
     Any protocol with L{SecureEndpoint}.
     """
 
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.way = TLSWay()
+        super().setUp()
         self.verdicts: list[Verdict] = []
         self.endpoint = SecureEndpoint(
-            self.way, HOST, TRUST, timeout=7, judged=self.verdicts.append, clock=self.clock
+            self.plain,
+            HOST,
+            TRUST,
+            timeout=7,
+            judged=self.verdicts.append,
+            clock=self.network.reactor,
         )
         self.factory = Starting()
 
@@ -238,10 +227,12 @@ class SecureEndpointTests(SynchronousTestCase):
         """
         C{connect} succeeds with the connected protocol when the server is trusted.
         """
+        self.network.latency = 1
         connecting = self.endpoint.connect(self.factory)
-        pump = self.way.arrive(self.clock)
+        self.answer()
+        self.network.advance(2)
         self.assertNoResult(connecting)
-        pump.flush()
+        self.network.advance(5)
         protocol = self.successResultOf(connecting)
         assert isinstance(protocol, Listener)
         self.assertEqual(protocol.heard, ["connected", "handshake completed"])
@@ -252,17 +243,22 @@ class SecureEndpointTests(SynchronousTestCase):
         """
         The protocol's factory is started and stopped with that of the endpoint.
         """
-        self.endpoint.connect(self.factory)
+        connecting = self.endpoint.connect(self.factory)
         self.assertTrue(self.factory.running)
-        self.way.factory.doStop()
+        self.answer()
+        self.assertTrue(self.factory.running)
+        protocol: Any = self.successResultOf(connecting)
+        protocol.transport.loseConnection()
+        self.network.flush()
         self.assertFalse(self.factory.running)
 
     def test_refused(self) -> None:
         """
         C{connect} fails with the exact reason if the server is not trusted.
         """
-        connecting = SecureEndpoint(self.way, HOST, TRUST, clock=self.clock).connect(self.factory)
-        self.way.arrive(self.clock, EXPIRED).flush()
+        endpoint = SecureEndpoint(self.plain, HOST, TRUST, clock=self.network.reactor)
+        connecting = endpoint.connect(self.factory)
+        self.answer(EXPIRED)
         failure = self.failureResultOf(connecting, CertificateRefused)
         self.assertEqual(failure.value.verdict.status, CertificateStatus.EXPIRED)
 
@@ -273,7 +269,7 @@ class SecureEndpointTests(SynchronousTestCase):
         connecting = self.endpoint.connect(self.factory)
         told: list[int] = []
         connecting.addErrback(lambda _: told.append(len(self.verdicts)))
-        self.way.arrive(self.clock, EXPIRED).flush()
+        self.answer(EXPIRED)
         self.assertEqual(told, [1])
         self.assertEqual(self.verdicts[0].status, CertificateStatus.EXPIRED)
 
@@ -282,7 +278,8 @@ class SecureEndpointTests(SynchronousTestCase):
         C{connect} fails with the error of the underlying endpoint.
         """
         connecting = self.endpoint.connect(self.factory)
-        self.way.connecting.errback(error.ConnectionRefusedError())
+        self.network.flush()
+        self.network.attempts.held[0].refuse()
         self.failureResultOf(connecting, error.ConnectionRefusedError)
         self.assertEqual([each.status for each in self.verdicts], [CertificateStatus.UNKNOWN])
 
@@ -291,11 +288,10 @@ class SecureEndpointTests(SynchronousTestCase):
         C{connect} fails when the handshake takes too long.
         """
         connecting = self.endpoint.connect(self.factory)
-        pump = self.way.arrive(self.clock, None)
-        self.clock.advance(7)
+        server = self.answer(None)
+        self.network.advance(7)
         self.failureResultOf(connecting, error.TimeoutError)
-        pump.flush()
-        self.assertEqual(pump.server.closed, 1)
+        self.assertTrue(server.closed)
 
     def test_noProtocol(self) -> None:
         """
@@ -304,10 +300,10 @@ class SecureEndpointTests(SynchronousTestCase):
         """
         self.patch(self.factory, "buildProtocol", lambda address: None)
         connecting = self.endpoint.connect(self.factory)
-        pump = self.way.arrive(self.clock)
-        pump.flush()
+        self.answer()
         self.failureResultOf(connecting, error.NoProtocol)
-        self.clock.advance(100)
+        self.network.advance(100)
+        self.assertTrue(self.network.connections[0].closed)
 
     def test_fault(self) -> None:
         """
@@ -318,27 +314,26 @@ class SecureEndpointTests(SynchronousTestCase):
         def fault(*arguments: object) -> None:
             raise ValueError("a fault of the user's")
 
-        targets: list[tuple[object, str]] = [
-            (self.factory, "buildProtocol"),
-            (Listener, "connectionMade"),
-        ]
-        for target, name in targets:
-            self.patch(target, name, fault)
+        for target, name in ((Starting, "buildProtocol"), (Listener, "connectionMade")):
+            self.setUp()
+            patch = self.patch(target, name, fault)
             connecting = self.endpoint.connect(self.factory)
-            pump = self.way.arrive(self.clock)
-            pump.flush()
+            self.answer()
+            patch.restore()
             self.failureResultOf(connecting, ValueError)
-            self.clock.advance(100)
-            self.assertFalse(pump.client.connected)
+            self.network.advance(100)
+            self.assertTrue(self.network.connections[0].closed, name)
 
     def test_cancelledBefore(self) -> None:
         """
         Cancelling C{connect} cancels the underlying connection attempt.
         """
         connecting = self.endpoint.connect(self.factory)
+        self.network.flush()
+        [attempt] = self.network.attempts.held
         connecting.cancel()
         self.failureResultOf(connecting, CancelledError)
-        self.assertTrue(self.way.cancelled)
+        self.assertTrue(attempt.over)
         self.assertEqual(self.verdicts, [])
 
     def test_cancelledInACallback(self) -> None:
@@ -347,54 +342,66 @@ class SecureEndpointTests(SynchronousTestCase):
         connected, closes the connection. A protocol that was not connected is not.
         """
         connecting: Any = None
+        listener = Listener()
+
+        def build(*arguments: object) -> Listener:
+            return listener
 
         def cancel(*arguments: object) -> Listener:
             connecting.cancel()
-            listener.factory = self.factory
             return listener
 
-        targets: list[tuple[object, str]] = [
-            (self.verdicts, "append"),
-            (self.factory, "buildProtocol"),
-            (Listener, "connectionMade"),
-        ]
-        for target, name in targets:
+        for name in ("judged", "buildProtocol", "connectionMade"):
+            self.setUp()
             listener = Listener()
-            clock, way = Clock(), TLSWay()
-            judged = cancel if name == "append" else None
-            if judged is None:
-                self.patch(target, name, cancel)
-            endpoint = SecureEndpoint(way, HOST, TRUST, judged=judged, clock=clock)
+            if name == "connectionMade":
+                self.patch(listener, name, cancel)
+            made = cancel if name == "buildProtocol" else build
+            self.patch(self.factory, "buildProtocol", made)
+            judged = cancel if name == "judged" else None
+            endpoint = SecureEndpoint(
+                self.plain, HOST, TRUST, judged=judged, clock=self.network.reactor
+            )
             connecting = endpoint.connect(self.factory)
-            pump = way.arrive(clock)
-            pump.flush()
+            self.answer()
             self.failureResultOf(connecting, CancelledError)
             self.assertEqual(listener.heard, [], name)
-            self.assertFalse(pump.client.connected, name)
-            clock.advance(100)
+            self.assertTrue(self.network.connections[0].closed, name)
+            self.network.advance(100)
 
     def test_cancelledWhenRefused(self) -> None:
         """
         If C{judged} cancels for a refused certificate, C{connect} fails as cancelled.
         """
         endpoint = SecureEndpoint(
-            self.way, HOST, TRUST, judged=lambda verdict: connecting.cancel(), clock=self.clock
+            self.plain,
+            HOST,
+            TRUST,
+            judged=lambda verdict: connecting.cancel(),
+            clock=self.network.reactor,
         )
         connecting = endpoint.connect(self.factory)
-        self.way.arrive(self.clock, EXPIRED).flush()
+        self.answer(EXPIRED)
         self.failureResultOf(connecting, CancelledError)
-        self.clock.advance(100)
+        self.network.advance(100)
 
     def test_cancelledInTheHandshake(self) -> None:
         """
         Cancelling during the handshake closes the connection, even if its last bytes
         were just received.
         """
-        connecting = self.endpoint.connect(self.factory)
-        pump = self.way.arrive(self.clock)
-        pump.pump()
-        connecting.cancel()
-        pump.flush()
-        self.failureResultOf(connecting, CancelledError)
-        self.assertEqual(self.verdicts, [])
-        self.clock.advance(100)
+        for sent in (False, True):
+            self.setUp()
+            self.network.latency = 1
+            connecting = self.endpoint.connect(self.factory)
+            self.answer()
+            [connection] = self.network.connections
+            connection.toClient.stall()
+            self.network.advance(3 if sent else 1)
+            self.assertEqual(connection.toClient.unread > 0, sent)
+            connecting.cancel()
+            connection.toClient.resume()
+            self.network.advance(100)
+            self.failureResultOf(connecting, CancelledError)
+            self.assertEqual(self.verdicts, [])
+            self.assertTrue(connection.closed)

@@ -8,6 +8,7 @@ from zlib import compressobj, decompressobj
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
@@ -20,9 +21,10 @@ from openfl_twisted.protocols.bridge import BridgeFactory, Target
 from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.testing import MemoryNetwork, Peer, connectedPair
 from openfl_twisted.utils import ByteArray
 from openfl_twisted.wire.framing import FRAMINGS
-from tests.doubles import Way, linesOf
+from tests.doubles import linesOf
 from tests.frames import BINARY, CONT, REQUEST, RESPONSE, TEXT, closing, frame, framesIn
 from tests.segments import cuts
 
@@ -174,16 +176,20 @@ class TextTests(SynchronousTestCase):
         """
         A bridge forwards text messages in the framing of its server, and conversely.
         """
-        framing, way, server = FRAMINGS[name], Way(), StringTransport()
-        targets = {"x/room": Target("x/room", way, "tcp:game.example:1", framing)}
-        client = WebClient(BridgeFactory(targets, clock=Clock()))
-        backend: Any = way.factory.buildProtocol(None)  # type: ignore[arg-type]
-        backend.makeConnection(server)
-        way.connecting.callback(backend)
-        client.send(frame(TEXT, b"ab") + frame(TEXT, b"cd"))
-        self.assertEqual(server.value(), framing.frame(b"ab") + framing.frame(b"cd"))
-        backend.dataReceived(framing.frame(b"ef"))
-        self.assertEqual(client.frames(), [(TEXT, b"ef")])
+        framing, network, server = FRAMINGS[name], MemoryNetwork(), Peer()
+        network.reactor.listenTCP(1, Factory.forProtocol(lambda: server))
+        endpoint = clientFromString(network.reactor, "tcp:localhost:1")
+        targets = {"x/room": Target("x/room", endpoint, "tcp:localhost:1", framing)}
+        bridge = BridgeFactory(targets, clock=network.reactor)
+        client = connectedPair(
+            Peer(), WebSocketFactory(bridge, clock=network.reactor), network=network
+        ).client
+        client.send(REQUEST + frame(TEXT, b"ab") + frame(TEXT, b"cd"))
+        network.flush()
+        self.assertEqual(server.received, framing.frame(b"ab") + framing.frame(b"cd"))
+        server.send(framing.frame(b"ef"))
+        network.flush()
+        self.assertEqual(client.received, RESPONSE + frame(TEXT, b"ef", mask=False))
 
     def test_notText(self) -> None:
         """
