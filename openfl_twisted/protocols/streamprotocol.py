@@ -3,7 +3,7 @@ Base classes of the stream protocols of this package and of their factories.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
 from functools import lru_cache, wraps
 from inspect import Signature as CallSignature
 from inspect import isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction
@@ -357,9 +357,11 @@ class StreamProtocol(Protocol):
         items are dropped. After C{MAX_WORK} items, the remaining items are held until other
         connections have been served.
 
-        @param items: the items. For C{MAX_WORK}, a list counts as the number of its elements.
+        @param items: the items, of one type. For C{MAX_WORK}, a list counts as the number of its
+            elements.
         @param receive: the method to call.
         """
+        areLists = bool(items) and isinstance(items[0], list)
         for number, item in enumerate(items):
             # An item can start TLS, which changes the transport.
             transport = self.transport
@@ -367,7 +369,7 @@ class StreamProtocol(Protocol):
                 self._deliverLater(items[number:], receive)
                 return
             result = receive(item)
-            transport.work += len(item) if isinstance(item, list) else 1
+            transport.work += len(cast("Sized", item)) if areLists else 1
             if result is not None:
                 self.handlerReturned(result)
 
