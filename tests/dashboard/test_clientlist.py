@@ -121,7 +121,7 @@ class ClientListTests(SynchronousTestCase):
         self.patch(clientlist, "_PART", 2)
         clients = [self.server.connect() for _ in range(5)]
         self.assertEqual(self.select(), [5, 4, 3, 2, 1])
-        clients[1].transport.abortConnection()
+        clients[1].abort()
         rows = self.list.rows()
         assert rows is not None
         shown, _ = self.list.select(rows, View(), 10)

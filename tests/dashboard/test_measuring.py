@@ -8,7 +8,6 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -196,7 +195,7 @@ class MeasuringTests(SynchronousTestCase):
         self.open()
         client = Client(self.guard, self.clock)
         client.send(b"a\0")
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual(len(self.factory.wrappedFactory.connections), 0)
         self.assertEqual(len(self.guard.protocols), 0)
 
@@ -211,8 +210,8 @@ class MeasuringTests(SynchronousTestCase):
             client.send(b"a\0")
             self.assertEqual(client.received, b"a\0")
         self.assertEqual(self.measured(), (4, 4, 2))
-        clients[0].transport._close(ConnectionDone())
-        clients[1].transport._close(ConnectionDone())
+        clients[0].close()
+        clients[1].close()
         self.assertEqual(self.measurements.measured, 0)
         Client(self.guard, self.clock).send(b"b\0")
         self.assertEqual(self.measured(), (6, 6, 3))
@@ -227,7 +226,7 @@ class MeasuringTests(SynchronousTestCase):
         client.send(b"a\0")
         [record] = self.guard.protocols
         connection = record.top
-        client.transport._close(ConnectionDone())
+        client.close()
         measuring._MeasuringTap(connection, self.measurements, DIALECTS["xml"])
         self.assertEqual(self.measurements.measured, 0)
 

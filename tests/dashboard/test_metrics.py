@@ -13,7 +13,6 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -102,7 +101,7 @@ class MetricsTests(MetricsTestCase):
         Connected clients are counted by type, closed connections also by cause, and
         refused ones by limit.
         """
-        self.server.connect().transport._close(ConnectionDone())
+        self.server.connect().close()
         for data in (b"a\0b\0", b"c\0", b"<policy"):
             self.server.connect(data)
         protocol = self.server.factory.buildProtocol(None)

@@ -9,7 +9,6 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
@@ -180,13 +179,13 @@ class CommandTests(DashboardTestCase):
         with capturedLogs() as logs:
             answer = self.post("/kick", {"id": 2, "reason": "too\nloud"})
         self.assertEqual((answer.status, answer.json), (200, {"kicked": 2}))
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         self.assertEqual(told, ["kicked"])
         self.assertEqual(
             linesOf(logs),
             ["192.168.1.1:54321 disconnected by operator: too loud (dashboard, 127.0.0.1:5)"],
         )
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual(self.post("/kick", {"id": 2}).status, 404)
 
     def test_reason(self) -> None:
@@ -216,7 +215,7 @@ class CommandTests(DashboardTestCase):
             "reason": "too loud (dashboard, 127.0.0.1:5)",
         }
         self.assertEqual((answer.status, answer.json), (200, {"blocked": block}))
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         [line] = linesOf(logs)
         self.assertIn("192.168.1.1 blocked until 1970-01-01 00:01:00 UTC: too loud (dash", line)
         self.assertEqual(self.lastOf(browser)["blocked"], [block])

@@ -143,7 +143,7 @@ class StateTests(DashboardTestCase):
         self.server.connect()
         self.server.connect(b'<join room="go" name="Ann"/>\0')
         left = self.server.connect(b'<join room="go" name="Ben"/>\0')
-        left.transport._close(ConnectionLost())
+        left.abort()
         browser = self.watch("/state?room=go")
         members = [{"name": "Ann", "client": 2}, {"name": "Ben", "client": None}]
         self.assertEqual(
@@ -395,7 +395,7 @@ class MessageTests(DashboardTestCase):
         client = self.server.connect()
         browser = self.watch("/messages/1")
         client.send(b"bye\0")
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual([name for name, _ in self.next(browser)], ["messages", "gone"])
         self.assertTrue(browser.transport.disconnecting)
         self.assertEqual(self.dashboard.state.streams, 0)

@@ -9,7 +9,6 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
@@ -225,7 +224,7 @@ class StateTests(WorkersTestCase):
         """
         one, two = self.one.server.connect(), self.two.server.connect()
         self.assertEqual(self.post("/kick", id=1002, reason="spam").json, {"kicked": 1002})
-        self.assertEqual((one.transport.disconnecting, two.transport.disconnecting), (False, True))
+        self.assertEqual((one.closed, two.closed), (False, True))
         for id in (1003, 9002, 1):
             answer = self.post("/kick", id=id)
             self.assertEqual((answer.status, answer.json["problem"][:11]), (404, "this client"))
@@ -238,7 +237,8 @@ class StateTests(WorkersTestCase):
         with capturedLogs() as logs:
             self.assertEqual(self.post("/say", text="hello").json, {"hearers": 3})
         for client in clients:
-            self.assertIn(b"hello\0", client.transport.value())
+            client.exchange()
+            self.assertIn(b"hello\0", client.received)
         self.assertEqual(linesOf(logs)[-1], "127.0.0.1:5 sent a message to 3 clients (dashboard)")
 
     def test_noBroadcast(self) -> None:
@@ -284,7 +284,7 @@ class StateTests(WorkersTestCase):
             blocks = self.one.server.factory.blockList
             assert blocks is not None
             self.assertEqual(blocks.blocks(), [Block(address, until, "spam")])
-            self.assertEqual(client.transport.disconnecting, address == "192.168.1.1")
+            self.assertEqual(client.closed, address == "192.168.1.1")
         self.one.server.factory.blockList = None
         self.assertIsNone(self.successResultOf(self.one.ask("blocks", blocks=[])))
 
@@ -406,7 +406,7 @@ class MessageTests(WorkersTestCase):
         self.assertEqual(name, "messages")
         self.assertEqual([each["text"] for each in event["messages"]], ["one", "two"])
         self.assertEqual(self.next(browser), [])
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual([name for name, _ in self.next(browser)], ["gone"])
         self.assertEqual(self.two.questions[-1], "unmonitor")
         self.assertEqual(self.dashboard.state.streams, 0)

@@ -4,13 +4,13 @@ and WebSocket.
 """
 
 from functools import partial
+from itertools import product
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.address import UNIXAddress
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
@@ -31,7 +31,7 @@ from openfl_twisted.wire.firstbytes import ALL_TYPES, FOREIGN, ClientType, Signa
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
 from openfl_twisted.wire.policy.rule import AccessRule
-from tests.doubles import linesOf
+from tests.doubles import TightTransport, linesOf
 from tests.frames import BINARY, CLOSE, RESPONSE, TEXT, closing, frame
 from tests.frames import REQUEST as UPGRADE
 from tests.support.clients import IDENTITY, PAGE, Client
@@ -67,6 +67,8 @@ REQUESTS = [
     (b"HEAD /healthz HTTP/1.1\r\n\r\n", b"200"),
     (b"OPTIONS * HTTP/1.1\r\n\r\n", b"200"),
 ]
+# With and without an EOF.
+ENDS = (Client.close, Client.abort)
 SPLIT = [b"POST / HTTP/1.1\r\n\r\n\0<attack/>\0", b"GET /\r\n", HELLO, *PROXY_HEADERS]
 
 
@@ -223,14 +225,13 @@ class DetectedTests(DetectionTestCase):
         """
         For each client type, C{connectionLost} of the wrapped protocol is called once.
         """
-        for inTLS in (False, True):
-            for data in (b"plain", UPGRADE):
-                self.open()
-                client = self.call(inTLS=inTLS)
-                client.send(data)
-                client.transport._close(ConnectionDone())
-                self.assertEqual(self.greeter.told, ["made", "lost"])
-                self.assertEqual(self.factory.undetected, 0)
+        for inTLS, data, end in product((False, True), (b"plain", UPGRADE), ENDS):
+            self.open()
+            client = self.call(inTLS=inTLS)
+            client.send(data)
+            end(client)
+            self.assertEqual(self.greeter.told, ["made", "lost"])
+            self.assertEqual(self.factory.undetected, 0)
 
     def test_halfClosed(self) -> None:
         """
@@ -240,10 +241,9 @@ class DetectedTests(DetectionTestCase):
             self.open()
             client = self.call(inTLS=inTLS)
             client.send(UPGRADE if not inTLS else b"plain")
-            protocol: Any = client.transport.protocol
-            protocol.readConnectionLost()
-            self.assertTrue(client.transport.disconnecting)
-            protocol.writeConnectionLost()
+            client.finish()
+            self.assertTrue(client.closed)
+            client.server.writeConnectionLost()
 
 
 class Pausing(Greeter):
@@ -343,7 +343,7 @@ class SlowTests(DetectionTestCase):
         client.send(frame(BINARY, b"pong"))
         self.assertEqual(self.wrapped.made[1].received, b"pingpong")
         self.assertEqual(client.messages, [(BINARY, b"hello")])
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual(self.wrapped.made[1].told, ["made", "lost"])
         self.assertEqual((first.told.count("lost"), first.received), (1, b""))
         self.assertEqual(self.factory.undetected, 0)
@@ -371,7 +371,7 @@ class SlowTests(DetectionTestCase):
         self.clock.advance(1)
         client.send(HEALTH)
         self.assertTrue(client.received.startswith(b"HTTP/1.1 200 OK"))
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
 
     def test_plain(self) -> None:
         """
@@ -395,15 +395,14 @@ class SlowTests(DetectionTestCase):
             self.clock.advance(1)
             self.wrapped.inner = Greeter
             client.send(UPGRADE)
-            protocol: Any = client.transport.protocol
-            self.assertEqual(protocol.clientType, "websocket")
+            self.assertEqual(client.server.clientType, "websocket")
             if end == "finish":
-                protocol.finishConnection()
+                client.server.finishConnection()
                 client.exchange()
                 self.assertEqual(client.messages[1:], [(CLOSE, (1001).to_bytes(2))])
             else:
-                protocol.readConnectionLost()
-                self.assertTrue(client.transport.disconnecting)
+                client.finish()
+                self.assertTrue(client.closed)
 
 
 class PausedTests(DetectionTestCase):
@@ -419,7 +418,7 @@ class PausedTests(DetectionTestCase):
         self.wrapped.inner = Pausing
         client = self.call(inTLS=inTLS)
         client.send(b"bye")
-        client.transport._close(ConnectionDone())
+        client.lose()
         greeter = self.greeter
         assert isinstance(greeter, Pausing)
         self.assertEqual((greeter.told, greeter.received), (["made"], b""))
@@ -532,13 +531,12 @@ class HTTPTests(DetectionTestCase):
             self.clock.advance(1 if greeted else 0)
             client.send(start)
             self.clock.advance(DETECTION_TIMEOUT - 0.5)
-            self.assertFalse(client.transport.disconnecting)
-            protocol: Any = client.transport.protocol
+            self.assertFalse(client.closed)
             if atEOF:
-                protocol.readConnectionLost()
+                client.finish()
             else:
                 self.clock.pump([0.5, 0.5])
-            self.assertTrue(client.transport.disconnecting)
+            self.assertTrue(client.closed)
             self.assertEqual([each.received for each in self.wrapped.made], [b""] * greeted)
             self.assertEqual(self.factory.foreign["http"], 1)
 
@@ -550,7 +548,7 @@ class HTTPTests(DetectionTestCase):
         client = self.call()
         self.clock.advance(1)
         client.send(b"POST /a")
-        client.transport._close(ConnectionDone())
+        client.lose()
         self.assertEqual((self.greeter.received, self.greeter.told), (b"", ["made", "lost"]))
 
     @given(st.sampled_from([REQUEST, HELLO, UPGRADE, *PROXY_HEADERS]), st.booleans())
@@ -568,7 +566,7 @@ class HTTPTests(DetectionTestCase):
         self.greeter.told.clear()
         client.send(data)
         self.assertEqual(self.greeter.told[-2:], ["stopped", "lost"])
-        self.assertTrue(client.transport.closed)
+        self.assertTrue(client.closed)
 
     def test_lostPolicyRequest(self) -> None:
         """
@@ -581,7 +579,7 @@ class HTTPTests(DetectionTestCase):
         assert client.tls is not None
         client.tls.shutdown()
         client.exchange()
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual((self.greeter.received, self.greeter.told), (b"", ["made", "lost"]))
 
     @given(st.booleans(), st.integers(1, 60))
@@ -632,10 +630,12 @@ class HTTPTests(DetectionTestCase):
         ):
             self.open(policy=policy)
             for upgrade in (UPGRADE, UPGRADE.replace(b"Origin: http://127.0.0.1:9301\r\n", b"")):
-                client = Client(self.factory, self.clock, host=UNIXAddress(b"/run/a"))
-                client.send(upgrade)
+                protocol: Any = self.factory.buildProtocol(None)
+                transport = TightTransport(protocol, 1 << 20, hostAddress=UNIXAddress(b"/run/a"))
+                protocol.makeConnection(transport)
+                transport.arrive(upgrade)
                 plain = b"Origin" not in upgrade
-                self.assertEqual(client.received.split()[1], b"101" if plain else status)
+                self.assertEqual(transport.value().split()[1], b"101" if plain else status)
 
     def test_refusingRule(self) -> None:
         """
@@ -686,7 +686,7 @@ class AcceptTests(DetectionTestCase):
                 client = self.call()
                 client.send(data)
             self.assertTrue(client.received.startswith(answer))
-            self.assertTrue(client.transport.disconnecting)
+            self.assertTrue(client.closed)
             self.assertIn(words, linesOf(logs)[0])
         self.assertEqual(self.wrapped.made, [])
 
@@ -701,7 +701,7 @@ class AcceptTests(DetectionTestCase):
                 client.send(PAGE)
             self.assertTrue(client.received.startswith(b"HTTP/1.1 400 "), client.received)
             self.assertIn(b"without TLS, which this port requires", client.received)
-            self.assertTrue(client.transport.disconnecting)
+            self.assertTrue(client.closed)
             self.assertIn("without TLS", linesOf(logs)[0])
             self.assertEqual(self.factory.foreign["http"], 1)
         for accept in (
@@ -729,7 +729,7 @@ class AcceptTests(DetectionTestCase):
                 self.clock.advance(wait)
                 client.send(b"plain")
                 self.assertEqual(self.wrapped.made, [])
-                self.assertTrue(client.transport.disconnecting)
+                self.assertTrue(client.closed)
 
     @given(st.integers(1, 60), st.booleans())
     def test_withoutCertificate(self, length: int, greeted: bool) -> None:
@@ -743,7 +743,7 @@ class AcceptTests(DetectionTestCase):
             self.clock.advance(greeted)
             client.send(HELLO + bytes(300))
         self.assertEqual(client.received, (b"hello" if greeted else b"") + ALERT)
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         self.assertEqual([each.received for each in self.wrapped.made], [b""] * greeted)
         self.assertEqual(self.factory.foreign, {"http": 0, "tls": 1, "proxy": 0})
         words = "refused: client sent a TLS handshake, but this port has no certificate"
@@ -759,7 +759,7 @@ class AcceptTests(DetectionTestCase):
             client = self.call(length=length)
             client.send(header + b"<attack/>\0")
         self.assertEqual((client.received, self.wrapped.made), (b"", []))
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         self.assertEqual(self.factory.foreign["proxy"], 1)
         self.assertIn("refused: peer sent a PROXY protocol header", linesOf(logs)[0])
 
@@ -791,7 +791,7 @@ class AcceptTests(DetectionTestCase):
         with capturedLogs() as logs:
             client = self.call()
             client.send(b"hello")
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         self.assertEqual(self.wrapped.made, [])
         self.assertIn("""disconnected: client type "plain" is not accepted""", linesOf(logs)[0])
 
@@ -803,10 +803,10 @@ class AcceptTests(DetectionTestCase):
         self.open(accept={ClientType.WEBSOCKET})
         client = self.call()
         self.clock.pump([0.5] * 19)
-        self.assertFalse(client.transport.disconnecting)
+        self.assertFalse(client.closed)
         with capturedLogs() as logs:
             self.clock.pump([0.5] * 2)
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         self.assertIn("disconnected: no data was received", linesOf(logs)[0])
         self.assertEqual(logs[0]["log_level"], LogLevel.info)
         late = self.call()
@@ -841,11 +841,11 @@ class LimitTests(DetectionTestCase):
         self.open(maxUndetected=2)
         with capturedLogs() as logs:
             clients = [self.call() for _ in range(4)]
-        self.assertEqual([each.transport.closed for each in clients], [False, False, True, True])
+        self.assertEqual([each.closed for each in clients], [False, False, True, True])
         [line] = linesOf(logs)
         self.assertIn("refused: too many clients whose type is not detected yet (2)", line)
         clients[0].send(b"plain")
-        self.assertFalse(self.call().transport.closed)
+        self.assertFalse(self.call().closed)
         with capturedLogs() as logs:
             self.call()
         self.assertEqual(len(logs), 1)
@@ -855,7 +855,7 @@ class LimitTests(DetectionTestCase):
         With a limit of 0, the number of undetected clients is unlimited.
         """
         self.open(maxUndetected=0)
-        self.assertFalse(any(self.call().transport.closed for _ in range(4)))
+        self.assertFalse(any(self.call().closed for _ in range(4)))
 
 
 class ClosingTests(DetectionTestCase):
@@ -887,7 +887,7 @@ class ClosingTests(DetectionTestCase):
         client = self.talk(b"a\0")
         client.exchange()
         self.assertEqual(client.received, b"a\0")
-        self.assertTrue(client.transport.closed)
+        self.assertTrue(client.closed)
         self.successResultOf(self.ended)
 
     def test_undetected(self) -> None:
@@ -896,7 +896,7 @@ class ClosingTests(DetectionTestCase):
         """
         client = self.talk(b"GET")
         client.exchange()
-        self.assertTrue(client.transport.closed)
+        self.assertTrue(client.closed)
         self.clock.advance(100)
 
     def test_webSocket(self) -> None:
@@ -906,9 +906,9 @@ class ClosingTests(DetectionTestCase):
         client = self.talk(UPGRADE + frame(BINARY, b"a\0"))
         client.exchange()
         self.assertEqual(client.messages[1:], [(CLOSE, (1001).to_bytes(2))])
-        self.assertFalse(client.transport.closed)
+        self.assertFalse(client.closed)
         client.send(closing(1000))
-        self.assertTrue(client.transport.closed)
+        self.assertTrue(client.closed)
         self.successResultOf(self.ended)
 
     def test_closedBy(self) -> None:
@@ -968,8 +968,8 @@ class ClosingTests(DetectionTestCase):
                     [protocol] = self.factory.wrappedFactory.connections
                     protocol.transport.loseConnection()
                     client.exchange()
-                    client.transport.protocol.readConnectionLost()  # type: ignore[union-attr]
-                client.transport._close(ConnectionDone())
+                    client.finish()
+                client.close()
             self.assertIn(f"closed {words} (0 open)", linesOf(logs)[-1])
 
     def test_tls(self) -> None:
@@ -983,10 +983,10 @@ class ClosingTests(DetectionTestCase):
                 client.send(closing(1000))
             assert client.tls is not None
             self.assertTrue(client.tls.get_shutdown() & SSL.RECEIVED_SHUTDOWN)
-            self.assertFalse(client.transport.closed)
+            self.assertFalse(client.closed)
             client.tls.shutdown()
             client.exchange()
-            self.assertTrue(client.transport.closed)
+            self.assertTrue(client.closed)
             self.successResultOf(self.ended)
 
     def test_undetectedInTLS(self) -> None:
@@ -1012,11 +1012,10 @@ class ClosingTests(DetectionTestCase):
             if close:
                 self.guard.closeAll(1000)
             else:
-                [door] = [client.transport.protocol]
-                tls: Any = door.wrappedProtocol  # type: ignore[union-attr]
+                tls = client.server.wrappedProtocol
                 tls.wrappedProtocol.loseConnection()
                 tls.wrappedProtocol.loseConnection()
             self.clock.advance(99 if close else CLOSE_TIMEOUT - 1)
-            self.assertFalse(client.transport.closed)
+            self.assertFalse(client.closed)
             self.clock.advance(1)
-            self.assertTrue(client.transport.closed)
+            self.assertTrue(client.closed)

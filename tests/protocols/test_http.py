@@ -10,7 +10,6 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
@@ -35,10 +34,10 @@ from openfl_twisted.wire.firstbytes import ALL_TYPES, ClientType, Signature
 from openfl_twisted.wire.httprequest import _METHODS
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.rule import AccessRule
-from tests.doubles import TightTransport, linesOf
+from tests.doubles import linesOf
 from tests.frames import BINARY, RESPONSE, frame
 from tests.frames import REQUEST as UPGRADE
-from tests.support.clients import IDENTITY, PAGE, PORT, Client
+from tests.support.clients import IDENTITY, PAGE, Client
 from tests.support.greeters import Greeter, GreeterFactory
 from tests.tls.handshakes import Presenting
 
@@ -76,6 +75,8 @@ VARIOUS = [
     b"message\0",
     b"G",
 ]
+# Longer than the send buffers of the server and the network.
+LONG = b"x" * 300_000
 BUSY = b"The server accepts no more connections."
 
 
@@ -239,7 +240,7 @@ class RequestTests(HTTPTestCase):
             self.clock.pump([0.5] * 22)
             client.exchange()
             self.assertTrue(client.received.startswith(b"HTTP/1.1 " + status), client.received)
-            self.assertTrue(client.transport.disconnecting)
+            self.assertTrue(client.closed)
         self.assertEqual((self.game.made, self.pages.requests), ([], []))
 
     def test_accept(self) -> None:
@@ -331,23 +332,16 @@ class PersistentTests(HTTPTestCase):
         """
         data = first + b"".join(rest)
         self.open()
-        alone: Any = self.site.buildProtocol(PORT)
-        transport = TightTransport(alone, 1 << 20)
-        transport.atOnce = False
-        alone.makeConnection(transport)
-        for start in range(0, len(data), length):
-            if not transport.disconnecting:
-                transport.arrive(data[start : start + length])
-        transport.drain()
-        transport._close(ConnectionDone())
+        alone = Client(self.site, self.clock, length=length)
+        alone.send(data)
+        alone.close()
         self.open()
         client = self.call(data, inTLS=inTLS, length=length)
         received, expected = (
-            re.sub(rb"Date: [^\r]*", b"Date: x", each)
-            for each in (client.received, transport.delivered)
+            re.sub(rb"Date: [^\r]*", b"Date: x", each) for each in (client.received, alone.received)
         )
         # A request that is not complete has a temporary file.
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual((received, self.game.made), (expected, []))
 
     def test_everyByte(self) -> None:
@@ -383,7 +377,7 @@ class PersistentTests(HTTPTestCase):
         Many requests in one chunk are served in portions, without recursion.
         """
         client = self.call()
-        client.transport.arrive(PAGE * 5000 + UPGRADE)
+        client.arrive(PAGE * 5000 + UPGRADE)
         served = len(self.pages.requests)
         self.assertLess(served, 1000)
         self.clock.pump([0] * 100)
@@ -401,7 +395,7 @@ class PersistentTests(HTTPTestCase):
         ):
             client = self.call(request + OPEN)
             client.send(OPEN)
-            self.assertTrue(client.transport.disconnecting)
+            self.assertTrue(client.closed)
             self.assertEqual(self.game.made, [])
 
     def test_closing(self) -> None:
@@ -426,7 +420,7 @@ class PersistentTests(HTTPTestCase):
                 self.assertTrue(client.tls.get_shutdown())
                 client.tls.shutdown()
                 client.exchange()
-            self.assertTrue(client.transport.closed)
+            self.assertTrue(client.closed)
             self.successResultOf(closed)
 
     def test_slowHead(self) -> None:
@@ -438,7 +432,7 @@ class PersistentTests(HTTPTestCase):
         self.clock.advance(10)
         client.exchange()
         self.assertIn(b"HTTP/1.1 408 ", client.received)
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
 
     def test_idle(self) -> None:
         """
@@ -449,12 +443,12 @@ class PersistentTests(HTTPTestCase):
         answered = len(client.received)
         client.send(b"\r")
         self.clock.advance(59)
-        self.assertFalse(client.transport.disconnecting)
+        self.assertFalse(client.closed)
         self.clock.advance(1)
         client.exchange()
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         self.assertEqual(len(client.received), answered)
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_slowBody(self) -> None:
@@ -466,9 +460,9 @@ class PersistentTests(HTTPTestCase):
         for _ in range(59):
             self.clock.advance(1)
             client.send(b"x")
-            self.assertFalse(client.transport.disconnecting)
+            self.assertFalse(client.closed)
         self.clock.advance(1)
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         self.assertEqual(self.pages.requests, [])
 
     @given(st.booleans(), st.integers(-1, 1), st.integers(7, 200) | st.just(1 << 20))
@@ -479,13 +473,13 @@ class PersistentTests(HTTPTestCase):
         self.open(maxBody=len(OPEN) - over)
         with capturedLogs() as logs:
             client = self.call((CHUNKED if isChunked else POST) + PAGE, length=length)
-        client.transport._close(ConnectionDone())
+        client.close()
         if over <= 0:
             self.assertEqual(len(self.bodies(client)), 2)
             return
         self.assertTrue(client.received.startswith(b"HTTP/1.1 413 "), client.received)
         self.assertEqual(client.received.count(b"HTTP/1.1"), 1)
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         self.assertEqual((self.pages.requests, self.game.made), ([], []))
         [line] = [each for each in linesOf(logs) if "body" in each]
         self.assertIn(f"refused: HTTP request body exceeds {len(OPEN) - 1} bytes", line)
@@ -514,7 +508,7 @@ class PersistentTests(HTTPTestCase):
         for data in (PAGE, ASK, PAGE + PAGE[:9], OPEN):
             self.open()
             client = self.call(data)
-            client.transport._close(ConnectionDone())
+            client.abort()
             self.assertEqual(self.clock.getDelayedCalls(), [])
             self.assertEqual((self.guard.connections, self.guard.http), (0, 0))
 
@@ -566,49 +560,67 @@ class UnreadTests(HTTPTestCase):
     Responses without a producer that the client has not read yet.
     """
 
+    def open(self, **settings: Any) -> None:
+        """
+        Open a port whose responses are longer than the send buffer.
+        """
+        super().open(**settings)
+        self.pages.answer = lambda request: LONG  # type: ignore[method-assign]
+
+    def stall(self, data: bytes) -> Client:
+        """
+        Connect a client that does not read, and send data.
+        """
+        client = self.call()
+        client.connection.toClient.stall()
+        client.arrive(data)
+        return client
+
+    def read(self, client: Client) -> None:
+        """
+        Let a client read all that was sent.
+        """
+        client.connection.toClient.resume()
+        client.exchange()
+
     def test_pipelined(self) -> None:
         """
         While the client does not read a response, the next request is not handled, even if it was
         received together with the previous one.
         """
-        client = self.call()
-        client.transport.room = 10
-        client.arrive(PAGE * 3)
+        client = self.stall(PAGE * 3)
         self.assertEqual(len(self.pages.requests), 1)
-        client.exchange()
-        self.assertEqual(self.bodies(client), [b"<GET /index.html >"] * 3)
+        self.read(client)
+        self.assertEqual(self.bodies(client), [LONG] * 3)
 
     def test_idleAfterwards(self) -> None:
         """
         When the client has read the response, the time until the next request begins.
         """
-        client = self.call()
-        client.transport.room = 10
-        client.arrive(PAGE)
+        client = self.stall(PAGE)
         self.clock.advance(50)
-        client.exchange()
-        self.assertEqual(self.bodies(client), [b"<GET /index.html >"])
+        self.read(client)
+        self.assertEqual(self.bodies(client), [LONG])
         self.clock.advance(59)
-        self.assertFalse(client.transport.disconnecting)
+        self.assertFalse(client.closed)
         self.clock.advance(2)
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
 
     def test_severalWrites(self) -> None:
         """
         Several writes while the client does not read start one timeout, which ends when the client
         reads.
         """
-        client = self.call(ASK)
-        client.transport.room = 10
+        client = self.stall(ASK)
         [request] = self.pages.waiting
-        request.setHeader(b"content-length", b"400")
+        request.setHeader(b"content-length", b"%d" % (4 * len(LONG)))
         for _ in range(3):
-            request.write(b"x" * 100)
-        client.exchange()
-        self.assertEqual(client.received.count(b"x" * 100), 3)
+            request.write(LONG)
+        self.read(client)
+        self.assertEqual(client.received.count(LONG), 3)
         self.clock.pump([STALL_TIMEOUT] * 3)
-        self.assertFalse(client.transport.closed)
-        request.write(b"x" * 100)
+        self.assertFalse(client.closed)
+        request.write(LONG)
         request.finish()
 
 
@@ -712,10 +724,10 @@ class LimitTests(HTTPTestCase):
             self.call(PAGE)
         self.assertEqual((self.guard.http, self.guard.connections), (5, 5))
         players = [self.call(UPGRADE) for _ in range(3)]
-        self.assertTrue(players.pop().transport.closed)
+        self.assertTrue(players.pop().closed)
         self.assertEqual(self.guard.refusals, {**dict.fromkeys(REFUSALS, 0), "connections": 1})
         for player in players:
-            player.transport._close(ConnectionDone())
+            player.close()
         self.assertEqual((self.guard.http, self.guard.connections), (5, 5))
         self.assertEqual(self.bodies(self.call(PAGE)), [b"<GET /index.html >"])
 
@@ -725,7 +737,7 @@ class LimitTests(HTTPTestCase):
         """
         client = self.call(PAGE)
         [record] = self.guard.protocols
-        client.transport._close(ConnectionDone())
+        client.abort()
         self.assertFalse(record.countAs("websocket"))
         self.assertEqual((self.guard.http, self.guard.connections), (0, 0))
         self.assertEqual(self.guard._hosts._open, {})
@@ -741,7 +753,7 @@ class LimitTests(HTTPTestCase):
             refused = [self.call(PAGE) for _ in range(3)]
         for client in refused:
             self.assertTrue(client.received.startswith(b"HTTP/1.1 503 "), client.received)
-            self.assertTrue(client.transport.disconnecting)
+            self.assertTrue(client.closed)
         line = (
             "192.168.1.1:54321 refused: HTTP connection limit reached (2); further refusals are "
             "not logged"
@@ -750,7 +762,7 @@ class LimitTests(HTTPTestCase):
         self.assertEqual(self.guard.refusals, {**dict.fromkeys(REFUSALS, 0), "http": 3})
         self.assertTrue(self.call(OPEN).received.startswith(RESPONSE))
         for client in (first, *refused):
-            client.transport._close(ConnectionDone())
+            client.close()
         self.assertEqual(self.guard.http, 1)
         self.assertEqual(self.bodies(self.call(PAGE)), [b"<GET /index.html >"])
         with capturedLogs() as logs:
@@ -782,8 +794,8 @@ class LimitTests(HTTPTestCase):
             self.assertIn(BUSY, pages[1].received)
             self.assertIn("refused: connection limit ", linesOf(logs)[0])
             self.assertEqual((len(self.game.made), self.guard.http), (1, 0))
-            self.assertTrue(pages[1].transport.closed)
-            pages[0].transport._close(ConnectionDone())
+            self.assertTrue(pages[1].closed)
+            pages[0].close()
             self.assertEqual((self.guard.http, self.guard.connections), (0, 0))
             self.assertIn(b"101", self.call(OPEN).received)
 
@@ -818,7 +830,7 @@ class LimitTests(HTTPTestCase):
         self.assertEqual(traffic["websocket"].bytesIn, len(frame(BINARY, b"ping")))
         [info] = self.guard.clients()
         self.assertEqual(info.bytesIn, len(PAGE + OPEN))
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual(self.guard.traffic(), traffic)
         self.assertEqual(list(self.guard.closed), [("websocket", "peer")])
 
@@ -834,8 +846,8 @@ class LimitTests(HTTPTestCase):
             self.pages.waiting[0].write(b"x")
             client.exchange()
             self.clock.advance(1)
-        self.assertFalse(client.transport.disconnecting)
-        self.assertTrue(idle.transport.disconnecting)
+        self.assertFalse(client.closed)
+        self.assertTrue(idle.closed)
         self.guard.doStop()
 
 

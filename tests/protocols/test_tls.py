@@ -24,7 +24,6 @@ from openfl_twisted.testing import (
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.wire.policy.file import PolicyFile
 from openfl_twisted.wire.policy.request import REQUEST
-from tests.support.tls import SlowClient
 
 CREDENTIALS = CertificateMaker().make()
 
@@ -34,17 +33,36 @@ class TLSTests(SynchronousTestCase):
     Servers inside TLS.
     """
 
+    def stall(self, factory: Factory[Any]) -> ConnectedPair[Peer, Any]:
+        """
+        Connect a client that does not read.
+        """
+        pair = connectedPair(Peer(), factory, tls=CREDENTIALS)
+        pair.connection.toClient.window = 1000
+        pair.connection.toClient.stall()
+        return pair
+
+    def read(self, pair: ConnectedPair[Peer, Any]) -> bytes:
+        """
+        Let the client read.
+
+        @return: all data that it has read.
+        """
+        pair.connection.toClient.resume()
+        pair.network.flush()
+        return pair.client.received
+
     def test_bounded(self) -> None:
         """
         A client that does not read is disconnected, as without TLS.
         """
         factory = XMLSocketFactory(XMLSocketProtocol, maxQueue=100_000)
-        client = SlowClient(factory)
+        pair = self.stall(factory)
         [connection] = factory.connections
         for _ in range(300):
             connection.sendMessage("x" * 1000)
-            client.clock.advance(0)
-        self.assertTrue(client.transport.closed)
+            pair.network.flush()
+        self.assertTrue(pair.connection.toServer.closed)
         self.assertEqual(connection.transport.pending, 0)
         self.assertEqual(factory.connections, set())
 
@@ -54,19 +72,21 @@ class TLSTests(SynchronousTestCase):
         the end.
         """
         factory = XMLSocketFactory(EchoProtocol)
-        client = SlowClient(factory)
+        pair = self.stall(factory)
         [connection] = factory.connections
-        message = b"x" * 10_000 + b"\0"
-        client.send(message)
-        client.clock.advance(0)
-        client.send(message)
-        self.assertEqual(client.transport.producerState, "paused")
-        while len(client.received) < 2 * len(message):
-            client.read()
+        message = b"x" * 100_000 + b"\0"
+        pair.client.send(message)
+        pair.network.flush()
+        self.assertEqual(pair.connection.toServer.unread, 0)
+        pair.client.send(message)
+        pair.network.flush()
+        self.assertGreater(pair.connection.toServer.unread, len(message))
+        self.assertEqual(self.read(pair), message * 2)
+        self.assertEqual(pair.connection.toServer.unread, 0)
         connection.transport.loseConnection()
-        client.readAll()
-        self.assertEqual(client.received, message * 2)
-        self.assertEqual(client.transport.producerState, "producing")
+        pair.network.flush()
+        self.assertEqual(pair.client.received, message * 2)
+        self.assertTrue(pair.client.closed)
 
     def test_tail(self) -> None:
         """
@@ -76,19 +96,19 @@ class TLSTests(SynchronousTestCase):
         for closing in ("the protocol", "the guard"):
             xml = XMLSocketFactory(XMLSocketProtocol)
             guard = GuardFactory(xml, clock=Clock())
-            client = SlowClient(guard)
+            pair = self.stall(guard)
             [connection] = xml.connections
             messages = ["x" * 100_000, "y" * 3000, "z"]
             for message in messages:
                 connection.sendMessage(message)
-            client.clock.advance(0)
+            pair.network.flush()
             self.assertGreater(connection.transport.pending, 3000)
             if closing == "the guard":
                 guard.closeAll(10)
             else:
                 connection.transport.loseConnection()
-            client.readAll()
-            self.assertEqual(client.received, "".join(m + "\0" for m in messages).encode())
+            self.assertEqual(self.read(pair), "".join(m + "\0" for m in messages).encode())
+            self.assertTrue(pair.client.closed)
             self.assertEqual(guard.connections, 0)
 
     def talk(

@@ -7,7 +7,7 @@ import signal
 from itertools import product
 from typing import Any, cast
 
-from twisted.internet.error import ConnectionDone, ReactorNotRunning
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs
@@ -70,7 +70,7 @@ class DrainingTestCase(SynchronousTestCase):
         Return the status of a health check.
         """
         client = self.connect(method + HEALTH)
-        client.transport._close(ConnectionDone())
+        client.close()
         return client.received.split()[1]
 
 
@@ -101,15 +101,15 @@ class DrainTests(DrainingTestCase):
                 client.exchange()
                 self.assertEqual(client.received.count(b"bye\0"), 1)
             late = [self.connect(b"hello\0"), self.connect(b"hello\0")]
-            self.assertEqual([each.transport.closed for each in late], [True, True])
+            self.assertEqual([each.closed for each in late], [True, True])
             refused = self.connect(REQUEST)
             self.assertIn(b" 503 ", refused.received)
             self.assertIn(NO_MORE.encode(), refused.received)
-            refused.transport._close(ConnectionDone())
+            refused.close()
             for client in (first, second):
-                client.transport._close(ConnectionDone())
+                client.close()
             self.assertFalse(self.reactor.hasStopped)
-            third.transport._close(ConnectionDone())
+            third.close()
         self.assertTrue(self.reactor.hasStopped)
         lines = linesOf(logs)
         for line in (
@@ -139,7 +139,7 @@ class DrainTests(DrainingTestCase):
         self.assertIn(
             "not drained within 60 s (--drain-timeout): shutting down (1 open)", linesOf(logs)
         )
-        client.transport._close(ConnectionDone())
+        client.close()
 
     def test_noTimeout(self) -> None:
         """
@@ -154,7 +154,7 @@ class DrainTests(DrainingTestCase):
         self.reactor.advance(1)
         self.reactor.advance(10**6)
         self.assertFalse(self.reactor.hasStopped)
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertTrue(self.reactor.hasStopped)
         draining.stopService()
 
@@ -177,9 +177,9 @@ class DrainTests(DrainingTestCase):
         client = self.connect(b"hello\0")
         self.draining.drain()
         self.reactor.advance(0)
-        self.assertTrue(self.connect(b"hello\0").transport.closed)
+        self.assertTrue(self.connect(b"hello\0").closed)
         self.assertFalse(self.reactor.hasStopped)
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertTrue(self.reactor.hasStopped)
 
     def test_stopped(self) -> None:
@@ -191,7 +191,7 @@ class DrainTests(DrainingTestCase):
         self.draining.drain()
         self.reactor.advance(5)
         self.draining.stopService()
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertFalse(self.reactor.hasStopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
@@ -270,15 +270,17 @@ class QuietTests(DrainingTestCase):
     Log lines of connections that are not clients.
     """
 
-    def lines(self, *data: bytes, closes: bool = True) -> list[str]:
+    def lines(self, *data: bytes, end: str = "close") -> list[str]:
         """
-        Connect, send data, close the connection, and return the log lines.
+        Connect, send data, end the connection, and return the log lines.
+
+        @param end: the name of the client's method; empty to stay connected.
         """
         self.open("--echo")
         with capturedLogs() as logs:
             client = self.connect(*data)
-            if closes:
-                client.transport._close(ConnectionDone())
+            if end:
+                getattr(client, end)()
         return [line.partition(" ")[2] for line in linesOf(logs)]
 
     def test_health(self) -> None:
@@ -289,7 +291,7 @@ class QuietTests(DrainingTestCase):
             self.assertEqual(self.lines(*data), [])
         self.open("--echo", "--log-level=debug")
         with capturedLogs() as logs:
-            self.connect().transport._close(ConnectionDone())
+            self.connect().close()
         [line] = linesOf(logs)
         self.assertTrue(line.endswith(" closed by the peer (0 open)"))
 
@@ -306,7 +308,7 @@ class QuietTests(DrainingTestCase):
                     client = Client(proxied, self.reactor)
                     for part in (header, data) if separate else (header + data,):
                         client.send(part)
-                    client.transport._close(ConnectionDone())
+                    client.close()
                 lines = linesOf(logs)
                 self.assertEqual(len(lines), 2 if data == b"hello\0" else 0, lines)
                 for line in lines:
@@ -318,9 +320,11 @@ class QuietTests(DrainingTestCase):
         """
         closed = "closed by the peer (0 open)"
         self.assertEqual(self.lines(b"hello\0"), ["opened (plain, 1 open)", closed])
-        self.assertEqual(self.lines(b"xy", closes=False), ["opened (plain, 1 open)"])
-        self.assertEqual(self.lines(b"GET", closes=False), [])
-        self.assertEqual(self.lines(b"GET"), ["opened (undetected, 0 open)", closed])
+        self.assertEqual(self.lines(b"xy", end=""), ["opened (plain, 1 open)"])
+        self.assertEqual(self.lines(b"GET", end=""), [])
+        self.assertEqual(self.lines(b"GET", end="lose"), ["opened (undetected, 0 open)", closed])
+        dropped = "closed the connection in the middle of a message; 3 bytes dropped"
+        self.assertEqual(self.lines(b"GET"), ["opened (plain, 1 open)", dropped, closed])
         self.assertEqual(self.lines(REQUEST)[0], "opened (websocket, 1 open)")
 
     def test_silent(self) -> None:
@@ -332,7 +336,7 @@ class QuietTests(DrainingTestCase):
             client = self.connect()
             self.assertEqual(logs, [])
             self.reactor.advance(1)
-            client.transport._close(ConnectionDone())
+            client.close()
         self.assertEqual(
             [line.partition(" ")[2] for line in linesOf(logs)],
             ["opened (plain, 1 open)", "closed by the peer (0 open)"],
@@ -345,9 +349,8 @@ class QuietTests(DrainingTestCase):
         self.open("--echo")
         with capturedLogs() as logs:
             client = self.connect()
-            protocol: Any = client.transport.protocol
-            protocol.readConnectionLost()
-            client.transport._close(ConnectionDone())
+            client.finish()
+            client.close()
         self.assertEqual(logs, [])
 
     def test_refused(self) -> None:

@@ -6,7 +6,7 @@ clients.
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
@@ -92,7 +92,7 @@ class KindTests(ClientTestCase):
         """
         for encrypted in (False, True):
             self.setUp()
-            self.call(REQUEST, inTLS=encrypted).transport._close(ConnectionDone())
+            self.call(REQUEST, inTLS=encrypted).close()
             self.assertEqual([kind for kind, _ in self.guard.closed], ["policy"])
 
     def test_latePolicy(self) -> None:
@@ -103,7 +103,7 @@ class KindTests(ClientTestCase):
         self.clock.advance(1)
         self.assertEqual(self.kinds(), ["plain"])
         client.send(REQUEST)
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual(self.guard.closed, {("plain", "server"): 1})
 
     def test_http(self) -> None:
@@ -213,12 +213,12 @@ class SnapshotTests(ClientTestCase):
         excluded, so that no number decreases.
         """
         ended = self.call(b"ab\0")
-        ended.transport._close(ConnectionDone())
+        ended.close()
         self.call(b"c\0")
         half = self.call(b"<policy-file-re")
         self.assertEqual(self.guard.traffic(), {"plain": Traffic(5, 5)})
         self.assertEqual(self.guard.totalTraffic(), Traffic(20, 5))
-        half.transport._close(ConnectionDone())
+        half.abort()
         traffic = self.guard.traffic()
         self.assertEqual(traffic["undetected"], Traffic(15, 0))
         # The result is a copy.
@@ -256,8 +256,11 @@ class SnapshotTests(ClientTestCase):
         """
         Closed connections are counted by the side that has closed them.
         """
-        for reason in (ConnectionDone(), ConnectionLost(), ConnectionAborted()):
-            self.call(b"\0").transport._close(reason)
+        self.call(b"\0").close()
+        self.call(b"\0").abort()
+        client = self.call(b"\0")
+        client.server.underlying.abortConnection()
+        self.assertTrue(client.closed)
         self.assertEqual(
             self.guard.closed,
             {("plain", "peer"): 1, ("plain", "failure"): 1, ("plain", "server"): 1},
@@ -277,9 +280,9 @@ class KickTests(ClientTestCase):
         client = self.call(b"\0")
         with capturedLogs() as logs:
             self.assertTrue(self.guard.kick(2, "it is late"))
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.closed)
         self.assertEqual(linesOf(logs), ["192.168.1.1:54321 disconnected by operator: it is late"])
-        client.transport._close(ConnectionDone())
+        client.close()
         self.assertEqual([each.id for each in self.guard.clients()], [1])
         self.assertEqual(self.guard.closed, {("plain", "server"): 1})
 

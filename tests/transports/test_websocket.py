@@ -34,6 +34,7 @@ from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
 from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
+from openfl_twisted.testing import CertificateMaker, ConnectedPair, Peer, connectedPair
 from openfl_twisted.transports.flowcontrol import PullAdapter
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.receivebuffer import MAX_WORK
@@ -54,9 +55,9 @@ from tests.frames import (
     header,
 )
 from tests.segments import cutStreams
-from tests.support.tls import SlowClient
 from tests.transports.websocketcase import Inner, WebSocketTestCase
 
+CREDENTIALS = CertificateMaker().make()
 CLOSED = (CLOSE, b"\3\xe8")
 LEAVING = (CLOSE, b"\3\xe9")
 
@@ -1602,6 +1603,18 @@ class TimeTests(WebSocketTestCase):
         self.assertEqual(framesIn(b"".join(transport.writes)), [CLOSED])
 
 
+def connectInTLS(factory: WebSocketFactory) -> ConnectedPair[Peer, Any]:
+    """
+    Open a WebSocket inside TLS. The response is removed from the data received.
+    """
+    pair = connectedPair(Peer(), factory, tls=CREDENTIALS)
+    pair.client.send(REQUEST)
+    pair.network.flush()
+    assert pair.client.received == RESPONSE, pair.client.received
+    pair.client.segments.clear()
+    return pair
+
+
 class TLSTests(WebSocketTestCase):
     """
     WebSockets inside TLS, whose transport closes differently.
@@ -1609,15 +1622,12 @@ class TLSTests(WebSocketTestCase):
 
     def setUp(self) -> None:
         """
-        Create a slow client inside TLS.
+        Connect a client inside TLS.
         """
         super().setUp()
         self.xml = XMLSocketFactory(EchoProtocol)
-        self.client = SlowClient(WebSocketFactory(self.xml, clock=self.clock))
-        self.client.send(REQUEST)
-        while self.client.received != RESPONSE:
-            self.client.read()
-        self.client.received = b""
+        self.pair = connectInTLS(WebSocketFactory(self.xml, clock=self.clock))
+        self.client = self.pair.client
 
     def test_tail(self) -> None:
         """
@@ -1626,18 +1636,21 @@ class TLSTests(WebSocketTestCase):
         """
         [protocol] = self.xml.connections
         messages = ["x" * 100_000, "y" * 3000, "z"]
+        self.pair.connection.toClient.window = 1000
+        self.pair.connection.toClient.stall()
         for message in messages:
             protocol.sendMessage(message)
-        self.client.clock.advance(0)
+        self.pair.network.flush()
         self.assertGreater(protocol.transport.pending, 3000)
         protocol.transport.loseConnection()
         expected = [*((BINARY, message.encode() + b"\0") for message in messages), CLOSED]
-        for _ in range(1000):
-            self.client.read()
+        self.pair.connection.toClient.resume()
+        self.pair.network.flush()
         self.assertEqual(framesIn(self.client.received), expected)
-        self.assertFalse(self.client.ended)
+        self.assertFalse(self.client.closed)
         self.client.send(closing(1000))
-        self.client.readAll()
+        self.pair.network.flush()
+        self.assertTrue(self.client.closed)
         self.assertEqual(self.xml.connections, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -1646,54 +1659,64 @@ class TLSTests(WebSocketTestCase):
         A Close is answered, and then TLS and TCP are closed.
         """
         self.client.send(frame(BINARY, b"hello\0") + closing(1000))
-        self.client.readAll()
+        self.pair.network.flush()
         self.assertEqual(framesIn(self.client.received), [(BINARY, b"hello\0"), CLOSED])
+        self.assertTrue(self.client.closed)
         self.assertEqual(self.xml.connections, set())
 
 
 class PausedTLSTests(WebSocketTestCase):
     """
     Paused protocols inside TLS.
+
+    @cvar pauses: the payload of a frame that fills a TLS record. The next record is received
+        in the same read of the TCP connection, but after the protocol has paused.
     """
 
-    def connectClient(self) -> tuple[SlowClient, Inner]:
+    pauses = b"P" * ((1 << 14) - len(header(BINARY, 1 << 13) + b"mask"))
+
+    def connectClient(self) -> tuple[ConnectedPair[Peer, Any], Inner]:
         """
         Connect a client to a protocol that pauses, and send all data of the client.
         """
         inner = Doing()
-        client = SlowClient(
-            WebSocketFactory(Factory.forProtocol(lambda: inner), clock=self.clock), 10_000
-        )
-        client.send(REQUEST)
-        client.send(frame(BINARY, b"P"))
-        client.send(frame(BINARY, b"abc") + closing(1000))
-        self.assertEqual(client.transport.producerState, "paused")
-        return client, inner
+        pair = connectInTLS(WebSocketFactory(Factory.forProtocol(lambda: inner), clock=self.clock))
+        pair.client.send(frame(BINARY, self.pauses) + frame(BINARY, b"abc") + closing(1000))
+        return pair, inner
+
+    def isReading(self, pair: ConnectedPair[Peer, Any]) -> bool:
+        """
+        Return whether the server reads from its TCP connection, as the client does.
+        """
+        return len(pair.network.reactor.getReaders()) == 2
 
     def test_resumed(self) -> None:
         """
         When the protocol resumes, the end of TLS is received, too.
         """
-        client, inner = self.connectClient()
+        pair, inner = self.connectClient()
+        pair.network.flush()
+        self.assertEqual(inner.told, ["made", self.pauses])
+        self.assertFalse(self.isReading(pair))
         inner.transport.resumeProducing()
-        self.assertEqual(client.transport.producerState, "producing")
-        client.readAll()
-        self.assertEqual(framesIn(client.received.removeprefix(RESPONSE)), [CLOSED])
-        self.assertEqual(inner.told, ["made", b"P", b"abc", "done"])
+        self.assertTrue(self.isReading(pair))
+        pair.network.flush()
+        self.assertEqual(framesIn(pair.client.received), [CLOSED])
+        self.assertTrue(pair.client.closed)
+        self.assertEqual(inner.told, ["made", self.pauses, b"abc", "done"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_lost(self) -> None:
         """
         When the client has closed TLS and TCP before that, no data is lost.
         """
-        client, inner = self.connectClient()
-        client.connection.shutdown()
-        client.write()
-        assert client.transport.protocol is not None
-        client.transport.protocol.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(inner.told, ["made", b"P"])
+        pair, inner = self.connectClient()
+        pair.client.close()
+        pair.network.flush()
+        self.assertTrue(pair.connection.closed)
+        self.assertEqual(inner.told, ["made", self.pauses])
         inner.transport.resumeProducing()
-        self.assertEqual(inner.told, ["made", b"P", b"abc", "done"])
+        self.assertEqual(inner.told, ["made", self.pauses, b"abc", "done"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -1707,15 +1730,20 @@ class NoQueueTests(WebSocketTestCase):
         The registered producer does not keep the connection open.
         """
         inner = Echo()
-        client = SlowClient(
-            WebSocketFactory(Factory.forProtocol(lambda: inner), clock=self.clock), 100
-        )
-        client.send(REQUEST)
-        client.send(frame(BINARY, b"x" * 5000))
-        client.send(frame(PING, b"1") + closing(1000))
-        client.readAll()
-        frames = framesIn(client.received.removeprefix(RESPONSE))
-        self.assertEqual(
-            [item for item in frames if item[0] != PONG], [(BINARY, b"x" * 5000), CLOSED]
-        )
-        self.assertEqual(inner.told, ["made", b"x" * 5000, "done"])
+        pair = connectInTLS(WebSocketFactory(Factory.forProtocol(lambda: inner), clock=self.clock))
+        pair.connection.toClient.window = 100
+        pair.connection.toClient.stall()
+        data = b"x" * 200_000
+        pair.client.send(frame(BINARY, data))
+        pair.network.flush()
+        pair.client.send(frame(PING, b"1") + closing(1000))
+        pair.network.flush()
+        self.assertEqual(pair.connection.toServer.unread, 0)
+        pair.connection.toClient.resume()
+        pair.network.flush()
+        frames = [item for item in framesIn(pair.client.received) if item[0] != PONG]
+        self.assertEqual(frames.pop(), CLOSED)
+        self.assertEqual({opcode for opcode, _ in frames}, {BINARY})
+        self.assertEqual(b"".join(payload for _, payload in frames), data)
+        self.assertEqual((inner.received, inner.told[-1]), (data, "done"))
+        self.assertTrue(pair.client.closed)
