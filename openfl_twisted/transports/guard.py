@@ -310,6 +310,7 @@ class GuardedConnection:
         if timer is not None and timer.active():
             timer.cancel()
         self._factory.protocols.pop(self, None)
+        self._factory.idle.pop(self, None)
         if self.isHTTP:
             self._factory.httpEnded()
         if self._outer is not None:
@@ -358,6 +359,7 @@ class GuardFactory(WrapperFactory[Any]):
     @ivar closeTimers: the close timers of the records whose connections are being closed.
     @ivar countedTraffic: the traffic of open connections that is already counted for a previous
         client type.
+    @ivar idle: the results of the last idle check, by the record of the open connection.
     @ivar log: logs each opened and closed connection at C{logLevel}, and each limit
         that is reached at level C{warn}. If the wrapped factory detects client types, an opened
         connection is logged when the type is known. HTTP connections, and connections that are
@@ -450,7 +452,7 @@ class GuardFactory(WrapperFactory[Any]):
         self._refusesHTTP = False
         self._idleWatch = LoopingCall(self._closeIdle)
         self._idleWatch.clock = self.clock
-        self._idle: dict[GuardedConnection, _Idle] = {}
+        self.idle: dict[GuardedConnection, _Idle] = {}
         self._allEnded: list[Deferred[None]] = []
 
     @property
@@ -855,9 +857,11 @@ class GuardFactory(WrapperFactory[Any]):
             )
 
     def _closeIdle(self) -> None:
-        previous, self._idle = self._idle, {}
+        previous, self.idle = self.idle, {}
 
         def check(connection: GuardedConnection) -> None:
+            if connection.lost:
+                return
             seen = connection.bytesIn + (connection.bytesOut if connection.isHTTP else 0)
             before = previous.get(connection)
             # The first check may follow directly after the connection was opened.
@@ -867,9 +871,9 @@ class GuardFactory(WrapperFactory[Any]):
                 if buffer is not None and buffer.holds:
                     # No data is received while a handler of this side runs.
                     checks = 0
-                else:
-                    self._disconnectIdle(connection)
-            self._idle[connection] = _Idle(seen, checks)
+            self.idle[connection] = _Idle(seen, checks)
+            if checks == _IDLE_CHECKS:
+                self._disconnectIdle(connection)
 
         self._forEach(check)
 

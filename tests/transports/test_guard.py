@@ -327,6 +327,8 @@ class TimeTests(GuardTestCase):
                 self.assertEqual(quietTransport.closed, second >= 8)
             self.assertFalse(busyTransport.closed)
         self.assertIn("192.168.1.1:54321 disconnected: idle for 8 s", linesOf(logs))
+        # The record of a closed connection is not kept until the next check.
+        self.assertEqual([*guard.idle], [*guard.protocols])
         guard.doStop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
