@@ -32,6 +32,9 @@ Maximum length of an answer sent on accept (bytes). On a new connection, the ker
 answer of this length in one call.
 """
 
+# MSG_MORE lets the kernel send the answer and the end of the connection in one segment.
+_SEND = getattr(socket, "MSG_DONTWAIT", 0) | getattr(socket, "MSG_MORE", 0)
+
 # Maximum number of connections answered in one reactor iteration.
 _TURN = 64
 
@@ -113,7 +116,7 @@ class _Listener(socket.socket):
         with contextlib.suppress(OSError):
             # Read all data first: closing a socket with unread data would reset the connection.
             connection.recv(len(data), socket.MSG_DONTWAIT)
-            connection.send(answer, socket.MSG_DONTWAIT)
+            connection.send(answer, _SEND)
         return True
 
 

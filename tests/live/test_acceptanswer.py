@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.address import IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import Factory
 from twisted.internet.threads import deferToThread
@@ -127,6 +127,39 @@ async def test_answered() -> None:
     assert guard.closed == {("policy", "server"): 1}
     traffic = guard.traffic()["policy"]
     assert (traffic.bytesIn, traffic.bytesOut) == (len(REQUEST), len(REPLY))
+
+
+class HeldConnection:
+    """
+    An accepted connection that has received a request.
+
+    @ivar sent: the data of each C{send}, and its flags.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, int]] = []
+
+    def gettimeout(self) -> None:
+        return None
+
+    def recv(self, length: int, flags: int) -> bytes:
+        return REQUEST
+
+    def send(self, data: bytes, flags: int) -> int:
+        self.sent.append((data, flags))
+        return len(data)
+
+
+@pytest.mark.skipif(not hasattr(socket, "MSG_MORE"), reason="this system has no MSG_MORE")
+def test_oneSegment() -> None:
+    """
+    The kernel sends the answer and the end of the connection in one segment.
+    """
+    connection: Any = HeldConnection()
+    host = IPv4Address("TCP", HOST, 80)
+    with _Listener(socket.socket().detach(), PolicyFileFactory(POLICY), host) as listener:
+        assert listener._answered(connection, (HOST, 1))
+    assert connection.sent == [(REPLY, socket.MSG_DONTWAIT | socket.MSG_MORE)]
 
 
 @live
