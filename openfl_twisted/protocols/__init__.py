@@ -14,6 +14,7 @@ The Twisted API: one module for each protocol, containing a C{Protocol} and its 
     types on one port for any protocol.
   - L{openfl_twisted.protocols.websocket}: WebSockets for any protocol; the protocol uses the
     WebSocket like a TCP connection.
+  - L{openfl_twisted.protocols.websocketclient}: an endpoint that opens WebSockets.
   - L{openfl_twisted.protocols.bridge}: forwards clients to a TCP server.
   - L{openfl_twisted.protocols.simpleserver} and
     L{openfl_twisted.protocols.serversocketexample}: the two example servers of the
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from openfl_twisted.protocols.streamprotocol import StreamFactory, StreamProtocol
     from openfl_twisted.protocols.telnet import TelnetFactory, TelnetProtocol
     from openfl_twisted.protocols.websocket import WebSocketFactory, WebSocketProtocol
+    from openfl_twisted.protocols.websocketclient import WebSocketEndpoint
     from openfl_twisted.protocols.xmlsocket import XMLSocketFactory, XMLSocketProtocol
 
 __all__ = [
@@ -80,6 +82,7 @@ __all__ = [
     "StreamProtocol",
     "TelnetFactory",
     "TelnetProtocol",
+    "WebSocketEndpoint",
     "WebSocketFactory",
     "WebSocketProtocol",
     "WebSocketRequest",
@@ -119,6 +122,7 @@ _MODULES = {
     "TelnetProtocol": "telnet",
     "WebSocketFactory": "websocket",
     "WebSocketProtocol": "websocket",
+    "WebSocketEndpoint": "websocketclient",
     "XMLSocketFactory": "xmlsocket",
     "XMLSocketProtocol": "xmlsocket",
 }

@@ -5,14 +5,12 @@ The target of a client program: a server, given as text.
 import ipaddress
 from dataclasses import replace
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from twisted.internet.interfaces import IStreamClientEndpoint
-from websockets.exceptions import InvalidURI
-from websockets.uri import WebSocketURI, parse_uri
+from websockets.uri import WebSocketURI
 
 from openfl_twisted.protocols.clientendpoints import clientEndpoint
-from openfl_twisted.protocols.websocketclient import WebSocketEndpoint
+from openfl_twisted.protocols.websocketclient import WebSocketEndpoint, parseURL
 from openfl_twisted.tls import Trust
 
 
@@ -42,7 +40,8 @@ class Target(NamedTuple):
         """
         kind, _, rest = text.partition(":")
         if kind in ("ws", "wss"):
-            return cls._parseURL(text)
+            uri = parseURL(text)
+            return cls(text, uri.host, uri.port, uri.secure, uri)
         host, _, port = rest.rpartition(":")
         # Twisted's endpoint descriptions escape the colons of an IPv6 address.
         host = host.replace("\\:", ":").removeprefix("[").removesuffix("]")
@@ -53,18 +52,6 @@ class Target(NamedTuple):
         if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
             raise ValueError(f"{text!r}: {port!r} is not a port from 1 to 65535")
         return cls(text, host, int(port), kind == "tls")
-
-    @classmethod
-    def _parseURL(cls, text: str) -> "Target":
-        try:
-            # urlsplit checks the port, which the library does not.
-            port = urlsplit(text).port
-            uri = parse_uri(text)
-        except (InvalidURI, ValueError) as problem:
-            raise ValueError(f"{text!r} is not a WebSocket URL: {problem}") from None
-        if port == 0:
-            raise ValueError(f"{text!r}: the port must be from 1 to 65535")
-        return cls(text, uri.host, uri.port, uri.secure, uri)
 
     @property
     def isLoopback(self) -> bool:
@@ -100,4 +87,6 @@ class Target(NamedTuple):
         endpoint = clientEndpoint(
             reactor, self.host, self.port, timeout, trust if self.secure else None
         )
-        return endpoint if self.uri is None else WebSocketEndpoint(endpoint, self.uri)
+        if self.uri is None:
+            return endpoint
+        return WebSocketEndpoint(endpoint, self.uri, timeout=timeout, clock=reactor)

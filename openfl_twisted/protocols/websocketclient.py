@@ -6,23 +6,31 @@ byte stream.
 """
 
 import secrets
-from typing import Any
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
+    IDelayedCall,
     IProtocol,
     IProtocolFactory,
+    IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidURI
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
-from websockets.uri import WebSocketURI
+from websockets.typing import Origin
+from websockets.uri import WebSocketURI, parse_uri
 from zope.interface import implementer
 
+from openfl_twisted.clocks import clockOrReactor
+from openfl_twisted.protocols.clientendpoints import clientEndpoint
+from openfl_twisted.tls import Trust
 from openfl_twisted.transports.layer import Layer
 from openfl_twisted.wire.text import escape
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
@@ -31,6 +39,11 @@ try:
     from websockets.speedups import apply_mask
 except ImportError:  # pragma: no cover - the library was built without a C compiler
     from websockets.utils import apply_mask
+
+CONNECT_TIMEOUT = 20.0
+"""
+Default maximum time of each step of a connection attempt (seconds).
+"""
 
 MAX_RESPONSE = 16 * 1024
 """
@@ -42,6 +55,25 @@ _TEXT, _BINARY = 0x80 | Opcode.TEXT, 0x80 | Opcode.BINARY
 _DATA_OPCODES = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _MASK = 0x80
 _END_OF_HEAD = b"\r\n\r\n"
+
+_T = TypeVar("_T")
+
+
+def parseURL(text: str) -> WebSocketURI:
+    """
+    Parse a C{ws:} or C{wss:} URL.
+
+    @raise ValueError: if the text is invalid.
+    """
+    try:
+        # urlsplit checks the port, which the library does not.
+        port = urlsplit(text).port
+        uri = parse_uri(text)
+    except (InvalidURI, ValueError) as problem:
+        raise ValueError(f"{text!r} is not a WebSocket URL: {problem}") from None
+    if port == 0:
+        raise ValueError(f"{text!r}: the port must be from 1 to 65535")
+    return uri
 
 
 class HandshakeRefused(Exception):
@@ -66,16 +98,60 @@ class WebSocketClosed(ConnectionDone):
 @implementer(IStreamClientEndpoint)
 class WebSocketEndpoint:
     """
-    Opens WebSockets.
+    Opens WebSockets. For example, this endpoint connects a C{ClientService} to a server::
+
+        WebSocketEndpoint.fromURL(reactor, "wss://game.example/chess")
     """
 
-    def __init__(self, endpoint: IStreamClientEndpoint, uri: WebSocketURI) -> None:
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        uri: WebSocketURI,
+        *,
+        origin: str | None = None,
+        timeout: float = CONNECT_TIMEOUT,
+        clock: Any = None,
+    ) -> None:
         """
         @param endpoint: connects to the server, with TLS for a C{wss:} URI.
         @param uri: the parsed URI.
+        @param origin: the C{Origin} of the handshake, as browsers send it: the site of the page,
+            such as C{"https://game.example"} (default: none).
+        @param timeout: maximum time of the opening handshake (seconds).
+        @param clock: an C{IReactorTime} provider (default: the global reactor).
         """
         self._endpoint = endpoint
         self._uri = uri
+        self._origin = origin
+        self._timeout = timeout
+        self._clock = clockOrReactor(clock)
+
+    @classmethod
+    def fromURL(
+        cls,
+        reactor: Any,
+        url: str,
+        *,
+        origin: str | None = None,
+        trust: Trust | None = None,
+        timeout: float = CONNECT_TIMEOUT,
+    ) -> Self:
+        """
+        Create the endpoint of a URL.
+
+        @param reactor: an C{IReactorTCP}, C{IReactorPluggableNameResolver} and C{IReactorTime}
+            provider.
+        @param url: a C{ws:} or C{wss:} URL.
+        @param origin: see L{__init__}.
+        @param trust: the trust anchors for a C{wss:} URL (default: those of the system).
+        @param timeout: maximum time of each step: to connect, for the TLS handshake, and for the
+            opening handshake (seconds).
+        @raise ValueError: if the URL is invalid.
+        """
+        uri = parseURL(url)
+        used = (trust or Trust()) if uri.secure else None
+        endpoint = clientEndpoint(reactor, uri.host, uri.port, timeout, used)
+        return cls(endpoint, uri, origin=origin, timeout=timeout, clock=reactor)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
@@ -85,7 +161,9 @@ class WebSocketEndpoint:
             L{HandshakeRefused}, or with the error from the wrapped endpoint. Cancel it to
             abort the connection attempt.
         """
-        client = _WebSocketClient(self._uri, protocolFactory)
+        client = _WebSocketClient(
+            self._uri, protocolFactory, self._origin, self._timeout, self._clock
+        )
         factory = Factory.forProtocol(lambda: client)
         factory.noisy = False
         connecting = self._endpoint.connect(factory)
@@ -97,6 +175,7 @@ class WebSocketEndpoint:
                 client.transport.abortConnection()
 
         client.outcome = Deferred(cancel)
+        client.outcome.addBoth(client.stopTimer)
         connecting.addErrback(client.failed)
         return client.outcome
 
@@ -110,9 +189,20 @@ class _WebSocketClient(Layer):
     outcome: Deferred[IProtocol]
     disconnecting = False
 
-    def __init__(self, uri: WebSocketURI, factory: IProtocolFactory) -> None:
+    def __init__(
+        self,
+        uri: WebSocketURI,
+        factory: IProtocolFactory,
+        origin: str | None,
+        timeout: float,
+        clock: IReactorTime,
+    ) -> None:
         self._factory = factory
-        self._frames = ClientProtocol(uri, max_size=MAX_FRAME)
+        self._timeout = timeout
+        self._clock = clock
+        self._timer: IDelayedCall | None = None
+        sent = None if origin is None else Origin(origin)
+        self._frames = ClientProtocol(uri, origin=sent, max_size=MAX_FRAME)
         self._inner: Any = None
         # The response, or an incomplete frame, and the length at which it must be examined again.
         self._held = bytearray()
@@ -128,11 +218,28 @@ class _WebSocketClient(Layer):
         if not self.outcome.called:
             self.outcome.errback(reason)
 
+    def stopTimer(self, result: _T) -> _T:
+        """
+        Stop the timer of the opening handshake.
+
+        @return: the argument.
+        """
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        return result
+
+    def _timedOut(self) -> None:
+        text = f"the server has not answered within {self._timeout:g} seconds"
+        self.failed(Failure(HandshakeRefused(text)))
+        self.transport.abortConnection()
+
     # Called by the transport
 
     def connectionMade(self) -> None:
         self._frames.send_request(self._frames.connect())
         self._flush()
+        self._timer = self._clock.callLater(self._timeout, self._timedOut)
 
     def dataReceived(self, data: bytes) -> None:
         self._held += data

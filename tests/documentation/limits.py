@@ -75,6 +75,7 @@ LIMITS = {
     "protocols.websocket _OPEN_TIMEOUT": Row("HTTP request head", TIME),
     "protocols.websocket PING_INTERVAL": Row("time without data before a ping", TIME),
     "protocols.websocket _PONG_TIMEOUT": Row("answer to a ping", TIME),
+    "protocols.websocketclient CONNECT_TIMEOUT": Row("opening handshake of a client", TIME),
     "protocols.websocket CLOSE_TIMEOUT": Row("WebSocket closing handshake", TIME),
     "protocols.websocket ALLOW_TIMEOUT": Row("decision of allow", TIME),
     # Rooms

@@ -755,6 +755,9 @@ LIMITS = {
         "time without data": ["transports/test_websocket.py TimeTests.test_ping"],
         "answer to a ping": ["transports/test_websocket.py TimeTests.test_noPong"],
         "WebSocket closing": ["transports/test_websocket.py CloseTests.test_unanswered"],
+        "opening handshake of a client": [
+            "protocols/test_websocketclient.py HandshakeTests.test_timeout",
+        ],
         "decision of allow": ["protocols/test_allowing.py AsyncTests.test_timeout"],
         "data sent before": ["protocols/test_allowing.py AsyncTests.test_tooMuchData"],
     },

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.frames import Frame, Opcode
@@ -16,13 +17,22 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
+from openfl_twisted.protocols import (
+    EchoProtocol,
+    OnePortFactory,
+    XMLSocketFactory,
+    XMLSocketProtocol,
+)
 from openfl_twisted.protocols.websocketclient import (
     MAX_RESPONSE,
     HandshakeRefused,
     WebSocketClosed,
     WebSocketEndpoint,
 )
-from openfl_twisted.testing import Peer
+from openfl_twisted.testing import CertificateMaker, MemoryNetwork, Peer
+from openfl_twisted.tls import HandshakeFailed, Trust
+from openfl_twisted.wire.policy.file import PolicyFile
+from openfl_twisted.wire.policy.rule import AccessRule
 from openfl_twisted.wire.websocket.frames import MAX_FRAME
 
 
@@ -99,7 +109,8 @@ class ClientTestCase(SynchronousTestCase):
         self.transport = self.direct.transport
         self.inner = Peer()
         endpoint: Any = self.direct
-        connected = WebSocketEndpoint(endpoint, parse_uri(url)).connect(
+        self.clock = Clock()
+        connected = WebSocketEndpoint(endpoint, parse_uri(url), clock=self.clock).connect(
             Factory.forProtocol(lambda: self.inner)
         )
         self.server = ServerProtocol()
@@ -154,6 +165,7 @@ class HandshakeTests(ClientTestCase):
         self.assertNoResult(connected)
         self.receive(data[50:])
         self.assertIs(self.successResultOf(connected), self.inner)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.inner.segments, [b"hello"])
         self.assertEqual(self.inner.transport.getPeer(), "peer")
         self.assertEqual(self.inner.transport.getHost(), "host")
@@ -195,6 +207,21 @@ class HandshakeTests(ClientTestCase):
         self.direct.protocol.connectionLost()
         self.failureResultOf(connected, HandshakeRefused)
 
+    def test_timeout(self) -> None:
+        """
+        The server must answer within the timeout.
+        """
+        connected = self.connect()
+        self.receive(self.response[:-1])
+        self.clock.advance(19.9)
+        self.assertNoResult(connected)
+        self.clock.advance(0.1)
+        error = self.failureResultOf(connected, HandshakeRefused)
+        self.assertEqual(str(error.value), "the server has not answered within 20 seconds")
+        self.assertTrue(self.transport.aborted)
+        self.receive(self.response[-1:])
+        self.assertEqual(self.inner.transport, None)
+
     def test_cancel(self) -> None:
         """
         Cancelling aborts the connection, or cancels the connection attempt.
@@ -207,10 +234,77 @@ class HandshakeTests(ClientTestCase):
         self.direct.protocol.connectionLost()
         self.assertEqual(self.inner.transport, None)
         slow: Any = Slow()
-        connected = WebSocketEndpoint(slow, parse_uri("ws://h")).connect(Factory())
+        connected = WebSocketEndpoint(slow, parse_uri("ws://h"), clock=Clock()).connect(Factory())
         connected.cancel()
         self.failureResultOf(connected)
         self.assertEqual(slow.cancelled, 1)
+
+
+class URLTests(SynchronousTestCase):
+    """
+    L{WebSocketEndpoint.fromURL}, with a server of this package.
+    """
+
+    def setUp(self) -> None:
+        self.network = MemoryNetwork.forTest(self.addCleanup)
+
+    def behindOnePort(self, server: Any = None, **settings: Any) -> OnePortFactory:
+        """
+        Create a server with protocol detection.
+        """
+        factory = server or XMLSocketFactory(EchoProtocol)
+        return OnePortFactory(factory, clock=self.network.reactor, **settings)
+
+    def open(self, url: str, **settings: Any) -> Deferred[Any]:
+        """
+        Start to open a WebSocket.
+        """
+        endpoint = WebSocketEndpoint.fromURL(self.network.reactor, url, **settings)
+        connected = endpoint.connect(XMLSocketFactory(XMLSocketProtocol))
+        self.network.flush()
+        return connected
+
+    def test_plain(self) -> None:
+        """
+        The WebSocket has the path of the URL.
+        """
+        server = XMLSocketFactory(EchoProtocol)
+        self.network.reactor.listenTCP(8080, self.behindOnePort(server))
+        connected = self.open("ws://localhost:8080/chess?token=1")
+        self.successResultOf(connected)
+        [connection] = server.connections
+        self.assertEqual(connection.transport.requestPath, "/chess?token=1")
+
+    def test_secure(self) -> None:
+        """
+        The certificate of a C{wss:} server is verified.
+        """
+        credentials = CertificateMaker().make("trusted")
+        server = credentials.serverFactory(self.behindOnePort(), self.network.reactor)
+        self.network.reactor.listenTCP(443, server)
+        self.successResultOf(self.open("wss://localhost/", trust=credentials.trust))
+        self.failureResultOf(
+            self.open("wss://localhost/", trust=Trust(platform=False)), HandshakeFailed
+        )
+
+    def test_origin(self) -> None:
+        """
+        The server can refuse the origin.
+        """
+        policy = PolicyFile((AccessRule("game.example", "8080"),))
+        self.network.reactor.listenTCP(8080, self.behindOnePort(policy=policy))
+        url = "ws://localhost:8080"
+        self.successResultOf(self.open(url, origin="https://game.example"))
+        connected = self.open(url, origin="https://other.example")
+        error = self.failureResultOf(connected, HandshakeRefused)
+        self.assertIn("403 Forbidden", str(error.value))
+
+    def test_invalid(self) -> None:
+        """
+        The error contains the URL.
+        """
+        error = self.assertRaises(ValueError, self.open, "http://localhost")
+        self.assertIn("'http://localhost' is not a WebSocket URL", str(error))
 
 
 class FrameTests(ClientTestCase):
