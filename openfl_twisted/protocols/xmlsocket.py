@@ -724,7 +724,7 @@ class XMLSocketFactory(StreamFactory[_P]):
         @param exclude: connections to exclude.
         @param sender: see L{broadcastMessages}.
         """
-        self.broadcastMessages((message,), exclude, sender)
+        self._sendToAll((message,), exclude, sender, now=False)
 
     def broadcastMessages(
         self,
@@ -733,7 +733,9 @@ class XMLSocketFactory(StreamFactory[_P]):
         sender: XMLSocketProtocol | None = None,
     ) -> None:
         """
-        Send several messages to all connections. The messages are encoded once.
+        Send several messages to all connections. The messages are encoded once. Pass all messages
+        in one call: unlike those of L{broadcast}, the messages of several calls in one handler
+        are not coalesced.
 
         @param exclude: connections to exclude.
         @param sender: the connection from which the messages were received; C{None} for
@@ -742,6 +744,22 @@ class XMLSocketFactory(StreamFactory[_P]):
             are served in the meantime; see L{StreamProtocol.fanOut}. Messages of the server are
             always sent immediately.
         @raise TypeError: if C{exclude} is a protocol instead of a list.
+        """
+        self._sendToAll(messages, exclude, sender, now=True)
+
+    def _sendToAll(
+        self,
+        messages: Sequence[str],
+        exclude: Iterable[XMLSocketProtocol],
+        sender: XMLSocketProtocol | None,
+        *,
+        now: bool,
+    ) -> None:
+        """
+        Send messages to all connections.
+
+        @param now: whether to send them immediately, instead of coalescing them with other
+            messages.
         """
         if isinstance(exclude, XMLSocketProtocol):
             raise TypeError("exclude must be a list of protocols: pass exclude=[protocol]")
@@ -759,6 +777,8 @@ class XMLSocketFactory(StreamFactory[_P]):
             transport = connection.transport
             if transport.preservesMessages:
                 transport.writeMessages(lines)
+            elif now:
+                transport.writeNow(block)
             else:
                 transport.write(block)
 

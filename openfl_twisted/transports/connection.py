@@ -457,6 +457,16 @@ class Connection:
         """
         self.writeSequence(messages)
 
+    def writeNow(self, data: bytes) -> None:
+        """
+        Send data at once if the send queue is empty and the connection can do so; otherwise as
+        C{write}. Use it for the only write to this connection in a handler: writes are not
+        coalesced.
+
+        @param data: the bytes to send, at least one.
+        """
+        self.write(data)
+
     def frameTexts(self, framing: Framing) -> None:
         """
         Set the framing of text messages that are received from a WebSocket: each of them is

@@ -297,6 +297,19 @@ class CoalescingTransport(Connection, tcp.Connection):
                 self.queued = True
                 waiting.append(self)
 
+    def writeNow(self, data: bytes) -> None:
+        if not self._open or self._writing or self.queued or len(data) > _LONG:
+            self.write(data)
+            return
+        try:
+            sent = self.socket.send(data)
+        except OSError:
+            # The next attempt, at the end of the batch, handles the error.
+            sent = 0
+        self.bytesOut += sent
+        if sent != len(data):
+            self.write(data[sent:])
+
     def _writeSpecial(self, data: bytes) -> None:
         """
         The slow path of L{write}: handles all states and types of data.

@@ -3,6 +3,7 @@ The commands in the environment of a container: the first process, a read-only f
 unprivileged user, no network and no name service.
 """
 
+import http.client
 import json
 import os
 import re
@@ -157,6 +158,51 @@ def test_compose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for copied in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE):
         for name in copied.split():
             assert (context / name).exists(), name
+
+
+@live
+async def test_kubernetes(tmp_path: Path) -> None:
+    """
+    In the file for Kubernetes, the options are valid, the times suit each other, and the hook
+    drains the server and waits for its end.
+    """
+    need(os.name == "posix", "requires signals")
+    deployment, service = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    pod = deployment["spec"]["template"]
+    assert service["spec"]["selector"] == pod["metadata"]["labels"]
+    [container] = pod["spec"]["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    done = subprocess.run(
+        [TWISTD[0], "openfl-xml", "--public", "--show-config"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+    )
+    assert "warning" not in done.stdout
+    options = tomllib.loads(done.stdout)
+    probe = container["readinessProbe"]
+    assert probe["httpGet"]["port"] == container["ports"][0]["containerPort"] == 8080
+    assert probe["periodSeconds"] * probe["failureThreshold"] < options["drain-delay"]
+    stopping = sum(options[name] for name in ("drain-delay", "drain-timeout", "shutdown-timeout"))
+    assert stopping < pod["spec"]["terminationGracePeriodSeconds"]
+    shell, dash, hook = container["lifecycle"]["preStop"]["exec"]["command"]
+    server = run(
+        *TWISTD[:1], "-n", "openfl-xml", "--drain-delay=0", f"--listen=tcp:0:interface={HOST}"
+    )
+    printed = await server.until(b"listening on 127.0.0.1:")
+    port = int(printed.partition("listening on 127.0.0.1:")[2].split()[0])
+    # The signal handler is installed when the reactor runs, and so when it answers.
+    checking = http.client.HTTPConnection(HOST, port, timeout=10)
+    checking.request("GET", "/healthz")
+    assert checking.getresponse().status == 200
+    checking.close()
+    # In the container, the server is process 1.
+    hook = re.sub(r"(?<=kill -USR2 )1\b|(?<=kill -0 )1\b", str(server.transport.pid), hook)
+    stopped = run(shell, dash, hook)
+    assert await server.ended == 0
+    # The last kill fails, since the process does not exist any longer.
+    await stopped.ended
 
 
 @live

@@ -158,6 +158,31 @@ class Behaviour:
             self.assertEqual((first.sent, second.sent), (b"12", b"12"))
             self.assertEqual(len(first.writes), 1)
 
+        def test_writeNow(self) -> None:
+            """
+            L{Connection.writeNow} keeps the order, calls the tap, and sends nothing after the
+            connection was closed.
+            """
+            for room in (None, 1):
+                actor, line = self.connect(room)
+                heard: list[bytes] = []
+                transport = actor.transport
+
+                def send(transport: Any = transport, heard: list[bytes] = heard) -> None:
+                    transport.writeNow(b"ab")
+                    transport.write(b"c")
+                    transport.writeNow(b"d")
+                    transport.tap = heard.append
+                    transport.writeNow(b"ef")
+
+                line.within(send)
+                line.read()
+                self.assertEqual((line.sent, heard), (b"abcdef", [b"ef"]))
+                transport.loseConnection()
+                transport.writeNow(b"x")
+                line.turn()
+                self.assertEqual(line.sent, b"abcdef")
+
         def test_sequence(self) -> None:
             """
             A sequence is sent in order, also if it ends with an empty chunk.
@@ -954,6 +979,50 @@ class OwnTests(LineCase):
             line.read()
             self.assertEqual((actor.transport.isFull, producer.told), (False, ["pause", "resume"]))
             self.assertEqual(line.sent, b"abcd")
+
+    def test_writeNow(self) -> None:
+        """
+        After the first write, L{Connection.writeNow} sends at once, even outside a batch. What
+        the socket does not accept is sent later.
+        """
+        for room, sent in ((None, [b"abc"]), (1, [b"a"]), (0, [])):
+            for inBatch in (True, False):
+                actor, line = self.connect()
+                assert isinstance(line, TCPLine)
+                line.within(lambda a=actor: a.transport.write(b"-"))  # type: ignore[misc]
+                line.socket.sends.clear()
+                line.socket.room = room
+
+                def write(actor: Any = actor, line: Any = line, sent: Any = sent) -> None:
+                    actor.transport.writeNow(b"abc")
+                    self.assertEqual(line.writes, sent)
+
+                if inBatch:
+                    line.within(write)
+                else:
+                    write()
+                self.assertEqual(actor.transport.pending, 3 - len(b"".join(sent)))
+                line.turn()
+                self.assertEqual(actor.transport.isFull, room is not None)
+                line.read()
+                self.assertEqual((line.sent, actor.transport.pending), (b"abc", 0))
+
+    def test_resetInWriteNow(self) -> None:
+        """
+        A lost connection does not call C{connectionLost} within L{Connection.writeNow}.
+        """
+        actor, line = self.connect()
+        assert isinstance(line, TCPLine)
+        fake = line.socket
+
+        def write() -> None:
+            fake.isReset = True
+            actor.transport.writeNow(b"x")
+            self.assertEqual(actor.ends, [])
+
+        line.within(write)
+        line.turn(2)
+        self.assertEqual(actor.ends, ["ConnectionLost"])
 
     def test_portions(self) -> None:
         """
