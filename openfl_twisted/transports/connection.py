@@ -459,7 +459,7 @@ class Connection:
 
     def writeNow(self, data: bytes) -> None:
         """
-        Send data at once if the send queue is empty and the connection can do so; otherwise as
+        Send data immediately if the send queue is empty and the connection can do so; otherwise as
         C{write}. Use it for the only write to this connection in a handler: writes are not
         coalesced.
 

@@ -22,6 +22,7 @@ NATIVE = HERE / "native"
 WEB = HERE / "web"
 MODULES = HERE / "node_modules"
 OPENFL = MODULES / "openfl" / "src"
+EXAMPLES = HERE.parents[1] / "docs" / "examples"
 
 Web = Callable[..., AbstractAsyncContextManager[Page]]
 
@@ -53,7 +54,8 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[str
         program = compiled / f"{name}.n"
         if not program.exists():
             # The last class path has priority.
-            paths = [part for path in (OPENFL, NATIVE / "shim", NATIVE) for part in ("-cp", path)]
+            folders = (OPENFL, NATIVE / "shim", EXAMPLES, NATIVE)
+            paths = [part for path in folders for part in ("-cp", path)]
             subprocess.run(
                 ["haxe", *paths, "-main", name, "-neko", program], check=True, capture_output=True
             )

@@ -5,13 +5,13 @@ one of OpenFL's targets.
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
 from openfl_twisted.events import ProgressEvent, ServerSocketConnectEvent
 from openfl_twisted.net import ServerSocket
 from openfl_twisted.protocols.binarysocket import BinarySocketFactory
+from tests.clients.conftest import EXAMPLES
 from tests.clients.programs import ANY_PORT, Native, Numbers, command, lines, messages
 from tests.live import live
 from tests.live.peers import HOST, pause, portOf, run, serving, stop, twistd
@@ -99,13 +99,27 @@ async def test_serverSocket(native: Native) -> None:
     """
     The guide's ServerSocketExample, ported to our C{ServerSocket}, serves a C{Socket}.
     """
-    example = Path(__file__).parents[2] / "docs" / "examples" / "serversocketexample.py"
+    example = EXAMPLES / "serversocketexample.py"
     server = run(sys.executable, str(example), "0")
     port = str(await portOf(server))
     client = run(*native("SocketClient"), HOST, port, "Echo -- abc", "Connected.", "abc")
     assert await lines(client) == ['"Connected.Echo -- abc"']
     server.transport.signalProcess("TERM")
     await server.ended
+
+
+@live
+async def test_json(native: Native) -> None:
+    """
+    The client of the guide to handlers sends a move in JSON, and receives it from the server of
+    the guide.
+    """
+    server = twistd("openfl-xml", "--app=squares:Player", ANY_PORT, path=str(EXAMPLES))
+    client = run(*native("SquaresMain"), HOST, str(await portOf(server)))
+    await client.until(b"a player has moved to 3, 4")
+    client.transport.signalProcess("KILL")
+    await client.ended
+    await stop(server)
 
 
 @live

@@ -279,6 +279,29 @@ def test_systemd(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_renewal(tmp_path: Path) -> None:
+    """
+    The script for C{certbot} copies both files; only their owner and the group of the folder
+    can read the copies.
+    """
+    need(os.name == "posix", "requires a shell")
+    copies, renewed = tmp_path / "tls", tmp_path / "renewed"
+    copies.mkdir()
+    copies.chmod(0o2750)
+    renewed.mkdir()
+    for name in ("fullchain.pem", "privkey.pem"):
+        (renewed / name).write_text(name)
+    script = configured("certbot-hook.sh", tmp_path, ("/opt/game/tls", str(copies)))
+    for _ in range(2):
+        subprocess.run(
+            ["sh", script], check=True, env={**os.environ, "RENEWED_LINEAGE": str(renewed)}
+        )
+    for name in ("fullchain.pem", "privkey.pem"):
+        copy = copies / name
+        assert copy.read_text() == name
+        assert (copy.stat().st_mode & 0o777, copy.stat().st_gid) == (0o640, copies.stat().st_gid)
+
+
 @pytest.mark.parametrize("name", ["game.service", "openfl-policy.service", "shared@.service"])
 def test_commandsOfUnits(name: str, tmp_path: Path) -> None:
     """

@@ -982,8 +982,8 @@ class OwnTests(LineCase):
 
     def test_writeNow(self) -> None:
         """
-        After the first write, L{Connection.writeNow} sends at once, even outside a batch. What
-        the socket does not accept is sent later.
+        After the first write, L{Connection.writeNow} sends immediately, even outside a batch. The
+        rest that the socket does not accept is sent later.
         """
         for room, sent in ((None, [b"abc"]), (1, [b"a"]), (0, [])):
             for inBatch in (True, False):
