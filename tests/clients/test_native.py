@@ -116,7 +116,9 @@ async def test_json(native: Native) -> None:
     """
     server = twistd("openfl-xml", "--app=squares:Player", ANY_PORT, path=str(EXAMPLES))
     client = run(*native("SquaresMain"), HOST, str(await portOf(server)))
-    await client.until(b"a player has moved to 3, 4")
+    printed = await client.until(b"a player has moved to 3, 4")
+    # Haxe's trace prints the file.
+    assert printed.startswith("SquaresClient.hx")
     client.transport.signalProcess("KILL")
     await client.ended
     await stop(server)
