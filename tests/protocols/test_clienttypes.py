@@ -24,6 +24,7 @@ from openfl_twisted.protocols.broadcast import EchoProtocol
 from openfl_twisted.protocols.oneport import OnePortFactory
 from openfl_twisted.protocols.websocket import WebSocketFactory
 from openfl_twisted.protocols.xmlsocket import XMLSocketFactory
+from openfl_twisted.testing import MemoryNetwork, Peer, connectedPair
 from openfl_twisted.transports.detectiontimer import DETECTION_TIMEOUT
 from openfl_twisted.transports.guard import GuardFactory
 from openfl_twisted.transports.wrapper import CLOSE_TIMEOUT
@@ -1019,3 +1020,41 @@ class ClosingTests(DetectionTestCase):
             self.assertFalse(client.closed)
             self.clock.advance(1)
             self.assertTrue(client.closed)
+
+
+class PrivacyTests(SynchronousTestCase):
+    """
+    The log of a server.
+    """
+
+    def test_secrets(self) -> None:
+        """
+        Log lines do not contain the messages, paths, headers and cookies of clients.
+        """
+        network = MemoryNetwork.forTest(self.addCleanup)
+        setLogLevel(LogLevel.debug)
+        self.addCleanup(setLogLevel, LogLevel.info)
+        clock = network.reactor
+        behind = OnePortFactory(XMLSocketFactory(EchoProtocol), clock=clock)
+        server = GuardFactory(behind, clock=clock)
+        head = b"GET /secret?secret HTTP/1.1\r\nCookie: secret\r\nX-Token: secret\r\n"
+        with capturedLogs() as logs:
+            for sent, answer in [
+                (b"secret\0", b"secret\0"),
+                (
+                    UPGRADE.replace(b"GET /x/room?id=1 HTTP/1.1\r\n", head)
+                    + frame(TEXT, b"secret"),
+                    b" 101 ",
+                ),
+                (head + b"Host: localhost\r\n\r\n", b" 426 "),
+                (head.replace(b"GET", b"POST") + b"\r\n", b" 4"),
+            ]:
+                pair = connectedPair(Peer(), server, network=network)
+                pair.client.send(sent)
+                network.flush()
+                self.assertIn(answer, pair.client.received)
+                pair.client.abort()
+                network.flush()
+        lines = linesOf(logs)
+        self.assertEqual(sum(" closed " in line for line in lines), 4, lines)
+        self.assertEqual([line for line in lines if "secret" in line], [])
