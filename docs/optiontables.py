@@ -63,7 +63,7 @@ def _rowOf(option: Option) -> tuple[str, str, str]:
     default = option.writtenDefault or ""
     text = _marked(option.meaning)
     note = option.group.partition(" (")[2].rstrip(")").partition(";")[0]
-    if note and not text.split("; ")[-1].startswith("0 for "):
+    if note and "0 for " not in text:
         text += f" {note[0].upper()}{note[1:]}."
     return (f"``--{option.name}{value}``", f"``{default}``" if default else "", text)
 

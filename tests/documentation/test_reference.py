@@ -38,7 +38,7 @@ def rowsOf(text: str) -> Iterator[list[str]]:
     edges: list[int] = []
     row: list[str] = []
     for line in text.splitlines():
-        if re.fullmatch(r"=+( +=+)+", line):
+        if re.fullmatch(r" *=+( +=+)+", line):
             edges = [found.start() for found in re.finditer(r"(?<!=)=", line)]
             continue
         if not line.strip():
@@ -67,10 +67,37 @@ def plain(cell: str) -> str:
     return cell.replace("``", "")
 
 
+class TableTests(SynchronousTestCase):
+    """
+    The tables of all pages.
+    """
+
+    def test_cut(self) -> None:
+        """
+        No row is cut in two: Docutils makes a row of a second line in the first cell.
+        """
+        cut = ["===  ===", "a    b", "===  ===", "one  two", "end", "===  ==="]
+        tables = [("a cut table", "\n".join(cut))]
+        tables += [(str(page), page.read_text()) for page in DOCS.glob("**/*.rst")]
+        found = [
+            (name, row[0]) for name, text in tables for row in rowsOf(text) if not any(row[1:])
+        ]
+        self.assertEqual(found, [("a cut table", "end")])
+
+
 class OptionTests(SynchronousTestCase):
     """
     C{docs/reference/commands.rst}.
     """
+
+    def test_zero(self) -> None:
+        """
+        The meaning of 0 is written once.
+        """
+        classes = [f"{each.__name__}:Options" for each in PROGRAMS]
+        classes.append("openfl_twisted.services.options:DataServerOptions")
+        rows = [row for row in tableOf(optionsOf(classes)) if "0 for " in row]
+        self.assertEqual([row for row in rows if row.count("0 for ") > 1], [])
 
     def test_options(self) -> None:
         """

@@ -6,7 +6,6 @@ thing.
 import ast
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -92,24 +91,6 @@ The markup of the package's docstrings.
 """
 
 
-def cutRowsOf(text: str) -> list[str]:
-    """
-    Return the rows of simple tables that have text in the first column only. Docutils makes a row
-    of a second line in the first cell.
-    """
-    lines = text.splitlines()
-    found = []
-    width = 0
-    for line, following in pairwise([*lines, ""]):
-        border = re.fullmatch(r"( *=+)(?: +=+)+", line)
-        if border is not None:
-            # An empty line follows the end of a table.
-            width = len(border[1]) if following.strip() else 0
-        elif width and line[:width].strip() and not line[width:].strip():
-            found.append(line)
-    return found
-
-
 class WordingTests(SynchronousTestCase):
     """
     L{RULES}.
@@ -151,15 +132,6 @@ class WordingTests(SynchronousTestCase):
             for problem in problemsOf(line)
         ]
         self.assertEqual(found, [])
-
-    def test_tables(self) -> None:
-        """
-        No row of a table is cut in two.
-        """
-        cut = ["===  ===", "a    b", "===  ===", "one  two", "end", "===  ===", "", "text"]
-        self.assertEqual(cutRowsOf("\n".join(cut)), ["end"])
-        for page in DOCS.glob("**/*.rst"):
-            self.assertEqual(cutRowsOf(page.read_text()), [], page)
 
     def test_examples(self) -> None:
         """
